@@ -1,0 +1,33 @@
+"""UniZero-class agents in PyTorch: a transformer world model searched with an exact key/value cache."""
+
+from importlib.metadata import version as _version
+
+from kvzero.agent import Agent, AgentConfig
+from kvzero.envs import EnvConfig
+from kvzero.errors import KvzeroError
+from kvzero.model import ModelConfig, Network
+from kvzero.recipes import PRESETS, preset
+from kvzero.replay import ReplayConfig
+from kvzero.search import SearchConfig
+from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig, evaluate_run, resume, train
+
+__all__ = [
+    "PRESETS",
+    "Agent",
+    "AgentConfig",
+    "EnvConfig",
+    "KvzeroError",
+    "LearnerConfig",
+    "ModelConfig",
+    "Network",
+    "ReplayConfig",
+    "RunConfig",
+    "ScheduleConfig",
+    "SearchConfig",
+    "evaluate_run",
+    "preset",
+    "resume",
+    "train",
+]
+
+__version__ = _version("kvzero")

@@ -1,0 +1,30 @@
+"""Joins model, search and cache: observe, plan, act."""
+
+from kvzero.agent.agent import Agent
+from kvzero.agent.config import AgentConfig, StoreKind
+from kvzero.agent.expander import CachedExpander
+from kvzero.agent.planner import Planner
+from kvzero.agent.weights import (
+    CHECKPOINTS,
+    load_network,
+    load_tensors,
+    load_weights,
+    newest_checkpoint,
+    save_agent,
+    save_weights,
+)
+
+__all__ = [
+    "CHECKPOINTS",
+    "Agent",
+    "AgentConfig",
+    "CachedExpander",
+    "Planner",
+    "StoreKind",
+    "load_network",
+    "load_tensors",
+    "load_weights",
+    "newest_checkpoint",
+    "save_agent",
+    "save_weights",
+]

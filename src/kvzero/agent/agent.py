@@ -1,0 +1,91 @@
+"""The agent that a user holds: weights, history and search behind `reset` and `act`."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int, Shaped
+
+from kvzero.agent.config import AgentConfig
+from kvzero.agent.planner import Planner
+from kvzero.agent.weights import load_network, newest_checkpoint
+from kvzero.errors import ConfigError
+from kvzero.model import Network
+from kvzero.search import greedy_actions
+
+__all__ = ["Agent"]
+
+
+class Agent:
+    """Acts in one or several environments by planning with a trained network.
+
+    ```python
+    agent = kvzero.Agent.load("runs/cartpole-0")
+    observation, _ = env.reset()
+    agent.reset()
+    action = agent.act(observation)
+    ```
+    """
+
+    def __init__(self, network: Network, config: AgentConfig, *, num_envs: int = 1) -> None:
+        """Make room for the histories of `num_envs` environments."""
+        self.network = network
+        self.config = config
+        self.num_envs = num_envs
+        self._planner = Planner(network, config, num_envs=num_envs, num_simulations=config.num_eval_simulations)
+        self._starts = np.ones(num_envs, bool)
+        self._actions = np.zeros(num_envs, np.int64)
+
+    @classmethod
+    def load(cls, run: str | Path, *, num_envs: int = 1, device: str = "cpu") -> "Agent":
+        """Return the agent of a run's newest checkpoint.
+
+        Raises:
+            RunError: if the folder holds no checkpoint.
+            CheckpointError: if the checkpoint is damaged or its config cannot be read.
+        """
+        network, config = load_network(newest_checkpoint(Path(run)), torch.device(device))
+        return cls(network, config, num_envs=num_envs)
+
+    def reset(self, envs: Int[np.ndarray, " env"] | None = None) -> None:
+        """Begin new episodes, in all environments or in those given."""
+        self._starts[slice(None) if envs is None else envs] = True
+
+    def act(
+        self, observations: Shaped[np.ndarray, "..."], *, action_masks: Bool[np.ndarray, "..."] | None = None
+    ) -> int | Int[np.ndarray, " env"]:
+        """Return the best action for what the environments show now.
+
+        With one environment, `observations` may be a single observation; the action is then an int. With several it
+        is `[env, *observation]`, one row for each. The agent takes it that its actions are carried out; call `reset`
+        where an episode ended.
+
+        Raises:
+            ConfigError: if the shape of `observations` or `action_masks` does not fit.
+        """
+        spec = self.network.spec
+        observations = np.asarray(observations, np.uint8 if spec.is_image else np.float32)
+        is_single = observations.shape == spec.observation_shape and self.num_envs == 1
+        batch = observations[None] if is_single else observations
+        if batch.shape != (self.num_envs, *spec.observation_shape):
+            raise ConfigError(
+                f"observations have shape {observations.shape}; "
+                f"this agent wants {(self.num_envs, *spec.observation_shape)}"
+            )
+        if not np.isfinite(batch).all():
+            raise ConfigError("observations hold NaN or infinite numbers; look at what the environment returned")
+        everyone = np.arange(self.num_envs)
+        self._planner.observe(everyone, batch, actions=self._actions, starts=self._starts)
+        self._starts[:] = False
+        outcome = self._planner.plan(everyone, self._masks(action_masks), rng=None)
+        self._actions = greedy_actions(outcome.visit_counts)
+        return int(self._actions[0]) if is_single else self._actions.copy()
+
+    def _masks(self, action_masks: np.ndarray | None) -> Bool[np.ndarray, "env action"]:
+        shape = (self.num_envs, self.network.spec.num_actions)
+        if action_masks is None:
+            return np.ones(shape, bool)
+        try:
+            return np.asarray(action_masks, bool).reshape(shape)
+        except ValueError as error:
+            raise ConfigError(f"action_masks have shape {np.shape(action_masks)}; this agent wants {shape}") from error

@@ -1,0 +1,38 @@
+"""What the search asks of a model, answered by the network through the cache."""
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from kvzero.cache import SearchContexts
+from kvzero.model import Network
+from kvzero.search import Evaluation, Leaves
+
+__all__ = ["CachedExpander"]
+
+
+class CachedExpander:
+    """Evaluates one new node per environment by passing two tokens against its parent's cached context."""
+
+    def __init__(
+        self, network: Network, contexts: SearchContexts, root_positions: Int[np.ndarray, " env"], num_simulations: int
+    ) -> None:
+        """Prepare a search below roots whose latent tokens have the indices `root_positions`."""
+        network.transformer.rotary.reserve(int(root_positions.max()) + 2 * num_simulations + 1)
+        self._network = network
+        self._contexts = contexts
+        self._root_positions = root_positions[:, None] + np.array([-1, 0])
+
+    def expand(self, leaves: Leaves) -> Evaluation:
+        """Evaluate node `leaves.node` of every environment and keep its keys and values."""
+        device = self._network.device
+        positions = torch.from_numpy(self._root_positions + 2 * leaves.depths[:, None]).to(device)
+        actions = torch.from_numpy(leaves.actions).to(device)
+        window = self._contexts.read(leaves.parents)
+        expansion = self._network.expand(actions, positions, window)
+        self._contexts.write(leaves.node, actions=actions, latents=expansion.latents, window=window)
+        return Evaluation(
+            expansion.rewards.float().cpu().numpy(),
+            expansion.values.float().cpu().numpy(),
+            expansion.policy_logits.float().cpu().numpy(),
+        )

@@ -1,0 +1,66 @@
+"""The raw past of every environment, from which its root can be rebuilt after the weights change."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int, Shaped
+
+from kvzero.records import EnvSpec
+
+__all__ = ["History", "Past"]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The newest steps of some environments, newest last, padded on the left where an episode is younger."""
+
+    observations: Shaped[np.ndarray, "env time ..."]
+    actions: Int[np.ndarray, "env time-1"]
+    is_valid: Bool[np.ndarray, "env time"]
+
+
+class History:
+    """The newest observations of every environment and the actions taken between them.
+
+    Observation `t` of an episode lives in place `t mod size`, beside the action that followed it.
+    """
+
+    def __init__(self, spec: EnvSpec, *, num_envs: int, num_steps: int) -> None:
+        """Make room for the newest observation and `num_steps` before it."""
+        self._size = num_steps + 1
+        dtype = np.uint8 if spec.is_image else np.float32
+        self._observations = np.zeros((num_envs, self._size, *spec.observation_shape), dtype)
+        self._actions = np.zeros((num_envs, self._size), np.int64)
+        self._counts = np.zeros(num_envs, np.int64)
+
+    def reset(self, envs: Int[np.ndarray, " env"]) -> None:
+        """Forget the episodes of these environments."""
+        self._counts[envs] = 0
+
+    def append(
+        self,
+        envs: Int[np.ndarray, " env"],
+        actions: Int[np.ndarray, " env"],
+        observations: Shaped[np.ndarray, "env ..."],
+    ) -> None:
+        """Add the action that was taken, where an episode is under way, and the observation seen after it."""
+        counts = self._counts[envs]
+        self._actions[envs, (counts - 1) % self._size] = actions
+        self._observations[envs, counts % self._size] = observations
+        self._counts[envs] = counts + 1
+
+    def read(self, envs: Int[np.ndarray, " env"]) -> Past:
+        """Return the newest steps of these environments, no more than the longest of them holds."""
+        counts = self._counts[envs]
+        depth = min(int(counts.max()), self._size)
+        times = counts[:, None] + np.arange(-depth, 0)
+        places = times % self._size
+        return Past(
+            self._observations[envs[:, None], places],
+            self._actions[envs[:, None], places[:, :-1]],
+            times >= 0,
+        )
+
+    def counts(self, envs: Int[np.ndarray, " env"]) -> Int[np.ndarray, " env"]:
+        """Return how many observations the current episode of each environment has had."""
+        return self._counts[envs]

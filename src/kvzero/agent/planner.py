@@ -1,0 +1,147 @@
+"""One room's view of its environments: what they showed, the roots made of it, and the search below them."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int, Shaped
+
+from kvzero.agent.config import AgentConfig
+from kvzero.agent.expander import CachedExpander
+from kvzero.agent.history import History
+from kvzero.cache import ContextStore, TreeStore
+from kvzero.model import Network, RootReading
+from kvzero.search import Outcome, Roots, SearchConfig, search
+
+__all__ = ["Planner"]
+
+
+class Planner:
+    """Observes some environments and plans for them: `observe`, then `plan`, for any subset in any order.
+
+    A planner owns its store. Give the collector and the evaluator one each; they may share the network.
+    """
+
+    def __init__(
+        self, network: Network, config: AgentConfig, *, num_envs: int, num_simulations: int | None = None
+    ) -> None:
+        """Allocate a store for `num_envs` environments.
+
+        Raises:
+            ConfigError: if a size is not positive.
+        """
+        self._network = network
+        self._search = _with_simulations(config.search, num_simulations)
+        layout = config.model.layout
+        self._store = _build_store(network, config, num_envs, self._search.num_simulations)
+        self._history = History(network.spec, num_envs=num_envs, num_steps=layout.history_steps)
+        self._values = np.zeros(num_envs, np.float32)
+        self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
+
+    @property
+    def store(self) -> ContextStore:
+        """Where this planner's keys and values live."""
+        return self._store
+
+    def observe(
+        self,
+        envs: Int[np.ndarray, " env"],
+        observations: Shaped[np.ndarray, "env ..."],
+        *,
+        actions: Int[np.ndarray, " env"],
+        starts: Bool[np.ndarray, " env"],
+    ) -> None:
+        """Take in what these environments show now, after `actions`; `starts` marks the first of an episode.
+
+        The action of an environment that starts is not read.
+        """
+        begun = envs[starts]
+        self._store.reset(begun)
+        self._history.reset(begun)
+        actions = np.where(starts, 0, actions)
+        self._history.append(envs, actions, observations)
+        if self._store.is_stale(envs, self._network.version):
+            self._rebuild(envs)
+        else:
+            self._extend(envs, observations, actions)
+
+    @torch.inference_mode()
+    def plan(
+        self,
+        envs: Int[np.ndarray, " env"],
+        action_masks: Bool[np.ndarray, "env action"],
+        *,
+        rng: np.random.Generator | None,
+    ) -> Outcome:
+        """Search below the newest observations of these environments.
+
+        With `rng` the search explores (noise at the root, random ties), without it is deterministic. Roots that other
+        weights made are rebuilt first.
+
+        Raises:
+            StaleContextError: if one of the environments was never observed.
+        """
+        version = self._network.version
+        if self._store.is_stale(envs, version):
+            self._rebuild(envs)
+        contexts = self._store.begin_search(envs, version)
+        roots = Roots(self._logits[envs], self._values[envs], action_masks)
+        expander = CachedExpander(
+            self._network, contexts, self._store.lengths(envs) - 1, self._search.num_simulations
+        )
+        return search(roots, expander, self._search, rng=rng)
+
+    @torch.inference_mode()
+    def _extend(
+        self, envs: Int[np.ndarray, " env"], observations: Shaped[np.ndarray, "env ..."], actions: np.ndarray
+    ) -> None:
+        device, version = self._network.device, self._network.version
+        lengths = self._store.lengths(envs)
+        self._network.transformer.rotary.reserve(int(lengths.max()) + 2)
+        positions = (lengths[:, None] + np.array([0, 1])).clip(min=0)
+        latents = self._network.encode(torch.from_numpy(observations).to(device))
+        window = self._store.read_roots(envs, version)
+        reading = self._network.extend_roots(
+            torch.from_numpy(actions).to(device), latents, torch.from_numpy(positions).to(device), window
+        )
+        self._store.extend_roots(envs, version, latents=latents, window=window)
+        self._keep(envs, reading)
+
+    @torch.inference_mode()
+    def _rebuild(self, envs: Int[np.ndarray, " env"]) -> None:
+        device = self._network.device
+        past = self._history.read(envs)
+        num_steps = past.is_valid.shape[1]
+        lengths = 2 * self._history.counts(envs) - 1
+        positions = (lengths[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
+        self._network.transformer.rotary.reserve(int(lengths.max()))
+        observations = torch.from_numpy(past.observations).to(device)
+        latents = self._network.encode(observations.flatten(0, 1)).unflatten(0, (-1, num_steps))
+        reading, keys_values = self._network.read_roots(
+            latents,
+            torch.from_numpy(past.actions).to(device),
+            torch.from_numpy(positions).to(device),
+            is_valid=torch.from_numpy(past.is_valid).to(device).repeat_interleave(2, dim=1)[:, :-1],
+        )
+        self._store.replace_roots(
+            envs, self._network.version, lengths=lengths, latents=latents[:, -1], keys_values=keys_values
+        )
+        self._keep(envs, reading)
+
+    def _keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
+        self._values[envs] = reading.values.float().cpu().numpy()
+        self._logits[envs] = reading.policy_logits.float().cpu().numpy()
+
+
+def _build_store(network: Network, config: AgentConfig, num_envs: int, num_simulations: int) -> ContextStore:
+    return TreeStore(
+        config.model.layout,
+        num_envs=num_envs,
+        num_simulations=num_simulations,
+        device=network.device,
+        dtype=network.action_table.weight.dtype,
+    )
+
+
+def _with_simulations(config: SearchConfig, num_simulations: int | None) -> SearchConfig:
+    return config if num_simulations is None else replace(config, num_simulations=num_simulations)

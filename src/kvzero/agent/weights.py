@@ -1,0 +1,106 @@
+"""Where a run keeps an agent, its weights and what is needed to build it, and how they are read back."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from kvzero.agent.config import AgentConfig
+from kvzero.errors import CheckpointError, RunError
+from kvzero.model import Network
+from kvzero.records import EnvSpec, structure, unstructure
+
+__all__ = [
+    "CHECKPOINTS",
+    "load_network",
+    "load_tensors",
+    "load_weights",
+    "newest_checkpoint",
+    "save_agent",
+    "save_weights",
+]
+
+CHECKPOINTS = "checkpoints"
+WEIGHTS_FILE = "weights.safetensors"
+AGENT_FILE = "agent.json"
+
+
+def newest_checkpoint(run: Path) -> Path:
+    """Return the folder of a run's newest whole checkpoint.
+
+    A checkpoint in the making has another name, so every `step_*` folder is whole.
+
+    Raises:
+        RunError: if the folder is missing or holds no checkpoint.
+    """
+    if not run.is_dir():
+        raise RunError(f"{run} is not a folder; give the folder of a run, such as runs/cartpole-0")
+    whole = sorted((run / CHECKPOINTS).glob("step_*"))
+    if not whole:
+        raise RunError(f"{run} holds no checkpoint (looked for {CHECKPOINTS}/step_*); train it first")
+    return whole[-1]
+
+
+def save_weights(network: Network, path: Path) -> None:
+    """Write a network's weights."""
+    save_file({name: weights.contiguous() for name, weights in network.state_dict().items()}, path)
+
+
+def load_weights(network: Network, path: Path) -> None:
+    """Read weights into `network`, all or none.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, or of a network of other sizes.
+    """
+    tensors = load_tensors(path)
+    wanted = {name: weights.shape for name, weights in network.state_dict().items()}
+    found = {name: weights.shape for name, weights in tensors.items()}
+    if wanted != found:
+        odd = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
+        first = odd[0]
+        raise CheckpointError(
+            f"{path} is of another configuration: {len(odd)} tensors differ, the first is {first}: "
+            f"the file has {found.get(first)}, the network wants {wanted.get(first)}; "
+            "load it with the config.json that lies in its run"
+        )
+    network.load_state_dict(tensors)
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        CheckpointError: if it is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error}); delete its checkpoint folder to fall back to the one before it"
+        ) from error
+
+
+def save_agent(folder: Path, network: Network, config: AgentConfig) -> None:
+    """Write an agent: its weights, and the config and spec that its network is built from."""
+    save_weights(network, folder / WEIGHTS_FILE)
+    text = json.dumps({"agent": unstructure(config), "spec": unstructure(network.spec)}, indent=2)
+    (folder / AGENT_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def load_network(folder: Path, device: torch.device) -> tuple[Network, AgentConfig]:
+    """Build the network that `save_agent` wrote, and return it with its agent's config.
+
+    Raises:
+        CheckpointError: if a file is missing, damaged or from another version.
+    """
+    path = folder / AGENT_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        config, spec = structure(found["agent"], AgentConfig), structure(found["spec"], EnvSpec)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); it is damaged or from another version") from error
+    network = Network(config.model, spec).to(device)
+    load_weights(network, folder / WEIGHTS_FILE)
+    return network, config

@@ -1,0 +1,206 @@
+"""The tree store: a node of the search tree is the address of its keys and values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kvzero.cache.layout import ContextLayout
+from kvzero.cache.store import SearchContexts, Window, as_index
+from kvzero.errors import ConfigError, StaleContextError
+
+__all__ = ["TreeStore"]
+
+NO_VERSION = -1
+BEFORE_FIRST_TOKEN = -1
+
+
+class TreeStore:
+    """Keys and values of roots and search nodes in one preallocated arena.
+
+    The arena is `[env, slot, layer, 2, head, head_dim]`. The first `C` slots of an environment are the ring of its
+    root: token `i` of the episode lives in slot `i mod C`. Node `n` of a search owns slots `C + 2n` and `C + 2n + 1`,
+    its action token and its latent token. A node's row of the block table lists the slots of its `C` context tokens,
+    oldest first: its parent's row shifted by two, then its own two. Nothing is hashed, copied per node or evicted.
+
+    Memory per environment is `(C + 2(S + 1)) * 2 * L * E` numbers for `S` simulations.
+    """
+
+    def __init__(
+        self,
+        layout: ContextLayout,
+        *,
+        num_envs: int,
+        num_simulations: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Allocate the arena.
+
+        Raises:
+            ConfigError: if a count is not positive.
+        """
+        if num_envs < 1 or num_simulations < 1:
+            raise ConfigError(
+                f"a tree store was asked for with num_envs={num_envs} and num_simulations={num_simulations}; "
+                "give at least 1 of each"
+            )
+        self.layout = layout
+        self._num_slots = layout.context_tokens + 2 * (num_simulations + 1)
+        self._num_nodes = num_simulations + 1
+        self._lengths = np.full(num_envs, BEFORE_FIRST_TOKEN, np.int64)
+        self._versions = np.full(num_envs, NO_VERSION, np.int64)
+        with torch.inference_mode(mode=False):
+            self._arena = torch.zeros(num_envs * self._num_slots, *layout.token_shape, device=device, dtype=dtype)
+            self._table = torch.full((num_envs * self._num_nodes, layout.context_tokens), -1, device=device)
+        self._search = 0  # counts what ends a search: another one, or a root that changes
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arena."""
+        return self._arena.nbytes
+
+    def lengths(self, envs: Int[np.ndarray, " batch"]) -> Int[np.ndarray, " batch"]:
+        """Return how many tokens each environment's episode has had; -1 before its first observation."""
+        lengths: np.ndarray = self._lengths[envs]
+        return lengths
+
+    def reset(self, envs: Int[np.ndarray, " batch"]) -> None:
+        """Forget the roots of these environments: their next observation begins an episode."""
+        self._lengths[envs] = BEFORE_FIRST_TOKEN
+        self._versions[envs] = NO_VERSION
+        self._search += 1
+
+    def is_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> bool:
+        """Tell whether any of these roots was made by other weights than those of `version`."""
+        has_tokens = self._lengths[envs] > 0
+        return bool((has_tokens & (self._versions[envs] != version)).any())
+
+    def read_roots(self, envs: Int[np.ndarray, " batch"], version: int) -> Window:
+        """Return the root contexts with room for the next action and latent token."""
+        self._refuse_stale(envs, version)
+        lengths = self._lengths[envs][:, None]
+        tokens = np.arange(-self.layout.context_tokens, 2) + lengths
+        is_valid = tokens >= 0
+        slots = envs[:, None] * self._num_slots + tokens % self.layout.context_tokens
+        keys_values = self._arena[as_index(slots, self._arena.device)]
+        return Window(keys_values, None if is_valid.all() else as_mask(is_valid, self._arena.device))
+
+    def extend_roots(
+        self, envs: Int[np.ndarray, " batch"], version: int, *, latents: Float[Tensor, "batch embed"], window: Window
+    ) -> None:
+        """Append to each root the two tokens that its window gained."""
+        del latents  # an address needs no key
+        self._put_newest(envs, self._lengths[envs] + 2, window.keys_values[:, -2:])
+        self._versions[envs] = version
+
+    def replace_roots(
+        self,
+        envs: Int[np.ndarray, " batch"],
+        version: int,
+        *,
+        lengths: Int[np.ndarray, " batch"],
+        latents: Float[Tensor, "batch embed"],
+        keys_values: Float[Tensor, "batch token layer 2 head head_dim"],
+    ) -> None:
+        """Replace each root by the last `C` tokens of a fresh forward pass, newest last."""
+        del latents  # an address needs no key
+        self._put_newest(envs, lengths, keys_values[:, -self.layout.context_tokens :])
+        self._versions[envs] = version
+
+    def begin_search(self, envs: Int[np.ndarray, " batch"], version: int) -> SearchContexts:
+        """Open a search below the roots of these environments; any search opened before is over."""
+        self._refuse_stale(envs, version)
+        if (self._lengths[envs] < 1).any():
+            raise StaleContextError(
+                f"environments {envs[self._lengths[envs] < 1].tolist()} have no root; observe them first"
+            )
+        self._search += 1
+        return _TreeContexts(self, envs)
+
+    def _refuse_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
+        if self.is_stale(envs, version):
+            raise StaleContextError(
+                f"roots of environments {envs.tolist()} were made by weights {self._versions[envs].tolist()}, "
+                f"not by the current {version}; rebuild them before reading"
+            )
+
+    def _put_newest(
+        self,
+        envs: Int[np.ndarray, " batch"],
+        lengths: Int[np.ndarray, " batch"],
+        keys_values: Float[Tensor, "batch token layer 2 head head_dim"],
+    ) -> None:
+        tokens = np.arange(-keys_values.shape[1], 0) + lengths[:, None]
+        slots = envs[:, None] * self._num_slots + tokens % self.layout.context_tokens
+        self._arena[as_index(slots, self._arena.device)] = keys_values
+        self._lengths[envs] = lengths
+        self._search += 1
+
+
+def as_mask(is_valid: Bool[np.ndarray, "*shape"], device: torch.device) -> Bool[Tensor, "*shape"]:
+    """Return a host mask as a tensor on `device`."""
+    return torch.from_numpy(is_valid).to(device, non_blocking=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Where the batch rows of a search live in the flattened arena and block table."""
+
+    arena: Int[Tensor, "batch 1"]
+    table: Int[Tensor, " batch"]
+
+
+class _TreeContexts:
+    """The contexts of one search in a `TreeStore`."""
+
+    def __init__(self, store: TreeStore, envs: Int[np.ndarray, " batch"]) -> None:
+        self._store = store
+        self._number = store._search
+        device = store._arena.device
+        envs_on_device = as_index(envs, device)
+        self._rows = _Rows(envs_on_device[:, None] * store._num_slots, envs_on_device * store._num_nodes)
+        context = store.layout.context_tokens
+        lengths = store._lengths[envs]
+        tokens = np.arange(-context, 0) + lengths[:, None]
+        self._is_ragged = bool((tokens < 0).any())
+        store._table[self._rows.table] = as_index(np.where(tokens < 0, -1, tokens % context), device)
+        self._slots = torch.zeros(len(envs), context + 2, dtype=torch.int64, device=device)
+        self._is_valid = torch.ones(len(envs), context + 2, dtype=torch.bool, device=device)
+        self._keys_values = torch.empty(
+            len(envs), context + 2, *store.layout.token_shape, device=device, dtype=store._arena.dtype
+        )
+
+    def read(self, parents: Int[np.ndarray, " batch"]) -> Window:
+        """Return the context of each environment's parent node, with room for the child's two tokens."""
+        store, context = self._store, self._store.layout.context_tokens
+        self._refuse_over()
+        rows = store._table.index_select(0, self._rows.table + as_index(parents, self._slots.device))
+        self._slots[:, :context] = rows
+        if self._is_ragged:
+            torch.ge(rows, 0, out=self._is_valid[:, :context])
+            rows = rows.clamp(min=0)
+        slots = (rows + self._rows.arena).flatten()
+        self._keys_values[:, :context] = store._arena.index_select(0, slots).view_as(self._keys_values[:, :context])
+        return Window(self._keys_values, self._is_valid if self._is_ragged else None)
+
+    def write(
+        self, node: int, *, actions: Int[Tensor, " batch"], latents: Float[Tensor, "batch embed"], window: Window
+    ) -> None:
+        """Keep the two tokens that the window gained as those of `node`."""
+        del actions, latents  # an address needs no key
+        self._refuse_over()
+        first = self._store.layout.context_tokens + 2 * node
+        self._slots[:, -2], self._slots[:, -1] = first, first + 1
+        self._store._table[self._rows.table + node] = self._slots[:, 2:]
+        own = (self._rows.arena + self._slots[:, -2:]).flatten()
+        self._store._arena.index_copy_(0, own, window.keys_values[:, -2:].flatten(0, 1))
+
+    def _refuse_over(self) -> None:
+        if self._number != self._store._search:
+            raise StaleContextError(
+                "this search is over: in its store a root has changed or another search was begun; "
+                "finish a search before observing, and keep one store per planner"
+            )

@@ -1,0 +1,5 @@
+"""The command line: train, evaluate, presets, bench."""
+
+from kvzero.cli.main import main
+
+__all__ = ["main"]

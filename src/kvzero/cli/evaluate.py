@@ -1,0 +1,84 @@
+"""`kvzero evaluate`: games played by the agent of a run."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from kvzero.cli.video import VideoWriter
+from kvzero.errors import ConfigError
+from kvzero.training import evaluate_run
+
+__all__ = ["evaluate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluate:
+    """Play whole games with the agent of a run's newest checkpoint, without exploration."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run."""
+
+    episodes: int = 20
+    """Games to play."""
+
+    seed: int = 0
+    """Seed of the environments."""
+
+    num_simulations: int | None = None
+    """Simulations per search; as configured for evaluation if not given."""
+
+    device: str = "auto"
+    """Where the network lives."""
+
+    video: bool = False
+    """Also record the first environment's games as a video in the run's folder; needs the extra `video`."""
+
+    json: bool = False
+    """Print one JSON object."""
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise ConfigError(f"episodes is {self.episodes}; give at least 1")
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """Run `kvzero evaluate`."""
+    request = tyro.cli(Evaluate, args=list(arguments), prog="kvzero evaluate")
+    path = request.run / "videos" / f"evaluation-seed{request.seed}.mp4" if request.video else None
+    with VideoWriter(path) as video:
+        played = evaluate_run(
+            request.run,
+            num_episodes=request.episodes,
+            seed=request.seed,
+            num_simulations=request.num_simulations,
+            device=request.device,
+            on_frame=video.add if request.video else None,
+        )
+    spread = stdev(played.returns) if len(played.returns) > 1 else math.nan
+    if request.json:
+        figures = {
+            "run": str(request.run),
+            "checkpoint": played.checkpoint.name,
+            "episodes": request.episodes,
+            "seed": request.seed,
+            "eval_return_mean": fmean(played.returns),
+            "eval_return_std": None if math.isnan(spread) else spread,
+            "eval_returns": played.returns,
+            "video": None if path is None else str(path),
+        }
+        print(json.dumps(figures))
+        return 0
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{request.run}, checkpoint {played.checkpoint.name}, {request.episodes} episodes")
+    console.print(f"return {fmean(played.returns):.1f} ± {spread:.1f}, from {min(played.returns):.1f} to "
+                  f"{max(played.returns):.1f}")
+    if path is not None:
+        console.print(f"video in {path}")
+    return 0

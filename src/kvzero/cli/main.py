@@ -1,0 +1,60 @@
+"""The command line: which command is run, and how errors reach the user."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+from rich.console import Console
+
+from kvzero.cli.bench import bench
+from kvzero.cli.evaluate import evaluate
+from kvzero.cli.presets import presets
+from kvzero.cli.train import train
+from kvzero.errors import KvzeroError
+
+__all__ = ["main"]
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "presets": presets,
+    "bench": bench,
+}
+
+USAGE = """\
+usage: kvzero COMMAND [ARGUMENTS]
+
+  train PRESET [--field value ...]   train an agent; kvzero train PRESET --help lists the fields
+  train --resume RUN                 go on with a run from its newest checkpoint
+  evaluate RUN                       play games with a trained agent
+  presets                            list the presets
+  bench search                       measure how fast search is on this machine
+
+  --version                          print the version
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 0 done, 1 failed on the way, 2 bad input, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    if words[0] == "--version":
+        print(f"kvzero {version('kvzero')}")
+        return 0
+    if words[0] not in COMMANDS:
+        return _refuse(f"there is no command {words[0]!r}; choose one of {', '.join(COMMANDS)}")
+    try:
+        return COMMANDS[words[0]](words[1:])
+    except KvzeroError as error:
+        return _refuse(str(error), status=2 if isinstance(error, ValueError) else 1)
+
+
+def _refuse(message: str, *, status: int = 2) -> int:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(message)}", highlight=False)
+    return status
+
+
+def _escaped(message: str) -> str:
+    return message.replace("[", r"\[")

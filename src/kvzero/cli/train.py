@@ -1,0 +1,88 @@
+"""`kvzero train`: a new run from a preset, or an old one resumed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from kvzero.errors import ConfigError
+from kvzero.recipes import PRESETS, preset
+from kvzero.reports import Progress
+from kvzero.training import Finished, RunConfig, read_config
+from kvzero.training import resume as resume_run
+from kvzero.training import train as train_run
+
+__all__ = ["train"]
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Go on with a run from its newest checkpoint."""
+
+    resume: Path
+    """Folder of the run."""
+
+    total_env_steps: int | None = None
+    """Environment steps at which the run ends; as configured if not given."""
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Run `kvzero train`."""
+    words = list(arguments)
+    if any(word == "--resume" or word.startswith("--resume=") for word in words):
+        return _resume(tyro.cli(Resume, args=words, prog="kvzero train"))
+    if not words or words[0].startswith("-"):
+        raise ConfigError(
+            f"say what to train: kvzero train PRESET, one of {', '.join(PRESETS)}; or kvzero train --resume RUN"
+        )
+    return _train(parse_run(words[0], words[1:]))
+
+
+def parse_run(name: str, arguments: Sequence[str]) -> RunConfig:
+    """Return the preset called `name`, changed by flags such as `--env-id ALE/Pong-v5`.
+
+    Raises:
+        ConfigError: if there is no such preset, or a value cannot work.
+    """
+    return tyro.cli(
+        RunConfig,
+        default=preset(name),
+        args=list(arguments),
+        prog=f"kvzero train {name}",
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed, tyro.conf.FlagConversionOff),
+    )
+
+
+def _train(config: RunConfig) -> int:
+    console = Console()
+    with Progress(console, total_env_steps=config.schedule.total_env_steps) as progress:
+        return _report(console, train_run(config, observer=progress))
+
+
+def _resume(request: Resume) -> int:
+    console = Console()
+    total = request.total_env_steps or read_config(request.resume).schedule.total_env_steps
+    with Progress(console, total_env_steps=total) as progress:
+        return _report(
+            console, resume_run(request.resume, total_env_steps=request.total_env_steps, observer=progress)
+        )
+
+
+def _report(console: Console, finished: Finished) -> int:
+    summary = finished.summary
+    if summary is None:
+        console.print(f"stopped; go on with: kvzero train --resume {finished.run}", soft_wrap=True, highlight=False)
+        return INTERRUPTED
+    console.print(
+        f"evaluation return {summary.eval_return_mean:.1f} over {len(summary.eval_returns)} episodes\n"
+        f"{summary.env_steps:,} environment steps and {summary.updates:,} updates "
+        f"in {summary.wall_seconds:.0f} s\n"
+        f"everything is in {finished.run}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return 0

@@ -1,0 +1,52 @@
+"""Frames of a game into a video file."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from kvzero.errors import ConfigError
+
+__all__ = ["VideoWriter"]
+
+FRAMES_PER_SECOND = 30
+
+
+class VideoWriter:
+    """Writes frames to `path` as H.264; does nothing if there is no path."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._writer: Any = None
+
+    def add(self, frame: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Append a frame; an odd last row or column is cut off, which the format asks for."""
+        height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
+        self._writer.append_data(frame[:height, :width])
+
+    def __enter__(self) -> "VideoWriter":
+        """Open the file.
+
+        Raises:
+            ConfigError: if the extra `video` is not installed.
+        """
+        if self._path is not None:
+            try:
+                import imageio.v2 as imageio  # noqa: PLC0415  # optional
+                import imageio_ffmpeg  # noqa: F401, PLC0415  # optional
+            except ImportError as error:
+                raise ConfigError(
+                    f'a video needs {error.name}; install it with: pip install "kvzero[video]"'
+                ) from error
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = imageio.get_writer(self._path, fps=FRAMES_PER_SECOND, macro_block_size=2)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,7 @@
+"""Environments: Gymnasium, Atari and the user's own, stepped together behind one protocol."""
+
+from kvzero.envs.config import EnvConfig
+from kvzero.envs.environments import Environments, Start, Steps
+from kvzero.envs.factory import make_environments
+
+__all__ = ["EnvConfig", "Environments", "Start", "Steps", "make_environments"]

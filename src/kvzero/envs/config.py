@@ -1,0 +1,82 @@
+"""Which environment is played, how many of it at once, and how Atari games are shown and cut into episodes."""
+
+from dataclasses import asdict, dataclass, fields
+
+from kvzero.errors import ConfigError
+
+__all__ = ["ATARI_PREFIX", "EnvConfig"]
+
+ATARI_PREFIX = "ALE/"
+_GENERAL_FIELDS = frozenset({"env_id", "num_envs"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvConfig:
+    """An environment by name, and how many of it are played at once to collect experience."""
+
+    env_id: str = "CartPole-v1"
+    """Gymnasium id ("CartPole-v1", "ALE/Pong-v5"), or your own environment as "package.module:Class"."""
+
+    num_envs: int = 8
+    """Environments played at once while collecting."""
+
+    frame_skip: int = 4
+    """Atari only: frames that one action is held for; the last two are max-pooled into the observation."""
+
+    noop_max: int = 30
+    """Atari only: a game starts after a random number of frames without action, fewer than this; 0 for none."""
+
+    sticky_action_probability: float = 0.0
+    """Atari only: probability, in each frame, that the game repeats the last action instead of taking the new one."""
+
+    clip_rewards: bool = True
+    """Atari only: in training, clip the reward of each step to [-1, 1]; evaluation always sees raw rewards."""
+
+    episodic_life: bool = True
+    """Atari only: in training, end the episode (not the game) when a life is lost; evaluation plays whole games."""
+
+    max_frames: int = 108_000
+    """Atari only: frames after which a game is truncated (108,000 frames are 30 minutes of play)."""
+
+    image_size: int = 64
+    """Atari only: height and width, in pixels, that the screen is scaled to."""
+
+    num_env_threads: int = 2
+    """Atari only: threads that step the games; results do not depend on it."""
+
+    def __post_init__(self) -> None:
+        self._check_ranges()
+        if not self.env_id.startswith(ATARI_PREFIX):
+            self._refuse_atari_settings()
+
+    def _check_ranges(self) -> None:
+        if not self.env_id:
+            raise ConfigError('env_id is empty; give a Gymnasium id such as "CartPole-v1", or "package.module:Class"')
+        smallest = {
+            "num_envs": (self.num_envs, 1),
+            "frame_skip": (self.frame_skip, 1),
+            "noop_max": (self.noop_max, 0),
+            "image_size": (self.image_size, 1),
+            "num_env_threads": (self.num_env_threads, 1),
+        }
+        for name, (value, minimum) in smallest.items():
+            if value < minimum:
+                raise ConfigError(f"{name} is {value}; give at least {minimum}")
+        if not 0.0 <= self.sticky_action_probability <= 1.0:
+            raise ConfigError(
+                f"sticky_action_probability is {self.sticky_action_probability}; give a probability from 0 to 1"
+            )
+        if self.max_frames < self.frame_skip:
+            raise ConfigError(
+                f"max_frames is {self.max_frames}, less than one step of frame_skip={self.frame_skip} frames; "
+                "give a game at least one step"
+            )
+
+    def _refuse_atari_settings(self) -> None:
+        values = asdict(self)
+        changed = [f.name for f in fields(self) if f.name not in _GENERAL_FIELDS and values[f.name] != f.default]
+        if changed:
+            raise ConfigError(
+                f"{', '.join(changed)} would have no effect on {self.env_id!r}; only Atari ids "
+                f'("{ATARI_PREFIX}...") take these settings, so leave them at their defaults'
+            )

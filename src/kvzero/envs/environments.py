@@ -1,0 +1,103 @@
+"""What a batch of environments hands out at each step, and the protocol by which it is played."""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+
+from kvzero.errors import ConfigError, EnvError
+from kvzero.records import EnvSpec
+
+__all__ = ["Environments", "Frame", "Observation", "Observations", "Start", "Steps", "check_actions", "check_seed"]
+
+Observation: TypeAlias = UInt8[np.ndarray, "channel height width"] | Float32[np.ndarray, " feature"]
+Observations: TypeAlias = UInt8[np.ndarray, "env channel height width"] | Float32[np.ndarray, "env feature"]
+Frame: TypeAlias = UInt8[np.ndarray, "height width 3"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The first observation of every environment after a reset."""
+
+    observations: Observations
+    """What to act on."""
+
+    action_masks: Bool[np.ndarray, "env action"]
+    """Which actions are legal now; all True where an environment names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """One step of every environment, ended episodes already begun anew.
+
+    `terminated` and `truncated` exclude each other: an episode that ends by itself on the very step of its time limit
+    has terminated.
+    """
+
+    observations: Observations
+    """What to act on next: where an episode ended, the first observation of the next one."""
+
+    action_masks: Bool[np.ndarray, "env action"]
+    """Which actions are legal in `observations`; all True where an environment names none."""
+
+    rewards: Float32[np.ndarray, " env"]
+    """Rewards to learn from, clipped where so configured."""
+
+    raw_rewards: Float64[np.ndarray, " env"]
+    """Rewards as the environment gave them, never clipped."""
+
+    terminated: Bool[np.ndarray, " env"]
+    """Whether the episode ended by itself: its value afterwards is 0."""
+
+    truncated: Bool[np.ndarray, " env"]
+    """Whether the episode was cut off while it could have gone on: bootstrap from the final observation."""
+
+    final_observations: Observations
+    """What the step itself led to: where an episode ended its last observation, elsewhere `observations`.
+
+    It may be the same array as `observations`.
+    """
+
+    game_over: Bool[np.ndarray, " env"]
+    """Whether a whole game ended; a lost life may terminate an episode in the middle of a game."""
+
+
+@runtime_checkable  # the shape checks of the test session ask isinstance
+class Environments(Protocol):
+    """Several copies of one environment, stepped together and begun anew by themselves when an episode ends."""
+
+    spec: EnvSpec
+    num_envs: int
+
+    def reset(self, seed: int | None = None) -> Start:
+        """Begin a new episode everywhere; environment `i` is seeded with `seed + i`, or goes on with its own chance."""
+        ...
+
+    def step(self, actions: Int64[np.ndarray, " env"]) -> Steps:
+        """Take one action in each environment, raising `EnvError` where an environment fails."""
+        ...
+
+    def render(self) -> Frame:
+        """Return what environment 0 looks like now, as RGB bytes; needs `render=True` when made."""
+        ...
+
+    def close(self) -> None:
+        """Give back windows, files and threads."""
+        ...
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuse a negative seed with a `ConfigError`."""
+    if seed is not None and seed < 0:
+        raise ConfigError(f"seed is {seed}; give 0 or more")
+
+
+def check_actions(actions: Int64[np.ndarray, " any"], num_envs: int, num_actions: int) -> None:
+    """Refuse, with an `EnvError`, actions that are too few, too many or out of range."""
+    if actions.shape != (num_envs,):
+        raise EnvError(f"actions have shape {actions.shape}; give one for each of the {num_envs} environments")
+    wrong = np.flatnonzero((actions < 0) | (actions >= num_actions))
+    if wrong.size:
+        index = int(wrong[0])
+        raise EnvError(f"environment {index} was given action {actions[index]}; its actions are 0 to {num_actions - 1}")

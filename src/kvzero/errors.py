@@ -1,0 +1,44 @@
+"""The one tree of errors: every refusal that kvzero makes is a `KvzeroError`."""
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DeviceError",
+    "EnvError",
+    "KvzeroError",
+    "RunError",
+    "SearchError",
+    "StaleContextError",
+]
+
+
+class KvzeroError(Exception):
+    """Base of every error raised on purpose by kvzero."""
+
+
+class ConfigError(KvzeroError, ValueError):
+    """A setting, or a combination of settings, that cannot work."""
+
+
+class DeviceError(KvzeroError, RuntimeError):
+    """A device was asked for that this machine does not have."""
+
+
+class EnvError(KvzeroError, RuntimeError):
+    """An environment raised, or returned something that cannot be learnt from."""
+
+
+class SearchError(KvzeroError, ValueError):
+    """A root, an evaluation or a visit count that cannot be searched with: its shape, its type or a number in it."""
+
+
+class StaleContextError(KvzeroError, RuntimeError):
+    """Cached keys were about to be read that other weights had made."""
+
+
+class RunError(KvzeroError, OSError):
+    """A run folder cannot be used: it exists, is empty, is not writable or is full."""
+
+
+class CheckpointError(KvzeroError, RuntimeError):
+    """A checkpoint is damaged, from another configuration, or from a newer version."""

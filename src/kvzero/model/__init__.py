@@ -1,0 +1,23 @@
+"""Encoders, transformer, heads, supports and losses; knows a context's layout, not who lives in which slot."""
+
+from kvzero.model.config import ModelConfig
+from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
+from kvzero.model.network import Expansion, Network, Predictions, RootReading
+from kvzero.model.support import Support, compress, expand
+from kvzero.model.transformer import band_mask
+
+__all__ = [
+    "Expansion",
+    "LatentLoss",
+    "ModelConfig",
+    "Network",
+    "Predictions",
+    "RootReading",
+    "Support",
+    "band_mask",
+    "compress",
+    "cross_entropy",
+    "entropy",
+    "expand",
+    "latent_distance",
+]

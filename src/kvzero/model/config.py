@@ -1,0 +1,85 @@
+"""The knobs of the network."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kvzero.cache import ContextLayout
+from kvzero.errors import ConfigError
+
+__all__ = ["LatentNorm", "ModelConfig"]
+
+LatentNorm = Literal["simnorm", "layernorm"]
+
+SIMNORM_GROUP = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """Sizes of encoder, transformer and heads."""
+
+    embed_dim: int = 64
+    """Width of a token (E)."""
+
+    num_layers: int = 2
+    """Transformer layers (L)."""
+
+    num_heads: int = 4
+    """Attention heads per layer (h)."""
+
+    context_tokens: int = 16
+    """Tokens that a token may attend to, itself included (C); two tokens make one environment step."""
+
+    support_size: int = 101
+    """Bins of the categorical reward and value; odd, centred on 0 in transformed units."""
+
+    latent_norm: LatentNorm = "simnorm"
+    """Norm that ends the encoder and the next-latent head alike."""
+
+    head_expansion: int = 1
+    """Width of the hidden layer of each prediction head, in multiples of the embedding width."""
+
+    encoder_width: int = 128
+    """Hidden width of the MLP encoder for vector observations."""
+
+    encoder_channels: int = 64
+    """Channels of the last stage of the ResNet encoder for image observations."""
+
+    encoder_blocks: int = 1
+    """Residual blocks per resolution of the ResNet encoder."""
+
+    def __post_init__(self) -> None:
+        for name in ("embed_dim", "num_heads", "head_expansion", "encoder_width", "encoder_channels", "encoder_blocks"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
+        if self.embed_dim % self.num_heads:
+            raise ConfigError(
+                f"embed_dim {self.embed_dim} is not divisible by num_heads {self.num_heads}; "
+                "every head needs the same width"
+            )
+        if self.embed_dim // self.num_heads % 2:
+            raise ConfigError(
+                f"embed_dim {self.embed_dim} / num_heads {self.num_heads} is odd; "
+                "rotary positions turn pairs of numbers, so give an even head width"
+            )
+        if self.latent_norm == "simnorm" and self.embed_dim % SIMNORM_GROUP:
+            raise ConfigError(
+                f"embed_dim {self.embed_dim} is not divisible by {SIMNORM_GROUP}, the group size of simnorm; "
+                "change it or use latent_norm=layernorm"
+            )
+        if self.latent_norm not in ("simnorm", "layernorm"):
+            raise ConfigError(f"latent_norm is {self.latent_norm!r}; choose simnorm or layernorm")
+        if self.support_size < 3 or self.support_size % 2 == 0:
+            raise ConfigError(f"support_size is {self.support_size}; give an odd number of bins, at least 3")
+        if self.encoder_channels % 16:
+            raise ConfigError(f"encoder_channels is {self.encoder_channels}; give a multiple of 16")
+        _ = self.layout
+
+    @property
+    def layout(self) -> ContextLayout:
+        """Sizes of the context that this network caches."""
+        return ContextLayout(
+            num_layers=self.num_layers,
+            num_heads=self.num_heads,
+            head_dim=self.embed_dim // self.num_heads,
+            context_tokens=self.context_tokens,
+        )

@@ -1,0 +1,114 @@
+"""Encoders: one observation in, one latent token out."""
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from kvzero.errors import ConfigError
+from kvzero.model.config import SIMNORM_GROUP, LatentNorm, ModelConfig
+from kvzero.records import EnvSpec
+
+__all__ = ["SimNorm", "build_encoder", "build_latent_norm"]
+
+MIN_IMAGE_SIZE = 16
+
+
+class SimNorm(nn.Module):
+    """Softmax in groups of 8: a latent is a list of small simplices (Lavoie et al. 2022; Hansen et al. 2024)."""
+
+    def forward(self, features: Float[Tensor, "*batch embed"]) -> Float[Tensor, "*batch embed"]:
+        """Normalise every group of eight numbers to sum to one."""
+        return torch.unflatten(features, -1, (-1, SIMNORM_GROUP)).softmax(-1).flatten(-2)
+
+
+def build_latent_norm(kind: LatentNorm, embed_dim: int) -> nn.Module:
+    """Return the norm that ends the encoder and the next-latent head alike."""
+    return SimNorm() if kind == "simnorm" else nn.LayerNorm(embed_dim, elementwise_affine=False)
+
+
+class VectorEncoder(nn.Module):
+    """An MLP for vector observations."""
+
+    def __init__(self, num_features: int, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.encoder_width
+        self.layers = nn.Sequential(
+            nn.Linear(num_features, width),
+            nn.LayerNorm(width),
+            nn.GELU(),
+            nn.Linear(width, width),
+            nn.LayerNorm(width),
+            nn.GELU(),
+            nn.Linear(width, config.embed_dim),
+            build_latent_norm(config.latent_norm, config.embed_dim),
+        )
+
+    def forward(self, observations: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch embed"]:
+        """Encode vectors."""
+        latents: Tensor = self.layers(observations.to(next(self.parameters()).dtype))
+        return latents
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around a skip connection, optionally halving the image and changing the channels."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False),
+            nn.GroupNorm(channels_out // 8, channels_out),
+            nn.ReLU(),
+            nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False),
+            nn.GroupNorm(channels_out // 8, channels_out),
+        )
+        is_same = stride == 1 and channels_in == channels_out
+        self.skip = nn.Identity() if is_same else nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+
+    def forward(self, image: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch _ _ _"]:
+        """Add what the body finds to what came in."""
+        return torch.relu(self.skip(image) + self.body(image))
+
+
+class ImageEncoder(nn.Module):
+    """A small ResNet that brings an image to an eighth of its size, then one linear layer."""
+
+    def __init__(self, shape: tuple[int, int, int], config: ModelConfig) -> None:
+        super().__init__()
+        channels, height, width = shape
+        if min(height, width) < MIN_IMAGE_SIZE:
+            raise ConfigError(f"images are {height}x{width}; the image encoder needs at least {MIN_IMAGE_SIZE} a side")
+        wide, half = config.encoder_channels, config.encoder_channels // 2
+        self.stages = nn.Sequential(
+            nn.Conv2d(channels, half, 3, 2, 1, bias=False),
+            nn.GroupNorm(half // 8, half),
+            nn.ReLU(),
+            *(ResidualBlock(half, half, stride=1) for _ in range(config.encoder_blocks)),
+            ResidualBlock(half, wide, stride=2),
+            *(ResidualBlock(wide, wide, stride=1) for _ in range(config.encoder_blocks)),
+            nn.AvgPool2d(2, ceil_mode=True),
+            *(ResidualBlock(wide, wide, stride=1) for _ in range(config.encoder_blocks)),
+        )
+        num_features = wide * _eighth(height) * _eighth(width)
+        self.project = nn.Sequential(
+            nn.Linear(num_features, config.embed_dim), build_latent_norm(config.latent_norm, config.embed_dim)
+        )
+
+    def forward(self, observations: Shaped[Tensor, "batch channel height width"]) -> Float[Tensor, "batch embed"]:
+        """Encode images given as bytes."""
+        pixels = observations.to(next(self.parameters()).dtype) / 255
+        latents: Tensor = self.project(self.stages(pixels).flatten(1))
+        return latents
+
+
+def _eighth(size: int) -> int:
+    for _ in range(3):
+        size = (size + 1) // 2
+    return size
+
+
+def build_encoder(spec: EnvSpec, config: ModelConfig) -> nn.Module:
+    """Return the encoder that fits the observations of `spec`."""
+    if spec.is_image:
+        channels, height, width = spec.observation_shape
+        return ImageEncoder((channels, height, width), config)
+    return VectorEncoder(spec.observation_shape[0], config)

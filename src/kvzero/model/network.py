@@ -1,0 +1,166 @@
+"""The world model's network: encoder, transformer and heads, in training and in search."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kvzero.cache import Window
+from kvzero.model.config import ModelConfig
+from kvzero.model.encoders import build_encoder, build_latent_norm
+from kvzero.model.heads import PairedHead
+from kvzero.model.support import Support
+from kvzero.model.transformer import INIT_STD, Transformer
+from kvzero.records import EnvSpec
+
+__all__ = ["Expansion", "Network", "Predictions", "RootReading"]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What the network says of every step of a sequence."""
+
+    reward_logits: Float[Tensor, "batch time bin"]
+    next_latents: Float[Tensor, "batch time embed"]
+    value_logits: Float[Tensor, "batch time bin"]
+    policy_logits: Float[Tensor, "batch time action"]
+
+
+@dataclass(frozen=True, slots=True)
+class RootReading:
+    """What the network says of real observations, read at their latent tokens."""
+
+    values: Float[Tensor, " batch"]
+    policy_logits: Float[Tensor, "batch action"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What the network says of one new node per environment."""
+
+    rewards: Float[Tensor, " batch"]
+    values: Float[Tensor, " batch"]
+    policy_logits: Float[Tensor, "batch action"]
+    latents: Float[Tensor, "batch embed"]
+
+
+class Network(nn.Module):
+    """A UniZero world model (Pu et al. 2024): one latent and one action token per environment step.
+
+    A latent token is read by the policy and value heads, an action token by the reward and next-latent heads.
+    """
+
+    def __init__(self, config: ModelConfig, spec: EnvSpec) -> None:
+        """Build the network.
+
+        Raises:
+            ConfigError: if the observations do not fit the encoder.
+        """
+        super().__init__()
+        self.config = config
+        self.spec = spec
+        self._marks = 0
+        embed, hidden = config.embed_dim, config.embed_dim * config.head_expansion
+        self.encoder = build_encoder(spec, config)
+        self.action_table = nn.Embedding(spec.num_actions, embed)
+        nn.init.normal_(self.action_table.weight, std=INIT_STD)
+        self.transformer = Transformer(config)
+        self.action_head = PairedHead(embed, hidden, (config.support_size, embed))
+        self.latent_head = PairedHead(embed, hidden, (config.support_size, spec.num_actions))
+        self.next_latent_norm = build_latent_norm(config.latent_norm, embed)
+        self.support = Support(config.support_size)
+
+    @property
+    def version(self) -> int:
+        """A number that changes whenever the weights do.
+
+        It counts the in-place changes that autograd notices (`load_state_dict`, a change by hand, a plain optimiser
+        step), and the calls of `mark_changed` for those that it does not.
+        """
+        return self._marks + sum(weights._version for weights in self.parameters())
+
+    def mark_changed(self) -> None:
+        """Say that the weights changed behind autograd's back, as PyTorch's fused optimisers change them."""
+        self._marks += 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.action_table.weight.device
+
+    def encode(self, observations: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch embed"]:
+        """Return the latent token of each observation."""
+        latents: Tensor = self.encoder(observations)
+        return latents
+
+    def forward(self, latents: Float[Tensor, "batch time embed"], actions: Int[Tensor, "batch time"]) -> Predictions:
+        """Predict every step of whole sequences, `latents[t]` followed by `actions[t]`, from token 0 on."""
+        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)))
+        reward_logits, next_latents = self.action_head(outputs[:, 1::2])
+        value_logits, policy_logits = self.latent_head(outputs[:, 0::2])
+        return Predictions(reward_logits, self.next_latent_norm(next_latents), value_logits, policy_logits)
+
+    def read_values(
+        self, latents: Float[Tensor, "batch time embed"], actions: Int[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch time"]:
+        """Return the value of every step of whole sequences, in the reward's units, each seen in its context."""
+        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)))
+        value_logits, _ = self.latent_head(outputs[:, 0::2])
+        return self.support.decode(value_logits)
+
+    def read_roots(
+        self,
+        latents: Float[Tensor, "batch time embed"],
+        actions: Int[Tensor, "batch time-1"],
+        positions: Int[Tensor, "batch token"],
+        *,
+        is_valid: Bool[Tensor, "batch token"],
+    ) -> tuple[RootReading, Float[Tensor, "batch token layer 2 head head_dim"]]:
+        """Read the last observation of whole, left-padded histories; also return all keys and values."""
+        padded = functional.pad(actions, (0, 1))  # an action after the last latent, cut off again
+        tokens = interleave(latents, self.action_table(padded))[:, :-1]
+        outputs, cache = self.transformer(tokens, positions, is_valid=is_valid)
+        return self._read_latent_token(outputs[:, -1]), torch.stack(cache, dim=2)
+
+    def extend_roots(
+        self,
+        actions: Int[Tensor, " batch"],
+        latents: Float[Tensor, "batch embed"],
+        positions: Int[Tensor, "batch 2"],
+        window: Window,
+    ) -> RootReading:
+        """Pass the action taken and the latent seen next against cached roots, filling the window's last places."""
+        tokens = torch.stack([self.action_table(actions), latents], dim=1)
+        outputs = self.transformer.extend(tokens, positions, window, end=window.keys_values.shape[1])
+        return self._read_latent_token(outputs[:, -1])
+
+    def expand(self, actions: Int[Tensor, " batch"], positions: Int[Tensor, "batch 2"], window: Window) -> Expansion:
+        """Evaluate one new node per environment: its action token first, then the latent which that one predicts."""
+        end = window.keys_values.shape[1]
+        token = self.action_table(actions)[:, None]
+        output = self.transformer.extend(token, positions[:, :1], window, end=end - 1)
+        reward_logits, next_latents = self.action_head(output[:, 0])
+        latents = self.next_latent_norm(next_latents)
+        output = self.transformer.extend(latents[:, None], positions[:, 1:], window, end=end)
+        value_logits, policy_logits = self.latent_head(output[:, 0])
+        rewards, values = self.support.decode(torch.stack([reward_logits, value_logits]))
+        return Expansion(rewards, values, policy_logits, latents)
+
+    def _read_latent_token(self, outputs: Float[Tensor, "batch embed"]) -> RootReading:
+        value_logits, policy_logits = self.latent_head(outputs)
+        return RootReading(self.support.decode(value_logits), policy_logits)
+
+    def decayed_weights(self) -> Iterable[nn.Parameter]:
+        """Return the matrices, which weight decay applies to; biases, norms and tables of actions are left alone."""
+        table = self.action_table.weight
+        return (weights for weights in self.parameters() if weights.ndim > 1 and weights is not table)
+
+
+def interleave(
+    latents: Float[Tensor, "batch time embed"], actions: Float[Tensor, "batch time embed"]
+) -> Float[Tensor, "batch token embed"]:
+    """Return the token sequence: latent 0, action 0, latent 1, action 1, ..."""
+    return torch.stack([latents, actions], dim=2).flatten(1, 2)

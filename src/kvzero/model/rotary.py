@@ -1,0 +1,58 @@
+"""Rotary position embedding by absolute token index (Su et al. 2021, RoFormer)."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+__all__ = ["Rotary", "rotate"]
+
+BASE = 10_000.0
+FIRST_TABLE_TOKENS = 1024
+
+
+class Rotary(nn.Module):
+    """A table of rotations that grows with the longest episode seen.
+
+    Angles are computed in float64, so that a key made at token 50,000 is as precise as one made at token 5.
+    """
+
+    def __init__(self, head_dim: int) -> None:
+        super().__init__()
+        self._head_dim = head_dim
+        self.register_buffer("table", self._build(FIRST_TABLE_TOKENS), persistent=False)
+        self.table: Tensor
+
+    def reserve(self, num_tokens: int) -> None:
+        """Make the table cover tokens `0 .. num_tokens - 1`."""
+        if num_tokens > len(self.table):
+            with torch.inference_mode(mode=False):
+                self.table = self._build(2 * num_tokens).to(self.table.device)
+
+    def forward(self, positions: Int[Tensor, "*token"]) -> Float[Tensor, "*token 2 head_dim"]:
+        """Return cosine and signed sine of each position's rotation, to be given to `rotate`."""
+        return self.table[positions]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Rotary":
+        """Move with the network, but stay float32: in bfloat16, tokens 256 and 257 would have one position."""
+        kept = self.table
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.table = kept.to(self.table.device)
+        return self
+
+    def _build(self, num_tokens: int) -> Float[Tensor, "token 2 head_dim"]:
+        exponents = torch.arange(0, self._head_dim, 2, dtype=torch.float64) / self._head_dim
+        angles = torch.arange(num_tokens, dtype=torch.float64)[:, None] * BASE**-exponents
+        cosine = torch.cat([angles.cos(), angles.cos()], dim=-1)
+        sine = torch.cat([-angles.sin(), angles.sin()], dim=-1)
+        return torch.stack([cosine, sine], dim=1).float()
+
+
+def rotate(
+    vectors: Float[Tensor, "batch token 2 head head_dim"], rotation: Float[Tensor, "#batch token 2 head_dim"]
+) -> Float[Tensor, "batch token 2 head head_dim"]:
+    """Turn queries and keys by the rotation of their token: number `i` pairs with number `i + head_dim / 2`."""
+    cosine, sine = rotation[:, :, 0, None, None], rotation[:, :, 1, None, None]
+    turned = torch.addcmul(vectors * cosine, vectors.roll(vectors.shape[-1] // 2, dims=-1), sine)
+    return turned.to(vectors.dtype)

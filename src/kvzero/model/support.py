@@ -1,0 +1,63 @@
+"""Categorical scalars: two-hot over an integer support of transformed rewards and values."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["Support", "compress", "expand"]
+
+EPSILON = 0.001
+
+
+def compress(scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return `h(x) = sign(x) (sqrt(|x| + 1) - 1) + 0.001 x` (Pohlen et al. 2018, proposition A.2)."""
+    return scalars.sign() * ((scalars.abs() + 1).sqrt() - 1) + EPSILON * scalars
+
+
+def expand(compressed: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return the inverse of `compress`.
+
+    With `u = sqrt(|x| + 1)` the definition is the quadratic `0.001 u^2 + u - (1 + 0.001 + |h|) = 0`; its positive
+    root is taken in the form that does not cancel: `2 c / (1 + sqrt(1 + 4 * 0.001 c))` with `c = 1 + 0.001 + |h|`.
+    """
+    constant = compressed.abs() + (1 + EPSILON)
+    root = 2 * constant / (1 + (1 + 4 * EPSILON * constant).sqrt())
+    return compressed.sign() * (root * root - 1)
+
+
+class Support(nn.Module):
+    """The integers `-(n - 1) / 2 .. (n - 1) / 2` in transformed units, and the way to them and back."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        limit = size // 2
+        self.register_buffer("bins", torch.arange(-limit, limit + 1, dtype=torch.float32), persistent=False)
+        self.bins: Tensor
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Support":
+        """Move with the network, but stay float32: bfloat16 has no integer between 256 and 258."""
+        kept = self.bins
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.bins = kept.to(self.bins.device)
+        return self
+
+    def encode(self, scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape bin"]:
+        """Return two-hot probabilities whose decoded value is `scalars`, which are clipped to the support."""
+        limit = self.bins[-1]
+        place = compress(scalars).clamp(-limit, limit) + limit
+        lower = place.floor()
+        share = (place - lower)[..., None]
+        low = functional.one_hot(lower.long(), len(self.bins))
+        high = functional.one_hot((lower.long() + 1).clamp(max=len(self.bins) - 1), len(self.bins))
+        return low * (1 - share) + high * share
+
+    def decode(self, logits: Float[Tensor, "*shape bin"]) -> Float[Tensor, "*shape"]:
+        """Return the scalar that categorical logits stand for: the expected bin, transformed back."""
+        return expand(self.expect(logits))
+
+    def expect(self, logits: Float[Tensor, "*shape bin"]) -> Float[Tensor, "*shape"]:
+        """Return the expected bin, in transformed units."""
+        return (logits.float().softmax(-1) * self.bins).sum(-1)  # no product of matrices: autocast would round it

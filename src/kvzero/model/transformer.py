@@ -1,0 +1,186 @@
+"""The transformer: whole sequences under a band mask, or new tokens against a cached window."""
+
+from typing import cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kvzero.cache import Window
+from kvzero.model.config import ModelConfig
+from kvzero.model.rotary import Rotary, rotate
+
+__all__ = ["Transformer", "band_mask"]
+
+INIT_STD = 0.02
+
+
+def band_mask(num_tokens: int, context_tokens: int, *, device: torch.device) -> Bool[Tensor, "token token"]:
+    """Return the one rule for context: token `i` attends to tokens `j` with `0 <= i - j < context_tokens`."""
+    index = torch.arange(num_tokens, device=device)
+    distance = index[:, None] - index[None, :]
+    return (distance >= 0) & (distance < context_tokens)
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose queries and keys carry rotary positions."""
+
+    def __init__(self, embed_dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.project = nn.Linear(embed_dim, 3 * embed_dim)
+        self.merge = nn.Linear(embed_dim, embed_dim)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch token embed"],
+        rotation: Float[Tensor, "#batch token 2 head_dim"],
+        mask: Bool[Tensor, "#batch 1 token token"],
+    ) -> tuple[Float[Tensor, "batch token embed"], Float[Tensor, "batch token 2 head head_dim"]]:
+        """Attend within a whole sequence; also return its keys and values."""
+        query, key, value = self._query_key_value(tokens, rotation)
+        mixed = self._attend(query, key, value, mask)
+        return mixed, torch.stack([key, value], dim=2)
+
+    def extend(
+        self,
+        tokens: Float[Tensor, "batch token embed"],
+        rotation: Float[Tensor, "batch token 2 head_dim"],
+        window: Float[Tensor, "batch slot 2 head head_dim"],
+        mask: Bool[Tensor, "#batch 1 token slot"] | None,
+    ) -> Float[Tensor, "batch token embed"]:
+        """Write the new tokens' keys and values into the last places of `window`, then attend to all of it."""
+        query, key, value = self._query_key_value(tokens, rotation)
+        new = window[:, -tokens.shape[1] :]
+        new[:, :, 0] = key
+        new[:, :, 1] = value
+        return self._attend(query, window[:, :, 0], window[:, :, 1], mask)
+
+    def _query_key_value(
+        self, tokens: Float[Tensor, "batch token embed"], rotation: Float[Tensor, "#batch token 2 head_dim"]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        projected = self.project(tokens).unflatten(-1, (3, self.num_heads, -1))  # [batch, token, 3, head, head_dim]
+        turned = rotate(projected[:, :, :2], rotation)
+        return turned[:, :, 0], turned[:, :, 1], projected[:, :, 2]
+
+    def _attend(
+        self,
+        query: Float[Tensor, "batch token head head_dim"],
+        key: Float[Tensor, "batch slot head head_dim"],
+        value: Float[Tensor, "batch slot head head_dim"],
+        mask: Bool[Tensor, "#batch 1 token slot"] | None,
+    ) -> Float[Tensor, "batch token embed"]:
+        mixed = functional.scaled_dot_product_attention(
+            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), attn_mask=mask
+        )
+        merged: Tensor = self.merge(mixed.transpose(1, 2).flatten(2))
+        return merged
+
+
+class Block(nn.Module):
+    """One pre-LN layer: attention, then a GELU MLP four times as wide."""
+
+    def __init__(self, embed_dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(embed_dim)
+        self.attention = Attention(embed_dim, num_heads)
+        self.mlp_norm = nn.LayerNorm(embed_dim)
+        self.mlp = nn.Sequential(nn.Linear(embed_dim, 4 * embed_dim), nn.GELU(), nn.Linear(4 * embed_dim, embed_dim))
+
+    def forward(
+        self, tokens: Tensor, rotation: Tensor, mask: Tensor
+    ) -> tuple[Float[Tensor, "batch token embed"], Float[Tensor, "batch token 2 head head_dim"]]:
+        """Pass a whole sequence; also return its keys and values."""
+        mixed, keys_values = self.attention(self.attention_norm(tokens), rotation, mask)
+        tokens = tokens + mixed
+        return tokens + self.mlp(self.mlp_norm(tokens)), keys_values
+
+    def extend(
+        self, tokens: Tensor, rotation: Tensor, window: Tensor, mask: Tensor | None
+    ) -> Float[Tensor, "batch token embed"]:
+        """Pass new tokens against one layer's cached window."""
+        tokens = tokens + self.attention.extend(self.attention_norm(tokens), rotation, window, mask)
+        extended: Tensor = tokens + self.mlp(self.mlp_norm(tokens))
+        return extended
+
+
+class Transformer(nn.Module):
+    """A stack of blocks under the band mask; the incremental pass gives what the whole-sequence pass gives."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.context_tokens = config.context_tokens
+        self.rotary = Rotary(config.embed_dim // config.num_heads)
+        self.blocks = nn.ModuleList(Block(config.embed_dim, config.num_heads) for _ in range(config.num_layers))
+        self.final_norm = nn.LayerNorm(config.embed_dim)
+        self.apply(_initialise)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch token embed"],
+        positions: Int[Tensor, "#batch token"] | None = None,
+        *,
+        is_valid: Bool[Tensor, "batch token"] | None = None,
+    ) -> tuple[Float[Tensor, "batch token embed"], list[Float[Tensor, "batch token 2 head head_dim"]]]:
+        """Pass whole sequences: return outputs, and per layer the keys and values of every token.
+
+        `positions` are absolute token indices, counted from 0 by default; given ones must have been reserved in
+        `rotary`. Tokens that are not valid are padding: nothing attends to them but they themselves.
+        """
+        num_tokens = tokens.shape[1]
+        if positions is None:
+            self.rotary.reserve(num_tokens)
+            positions = torch.arange(num_tokens, device=tokens.device)[None]
+        rotation = self.rotary(positions)
+        mask = band_mask(num_tokens, self.context_tokens, device=tokens.device)[None, None]
+        if is_valid is not None:
+            mask = mask & is_valid[:, None, None, :] | torch.eye(num_tokens, dtype=torch.bool, device=tokens.device)
+        cache = []
+        for block in self._layers:
+            tokens, keys_values = block(tokens, rotation, mask)
+            cache.append(keys_values)
+        return self.final_norm(tokens), cache
+
+    def extend(
+        self,
+        tokens: Float[Tensor, "batch token embed"],
+        positions: Int[Tensor, "batch token"],
+        window: Window,
+        *,
+        end: int,
+    ) -> Float[Tensor, "batch token embed"]:
+        """Pass one or two new tokens, whose places in `window` end before place `end`; fill those places.
+
+        `positions` must have been reserved in `rotary`.
+        """
+        num_new = tokens.shape[1]
+        visible = slice(end - num_new - self.context_tokens + 1, end)
+        mask = self._window_mask(window, visible, num_new)
+        rotation = self.rotary(positions)
+        for layer, block in enumerate(self._layers):
+            tokens = block.extend(tokens, rotation, window.keys_values[:, visible, layer], mask)
+        extended: Tensor = self.final_norm(tokens)
+        return extended
+
+    @property
+    def _layers(self) -> list[Block]:
+        return cast("list[Block]", list(self.blocks))
+
+    def _window_mask(self, window: Window, visible: slice, num_new: int) -> Bool[Tensor, "#batch 1 token slot"] | None:
+        if num_new == 1:
+            return None if window.is_valid is None else window.is_valid[:, None, None, visible]
+        num_visible = self.context_tokens + num_new - 1
+        device = window.keys_values.device
+        mask = band_mask(num_visible, self.context_tokens, device=device)[None, None, -num_new:]
+        if window.is_valid is None:
+            return mask
+        itself = torch.eye(num_visible, dtype=torch.bool, device=device)[-num_new:]
+        return mask & window.is_valid[:, None, None, visible] | itself
+
+
+def _initialise(module: nn.Module) -> None:
+    """Draw linear weights from N(0, 0.02) as GPT-2 does, and start biases at zero."""
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=INIT_STD)
+        nn.init.zeros_(module.bias)

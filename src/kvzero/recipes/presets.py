@@ -1,0 +1,123 @@
+"""The presets: functions that return a whole run's config."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from kvzero.agent import AgentConfig
+from kvzero.envs import EnvConfig
+from kvzero.errors import ConfigError
+from kvzero.model import ModelConfig
+from kvzero.replay import ReplayConfig
+from kvzero.search import SearchConfig
+from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig
+
+__all__ = ["PRESETS", "preset"]
+
+
+def cartpole() -> RunConfig:
+    """CartPole-v1 to its limit of 500 in minutes on two cores; what `make train` runs."""
+    return RunConfig(preset="cartpole")
+
+
+def acrobot() -> RunConfig:
+    """Acrobot-v1: sparse reward, vector observations."""
+    base = cartpole()
+    return replace(
+        base,
+        preset="acrobot",
+        env=replace(base.env, env_id="Acrobot-v1"),
+        schedule=replace(base.schedule, total_env_steps=30_000),
+    )
+
+
+def lunarlander() -> RunConfig:
+    """LunarLander-v3: needs the extra `box2d`."""
+    base = cartpole()
+    model = replace(base.agent.model, embed_dim=128, num_heads=8)
+    return replace(
+        base,
+        preset="lunarlander",
+        env=replace(base.env, env_id="LunarLander-v3"),
+        agent=replace(base.agent, model=model),
+        schedule=replace(base.schedule, total_env_steps=100_000, eval_every=10_000, checkpoint_every=10_000),
+    )
+
+
+def atari() -> RunConfig:
+    """Any Atari game at the size of LightZero's UniZero: meant for a GPU."""
+    return RunConfig(
+        preset="atari",
+        env=EnvConfig(env_id="ALE/Pong-v5", num_envs=8),
+        agent=AgentConfig(
+            model=ModelConfig(
+                embed_dim=768,
+                num_layers=2,
+                num_heads=8,
+                context_tokens=8,
+                support_size=601,
+                encoder_channels=64,
+                encoder_blocks=1,
+            ),
+            search=SearchConfig(num_simulations=25),
+            num_eval_simulations=50,
+        ),
+        replay=ReplayConfig(replay_capacity=100_000),
+        learner=LearnerConfig(
+            batch_size=64, unroll_steps=10, bootstrap_steps=5, learning_rate=1e-4, ema_rate=0.01, weight_decay=1e-4
+        ),
+        schedule=ScheduleConfig(
+            total_env_steps=400_000,
+            learning_starts=2_000,
+            replay_ratio=0.25,
+            round_env_steps=80,
+            eval_every=20_000,
+            eval_episodes=4,
+            final_eval_episodes=8,
+            checkpoint_every=20_000,
+            log_every=1_000,
+        ),
+    )
+
+
+def atari_small() -> RunConfig:
+    """Any Atari game, sized for two CPU cores."""
+    base = atari()
+    model = replace(base.agent.model, embed_dim=128, num_heads=4, support_size=101, encoder_channels=32)
+    return replace(
+        base,
+        preset="atari-small",
+        agent=replace(base.agent, model=model, num_eval_simulations=25),
+        replay=ReplayConfig(replay_capacity=50_000),
+        learner=replace(base.learner, batch_size=32, learning_rate=5e-4, ema_rate=0.02),
+        schedule=replace(
+            base.schedule,
+            total_env_steps=50_000,
+            learning_starts=1_000,
+            replay_ratio=0.125,
+            eval_every=10_000,
+            eval_episodes=4,
+            final_eval_episodes=4,
+            checkpoint_every=5_000,
+            log_every=500,
+        ),
+    )
+
+
+PRESETS: dict[str, Callable[[], RunConfig]] = {
+    "cartpole": cartpole,
+    "acrobot": acrobot,
+    "lunarlander": lunarlander,
+    "atari": atari,
+    "atari-small": atari_small,
+}
+
+
+def preset(name: str) -> RunConfig:
+    """Return the config called `name`.
+
+    Raises:
+        ConfigError: if there is none of that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]()

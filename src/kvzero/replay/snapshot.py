@@ -1,0 +1,74 @@
+"""How the replay goes into a checkpoint and comes back: the written part of every ring, slot for slot."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kvzero.errors import CheckpointError
+from kvzero.replay.rows import NOTHING, Rows
+
+__all__ = ["load_rows", "save_rows"]
+
+
+def save_rows(rows: Rows) -> dict[str, np.ndarray]:
+    """Return the written part of the rings as one array per field and environment, `field.env`.
+
+    They are views, so that saving a large replay costs no memory: write them out before the next step is added.
+    """
+    arrays = {"num_written": rows.num_written, "rows_per_env": np.array([rows.rows_per_env])}
+    for name, ring in rows.rings().items():
+        for env, num_filled in enumerate(_num_filled(rows, rows.num_written)):
+            arrays[f"{name}.{env}"] = ring[env, :num_filled]
+    return arrays
+
+
+def load_rows(rows: Rows, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put back what `save_rows` returned.
+
+    Raises:
+        CheckpointError: if the arrays are of another environment, capacity or number of environments; nothing is
+            changed then.
+    """
+    _check_same(arrays, "rows_per_env", np.array([rows.rows_per_env]))
+    _check_form(arrays, "num_written", rows.num_written)
+    num_filled = _num_filled(rows, arrays["num_written"])
+    targets = {
+        f"{name}.{env}": ring[env, : num_filled[env]]
+        for name, ring in rows.rings().items()
+        for env in range(len(num_filled))
+    }
+    for key, target in targets.items():
+        _check_form(arrays, key, target)
+    rows.kinds[:] = NOTHING
+    rows.num_written[:] = arrays["num_written"]
+    for key, target in targets.items():
+        target[:] = arrays[key]
+
+
+def _num_filled(rows: Rows, num_written: np.ndarray) -> list[int]:
+    """Return how many slots of each ring hold a row."""
+    return [int(count) for count in np.clip(num_written, 0, rows.rows_per_env)]
+
+
+def _check_form(arrays: Mapping[str, np.ndarray], key: str, target: np.ndarray) -> None:
+    """Refuse an array that is missing or has another shape or type than this replay's."""
+    if key not in arrays:
+        raise CheckpointError(
+            f"the saved replay has no {key!r}; it is damaged, or has fewer environments than this run"
+        )
+    found = arrays[key]
+    if found.shape != target.shape or found.dtype != target.dtype:
+        raise CheckpointError(
+            f"{key!r} of the saved replay is {found.dtype} {found.shape}, this run keeps {target.dtype} "
+            f"{target.shape}; resume with the configuration that the checkpoint was made with"
+        )
+
+
+def _check_same(arrays: Mapping[str, np.ndarray], key: str, expected: np.ndarray) -> None:
+    """Refuse an array that holds something else than expected."""
+    _check_form(arrays, key, expected)
+    if not np.array_equal(arrays[key], expected):
+        raise CheckpointError(
+            f"{key} of the saved replay is {arrays[key].tolist()}, of this run {expected.tolist()}; "
+            "resume with the replay_capacity that the checkpoint was made with"
+        )

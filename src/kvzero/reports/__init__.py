@@ -1,0 +1,30 @@
+"""What a run tells people: metrics, progress, plots, summary and report; knows no torch."""
+
+from kvzero.reports.atomic import write_atomically
+from kvzero.reports.curve import plot_learning_curve
+from kvzero.reports.figures import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, LOSS, TRAIN_RETURN
+from kvzero.reports.machine import library_versions, peak_rss_bytes, rss_bytes
+from kvzero.reports.metrics import MetricsLog, read_metrics
+from kvzero.reports.page import write_report
+from kvzero.reports.progress import Progress
+from kvzero.reports.summary import Summary, read_summary, write_summary
+
+__all__ = [
+    "EVAL_RETURN_MAX",
+    "EVAL_RETURN_MEAN",
+    "EVAL_RETURN_MIN",
+    "LOSS",
+    "TRAIN_RETURN",
+    "MetricsLog",
+    "Progress",
+    "Summary",
+    "library_versions",
+    "peak_rss_bytes",
+    "plot_learning_curve",
+    "read_metrics",
+    "read_summary",
+    "rss_bytes",
+    "write_atomically",
+    "write_report",
+    "write_summary",
+]

@@ -1,0 +1,27 @@
+"""How a file of a run is replaced: whole or not at all, whenever the process is killed."""
+
+import os
+from pathlib import Path
+
+from kvzero.errors import RunError
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name and rename it, so that a kill at any moment leaves the old one or the new.
+
+    Raises:
+        RunError: if the folder cannot be written to; what stood at `path` is still there then.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}; free some space or choose another run folder"
+        ) from error

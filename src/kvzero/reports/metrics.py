@@ -1,0 +1,122 @@
+"""The log of a run's figures over environment steps: lines of JSON that outlive a kill, and TensorBoard beside them."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, SupportsFloat
+
+from kvzero.errors import RunError
+from kvzero.reports.atomic import write_atomically
+from kvzero.reports.events import EventLog
+from kvzero.reports.figures import ENV_STEPS
+
+__all__ = ["METRICS_FILE", "MetricsLog", "read_metrics"]
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class MetricsLog:
+    """Appends figures to `metrics.jsonl` and to TensorBoard's event files in the run's folder.
+
+    A file that is there already is continued; a last line that a kill tore is dropped first.
+
+    Args:
+        run_dir: the run's folder; made if there is none.
+        resume_from: environment steps of the checkpoint that the run resumes from; lines beyond it are cut off, so that
+            the curve holds one history only.
+
+    Raises:
+        RunError: if the folder cannot be written to, or the file is damaged before its last line.
+    """
+
+    def __init__(self, run_dir: Path, *, resume_from: int | None = None) -> None:
+        self._path = run_dir / METRICS_FILE
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            _repair(self._path, resume_from)
+            self._file = self._path.open("a", encoding="utf-8")
+            self._events = EventLog(run_dir, resume_from=resume_from)
+        except OSError as error:
+            raise _refusal(self._path, error) from error
+
+    def write(self, step: int, figures: Mapping[str, SupportsFloat]) -> None:
+        """Log these figures as of `step` environment steps; one that is not finite becomes `null` in JSON.
+
+        Raises:
+            RunError: if the folder cannot be written to.
+        """
+        numbers = {name: float(figure) for name, figure in figures.items()}
+        finite = {name: number if math.isfinite(number) else None for name, number in numbers.items()}
+        try:
+            self._file.write(json.dumps({ENV_STEPS: step, **finite}, allow_nan=False) + "\n")
+            self._file.flush()
+            self._events.write(step, numbers)
+        except OSError as error:
+            raise _refusal(self._path, error) from error
+
+    def close(self) -> None:
+        """Write out what is waiting and close the files.
+
+        Raises:
+            RunError: if the folder cannot be written to.
+        """
+        try:
+            self._events.close()
+            self._file.close()
+        except OSError as error:
+            raise _refusal(self._path, error) from error
+
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_metrics(run_dir: Path) -> list[dict[str, float]]:
+    """Return the lines of a run's `metrics.jsonl`, each with its `env_steps`; what was not finite comes back as NaN.
+
+    Raises:
+        RunError: if there is no such file, or it is damaged before its last line.
+    """
+    path = run_dir / METRICS_FILE
+    if not path.is_file():
+        raise RunError(f"{path} does not exist; give the folder of a run")
+    return [
+        {name: math.nan if figure is None else float(figure) for name, figure in record.items()}
+        for _, record in _whole_lines(path)
+    ]
+
+
+def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the text and the content of each line, without a last line that a kill tore."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    whole = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            whole.append((line, json.loads(line)))
+        except json.JSONDecodeError as error:
+            if number < len(lines):
+                raise RunError(f"line {number} of {path} is no JSON ({error}); repair or delete that line") from error
+    return whole
+
+
+def _repair(path: Path, resume_from: int | None) -> None:
+    """Bring the file back to whole lines, none of them beyond `resume_from`."""
+    if not path.exists():
+        return
+    limit = math.inf if resume_from is None else resume_from
+    content = "".join(f"{line}\n" for line, record in _whole_lines(path) if record[ENV_STEPS] <= limit).encode()
+    if content != path.read_bytes():
+        write_atomically(path, content)
+
+
+def _refusal(path: Path, error: OSError) -> RunError:
+    """Say what went wrong with the file, unless that has been said."""
+    if isinstance(error, RunError):
+        return error
+    return RunError(f"cannot write {path}: {error.strerror or error}; free some space or choose another run folder")

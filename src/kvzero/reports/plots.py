@@ -1,0 +1,101 @@
+"""How curves look: matplotlib figures, drawn without its global state."""
+
+import math
+from collections.abc import Sequence
+from io import BytesIO
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from kvzero.reports.figures import ENV_STEPS, EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, TRAIN_RETURN
+
+__all__ = ["draw_others", "draw_returns", "png"]
+
+Metrics = Sequence[dict[str, float]]
+
+INK, FAINT, BLUE, GREY = "#24292f", "#d8dee4", "#0b62c4", "#9aa5b1"
+RETURNS = (TRAIN_RETURN, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, EVAL_RETURN_MAX)
+NUM_COLUMNS = 3
+DOTS_PER_INCH = 150
+
+
+def draw_returns(metrics: Metrics, *, title: str) -> Figure:
+    """Draw evaluation returns (mean, lowest to highest) over environment steps, training returns behind them."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    _dress(axes, title)
+    axes.set_ylabel("return")
+    axes.set_xlabel("environment steps")
+    steps, returns = _series(metrics, TRAIN_RETURN)
+    if steps:
+        axes.plot(steps, returns, ".", color=GREY, alpha=0.55, markersize=4, markeredgewidth=0, label="training")
+    _draw_evaluations(axes, metrics)
+    if axes.lines:
+        axes.legend(loc="upper left", frameon=False, labelcolor=INK, fontsize=9)
+    else:
+        axes.text(0.5, 0.5, "no episode has ended yet", transform=axes.transAxes, ha="center", color=GREY)
+    return figure
+
+
+def draw_others(metrics: Metrics) -> Figure | None:
+    """Draw every figure that is not a return into a small plot of its own; None if there is none."""
+    names = sorted({name for line in metrics for name in line} - {ENV_STEPS, *RETURNS})
+    if not names:
+        return None
+    num_rows = math.ceil(len(names) / NUM_COLUMNS)
+    figure = Figure(figsize=(10, 2.3 * num_rows), layout="constrained")
+    panels = figure.subplots(num_rows, NUM_COLUMNS, squeeze=False).ravel()
+    for axes, name in zip(panels, names, strict=False):
+        _dress(axes, name)
+        axes.plot(*_series(metrics, name), color=BLUE, linewidth=1.1)
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as the content of a PNG file."""
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=DOTS_PER_INCH, facecolor="white")
+    return file.getvalue()
+
+
+def _draw_evaluations(axes: Axes, metrics: Metrics) -> None:
+    """Draw the mean return of each evaluation, in a band from the lowest to the highest, and name the last one."""
+    steps, means = _series(metrics, EVAL_RETURN_MEAN)
+    if not steps:
+        return
+    ranged = [line for line in metrics if EVAL_RETURN_MIN in line and EVAL_RETURN_MAX in line]
+    low, high = _series(ranged, EVAL_RETURN_MIN), _series(ranged, EVAL_RETURN_MAX)
+    axes.fill_between(low[0], low[1], high[1], color=BLUE, alpha=0.15, linewidth=0, label="evaluation, min to max")
+    axes.plot(steps, means, "o-", color=BLUE, linewidth=2, markersize=4, label="evaluation, mean")
+    axes.annotate(
+        f"{means[-1]:,.1f}",
+        (steps[-1], means[-1]),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        color=BLUE,
+        fontweight="bold",
+        fontsize=9,
+        annotation_clip=False,
+    )
+
+
+def _series(metrics: Metrics, name: str) -> tuple[list[float], list[float]]:
+    """Return environment steps and values of one figure, where it was finite."""
+    points = [(line[ENV_STEPS], line[name]) for line in metrics if math.isfinite(line.get(name, math.nan))]
+    return [step for step, _ in points], [value for _, value in points]
+
+
+def _dress(axes: Axes, title: str) -> None:
+    """Give axes the house look: a title at the left, a faint grid, no box."""
+    axes.set_title(title, loc="left", color=INK, fontsize=10, fontweight="bold")
+    axes.grid(visible=True, color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(colors=INK, labelsize=8)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.margins(x=0.02)

@@ -1,0 +1,105 @@
+"""One search from roots to visit counts: the order in which trees, chance and model take their turns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from kvzero.errors import SearchError
+from kvzero.search.config import SearchConfig
+from kvzero.search.expander import Evaluation, Expander, Leaves, Roots, check_evaluation, check_roots
+from kvzero.search.noise import add_noise, draw_tie_keys
+from kvzero.search.tree import UNVISITED, Puct, Tree, allocate_tree, back_up, plant, select
+
+__all__ = ["Outcome", "search"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search found out about the roots."""
+
+    visit_counts: Int64[np.ndarray, "env action"]
+    """Visits of each action at the root; each row sums to the number of simulations."""
+
+    values: Float64[np.ndarray, " env"]
+    """Mean return at the root, the model's own value for it included."""
+
+    action_values: Float64[np.ndarray, "env action"]
+    """Mean reward + discount * value of each action; the root's mean return for an action that was not tried."""
+
+    tree: Tree
+    """The whole tree, which no later search overwrites."""
+
+
+def search(roots: Roots, expander: Expander, config: SearchConfig, *, rng: np.random.Generator | None) -> Outcome:
+    """Grow a tree below each root, asking `expander` exactly `config.num_simulations` times, for all roots at once.
+
+    With `rng` the search explores: root priors are mixed with Dirichlet noise, and the winner among equal scores is
+    random. Without it nothing is left to chance, the lowest of equal actions wins, and the tree of an environment does
+    not depend on which others are searched with it. Statistics are float64; `tree.select` has the rule for actions.
+
+    Raises:
+        SearchError: if roots or an evaluation have another shape or type than they should, a number in them is not
+            finite, or a root has no legal action.
+    """
+    check_roots(roots)
+    tree = _plant(roots, config, rng)
+    puct = Puct(config.discount, config.pb_c_init, config.pb_c_base, config.min_value_range)
+    held = _allocate_evaluation(*roots.logits.shape)
+    for node in range(1, config.num_simulations + 1):
+        select(tree, puct, node)
+        _hold(expander.expand(_leaves(tree, node)), held)
+        broken_env = back_up(tree, puct.discount, node, held.rewards, held.values, held.logits)
+        if broken_env >= 0:
+            raise SearchError(_describe(held, node, broken_env))
+    return _read_outcome(tree, config.discount)
+
+
+def _plant(roots: Roots, config: SearchConfig, rng: np.random.Generator | None) -> Tree:
+    num_envs, num_actions = roots.logits.shape
+    tie_keys = draw_tie_keys((num_envs, config.num_simulations + 1, num_actions), rng)
+    tree = allocate_tree(roots.action_masks.copy(), tie_keys)
+    legal_logits = roots.logits.copy()
+    legal_logits[~tree.action_masks] = -np.inf
+    plant(tree, legal_logits, roots.values.copy())
+    if rng is not None:
+        add_noise(
+            tree.priors[:, 0], tree.action_masks, alpha=config.dirichlet_alpha, weight=config.noise_weight, rng=rng
+        )
+    return tree
+
+
+def _leaves(tree: Tree, node: int) -> Leaves:
+    return Leaves(node, tree.parents[:, node].copy(), tree.actions[:, node].copy(), tree.depths[:, node].copy())
+
+
+def _allocate_evaluation(num_envs: int, num_actions: int) -> Evaluation:
+    return Evaluation(
+        np.zeros(num_envs, np.float32), np.zeros(num_envs, np.float32), np.zeros((num_envs, num_actions), np.float32)
+    )
+
+
+def _hold(evaluation: Evaluation, held: Evaluation) -> None:
+    """Copy an evaluation, so that the compiled code sees one memory layout only: each other one costs a compilation."""
+    check_evaluation(evaluation, *held.logits.shape)
+    np.copyto(held.rewards, evaluation.rewards)
+    np.copyto(held.values, evaluation.values)
+    np.copyto(held.logits, evaluation.logits)
+
+
+def _describe(held: Evaluation, node: int, env: int) -> str:
+    return (
+        f"the model's evaluation of node {node} of environment {env} is not finite: "
+        f"reward {held.rewards[env]}, value {held.values[env]}, logits {held.logits[env]}"
+    )
+
+
+def _read_outcome(tree: Tree, discount: float) -> Outcome:
+    values = tree.value_sums[:, 0] / tree.visit_counts[:, 0]
+    children = tree.children[:, 0]
+    is_visited = children != UNVISITED
+    rows = np.arange(len(children))[:, None]
+    visit_counts = np.where(is_visited, tree.visit_counts[rows, children], 0)
+    means = tree.value_sums[rows, children] / visit_counts.clip(min=1)
+    action_values = np.where(is_visited, tree.rewards[rows, children] + discount * means, values[:, None])
+    return Outcome(visit_counts, values, action_values, tree)

@@ -1,0 +1,27 @@
+"""Targets, learner, collector, evaluator, checkpoints and the loop that joins them."""
+
+from kvzero.training.config import LearnerConfig, RunConfig, ScheduleConfig
+from kvzero.training.devices import choose_device
+from kvzero.training.evaluate_run import Played, evaluate_run
+from kvzero.training.evaluator import evaluate
+from kvzero.training.folders import read_config
+from kvzero.training.learner import Learner
+from kvzero.training.train import Finished, resume, train
+from kvzero.training.trainer import Result, Trainer
+
+__all__ = [
+    "Finished",
+    "Learner",
+    "LearnerConfig",
+    "Played",
+    "Result",
+    "RunConfig",
+    "ScheduleConfig",
+    "Trainer",
+    "choose_device",
+    "evaluate",
+    "evaluate_run",
+    "read_config",
+    "resume",
+    "train",
+]

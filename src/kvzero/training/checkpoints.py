@@ -1,0 +1,160 @@
+"""Checkpoints: everything that a run needs to go on as if it had never stopped, written whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import save_file
+
+from kvzero.agent import CHECKPOINTS, AgentConfig, load_tensors, load_weights, save_agent, save_weights
+from kvzero.errors import CheckpointError, RunError
+from kvzero.replay import Replay
+from kvzero.training.learner import Learner
+
+__all__ = ["FORMAT", "Progress", "load_checkpoint", "save_checkpoint"]
+
+FORMAT = 1
+STATE_FILE = "state.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run has come: what a checkpoint holds besides tensors."""
+
+    env_steps: int
+    """Environment steps collected."""
+    updates_owed: float
+    """Updates that the replay ratio still asks for."""
+    seconds: float
+    """Wall-clock seconds spent so far, over all sittings."""
+    search_rng: dict[str, Any]
+    """State of the generator that search and action draws use."""
+
+
+def save_checkpoint(
+    run: Path, learner: Learner, replay: Replay, progress: Progress, *, agent: AgentConfig, keep: int
+) -> Path:
+    """Write a checkpoint and delete all but the newest `keep`; return its folder.
+
+    It is written under a temporary name and renamed when it is whole and on the disk. Its name counts environment
+    steps and updates; one of the same name already holds the same weights and is left alone.
+
+    Raises:
+        RunError: if the disk is full or the folder cannot be written. Earlier checkpoints stay whole.
+    """
+    final = run / CHECKPOINTS / f"step_{progress.env_steps:010d}_{learner.num_updates:010d}"
+    if final.exists():
+        return final
+    partial = final.with_name(f"partial_{final.name}")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _write(partial, learner, replay, progress, agent)
+        _flush(partial)
+        partial.rename(final)
+        _flush_folder(final.parent)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise RunError(
+            f"checkpoint {final} could not be written ({error}); free space or mend permissions, "
+            "then go on with --resume from the checkpoint before it"
+        ) from error
+    for old in sorted(final.parent.glob("step_*"))[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
+    """Read a checkpoint into a learner and a replay buffer of the same configuration.
+
+    Raises:
+        CheckpointError: if it is damaged, of another configuration, or of a newer version of kvzero.
+    """
+    state = _read_state(folder)
+    load_weights(learner.network, folder / "weights.safetensors")
+    load_weights(learner.target_network, folder / "target.safetensors")
+    with _damage_named(folder):
+        _load_optimizer(learner, load_tensors(folder / "optimizer.safetensors"))
+        replay.load_state_arrays(load_arrays(folder / "replay.safetensors"))
+        replay.load_rng_state(state["replay_rng"])
+        learner.num_updates = int(state["updates"])
+        torch.set_rng_state(torch.tensor(state["torch_rng"], dtype=torch.uint8))
+        return Progress(**state["progress"])
+
+
+def _write(folder: Path, learner: Learner, replay: Replay, progress: Progress, agent: AgentConfig) -> None:
+    save_agent(folder, learner.network, agent)
+    save_weights(learner.target_network, folder / "target.safetensors")
+    save_file(_optimizer_tensors(learner), folder / "optimizer.safetensors")
+    save_arrays(replay.state_arrays(), folder / "replay.safetensors")
+    state = {
+        "format": FORMAT,
+        "updates": learner.num_updates,
+        "torch_rng": torch.get_rng_state().tolist(),
+        "replay_rng": replay.rng_state(),
+        "progress": {name: getattr(progress, name) for name in Progress.__slots__},
+    }
+    (folder / STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
+
+
+def _optimizer_tensors(learner: Learner) -> dict[str, torch.Tensor]:
+    state = learner.optimizer.state_dict()["state"]
+    return {
+        f"{index}.{name}": torch.as_tensor(value).contiguous()
+        for index, entries in state.items()
+        for name, value in entries.items()
+    }
+
+
+def _load_optimizer(learner: Learner, tensors: dict[str, torch.Tensor]) -> None:
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".")
+        state.setdefault(int(index), {})[name] = value
+    groups = learner.optimizer.state_dict()["param_groups"]
+    learner.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _read_state(folder: Path) -> dict[str, Any]:
+    with _damage_named(folder):
+        state: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+        found = int(state["format"])
+    if found > FORMAT:
+        raise CheckpointError(
+            f"{folder} has format {found}, this kvzero reads up to {FORMAT}; install the newer version that wrote it"
+        )
+    return state
+
+
+@contextmanager
+def _damage_named(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{folder} is damaged ({error}); delete it to fall back to the checkpoint before it"
+        ) from error
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

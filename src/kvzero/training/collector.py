@@ -1,0 +1,82 @@
+"""The collector: plays with exploration and fills the replay buffer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from kvzero.agent import Planner
+from kvzero.envs import Environments, Steps
+from kvzero.replay import Replay
+from kvzero.search import sample_actions, visit_policy
+
+__all__ = ["Collector", "Episode"]
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A game that ended while collecting."""
+
+    raw_return: float
+    """Sum of its rewards, as the environment gave them."""
+
+    num_steps: int
+    """Environment steps that it took."""
+
+
+class Collector:
+    """Steps all environments together, one search per step."""
+
+    def __init__(
+        self, envs: Environments, planner: Planner, replay: Replay, *, seed: int, rng: np.random.Generator
+    ) -> None:
+        """Reset the environments with `seed` and observe what they show."""
+        self._envs = envs
+        self._planner = planner
+        self._replay = replay
+        self._rng = rng
+        self._everyone = np.arange(envs.num_envs)
+        start = envs.reset(seed)
+        self._observations, self._masks = start.observations, start.action_masks
+        self._returns = np.zeros(envs.num_envs)
+        self._lengths = np.zeros(envs.num_envs, np.int64)
+        nothing = np.zeros(envs.num_envs, np.int64)
+        planner.observe(self._everyone, self._observations, actions=nothing, starts=np.ones(envs.num_envs, bool))
+
+    def step(self, temperature: float) -> list[Episode]:
+        """Plan, act, store and observe once in every environment; return the games that ended."""
+        outcome = self._planner.plan(self._everyone, self._masks, rng=self._rng)
+        actions = sample_actions(visit_policy(outcome.visit_counts, temperature), self._rng)
+        steps = self._envs.step(actions)
+        self._store(actions, visit_policy(outcome.visit_counts, 1.0), outcome.values, steps)
+        self._observations, self._masks = steps.observations, steps.action_masks
+        self._planner.observe(
+            self._everyone, steps.observations, actions=actions, starts=steps.terminated | steps.truncated
+        )
+        return self._count(steps.raw_rewards, steps.game_over)
+
+    def _store(
+        self,
+        actions: np.ndarray,
+        policies: Float[np.ndarray, "env action"],
+        root_values: Float[np.ndarray, " env"],
+        steps: Steps,
+    ) -> None:
+        self._replay.add(
+            observations=self._observations,
+            actions=actions,
+            rewards=steps.rewards,
+            policies=policies.astype(np.float32),
+            root_values=root_values.astype(np.float32),
+            terminated=steps.terminated,
+            truncated=steps.truncated,
+            final_observations=steps.final_observations,
+        )
+
+    def _count(self, rewards: Float[np.ndarray, " env"], game_over: Bool[np.ndarray, " env"]) -> list[Episode]:
+        self._returns += rewards
+        self._lengths += 1
+        ended = [Episode(float(self._returns[env]), int(self._lengths[env])) for env in np.flatnonzero(game_over)]
+        self._returns[game_over] = 0
+        self._lengths[game_over] = 0
+        return ended

@@ -1,0 +1,183 @@
+"""The knobs of a whole run: learner, schedule and everything below them."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kvzero.agent import AgentConfig
+from kvzero.envs import EnvConfig
+from kvzero.errors import ConfigError
+from kvzero.model import LatentLoss
+from kvzero.replay import ReplayConfig
+
+__all__ = ["LearnerConfig", "Precision", "RunConfig", "ScheduleConfig"]
+
+Precision = Literal["auto", "float32"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerConfig:
+    """How one gradient step is made."""
+
+    batch_size: int = 128
+    """Unrolls per update."""
+
+    unroll_steps: int = 10
+    """Environment steps per unroll (H)."""
+
+    bootstrap_steps: int = 10
+    """Rewards summed before the EMA network's value takes over (n)."""
+
+    learning_rate: float = 1e-3
+    """Step size of AdamW at its highest."""
+
+    final_learning_rate_share: float = 0.1
+    """Share of the learning rate that is left when the run ends; it falls linearly."""
+
+    weight_decay: float = 1e-4
+    """Decay of AdamW, on matrices only."""
+
+    max_gradient_norm: float = 5.0
+    """Gradients longer than this are shortened to it."""
+
+    ema_rate: float = 0.02
+    """How far the EMA network moves towards the network after each update."""
+
+    latent_loss: LatentLoss = "group_kl"
+    """Distance between a predicted latent and the EMA encoder's; group_kl needs latent_norm=simnorm."""
+
+    latent_weight: float = 10.0
+    """Weight of the latent loss."""
+
+    reward_weight: float = 1.0
+    """Weight of the reward's cross-entropy."""
+
+    value_weight: float = 0.5
+    """Weight of the value's cross-entropy."""
+
+    policy_weight: float = 1.0
+    """Weight of the policy's cross-entropy."""
+
+    entropy_weight: float = 5e-3
+    """Weight of the policy's entropy, inside the policy loss."""
+
+    precision: Precision = "auto"
+    """auto trains in bfloat16 autocast where the device is a GPU that has it; float32 never does."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "unroll_steps", "bootstrap_steps"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
+        for name in ("learning_rate", "max_gradient_norm"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give a positive number")
+        for name in ("weight_decay", "latent_weight", "reward_weight", "value_weight", "policy_weight"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give 0 or more")
+        for name in ("ema_rate", "final_learning_rate_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give a share above 0 and up to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleConfig:
+    """When a run collects, updates, evaluates and saves; counted in environment steps over all environments."""
+
+    total_env_steps: int = 15_000
+    """Environment steps after which the run ends."""
+
+    learning_starts: int = 500
+    """Environment steps collected before the first update."""
+
+    replay_ratio: float = 0.25
+    """Updates per environment step."""
+
+    round_env_steps: int = 64
+    """Environment steps collected between two blocks of updates."""
+
+    first_temperature: float = 1.0
+    """Temperature of visit counts from which actions are drawn when the run begins."""
+
+    final_temperature: float = 0.25
+    """That temperature from the middle of the run on; it falls linearly until there."""
+
+    eval_every: int = 5_000
+    """Environment steps between evaluations."""
+
+    eval_episodes: int = 8
+    """Episodes per evaluation on the way."""
+
+    final_eval_episodes: int = 20
+    """Episodes of the evaluation that ends the run."""
+
+    num_eval_envs: int = 20
+    """Environments played at once while evaluating, at most one per episode."""
+
+    checkpoint_every: int = 5_000
+    """Environment steps between checkpoints."""
+
+    keep_checkpoints: int = 2
+    """Checkpoints kept; older ones are deleted."""
+
+    log_every: int = 500
+    """Environment steps between lines of metrics."""
+
+    def __post_init__(self) -> None:
+        names = (
+            "total_env_steps", "round_env_steps", "eval_every", "eval_episodes", "final_eval_episodes", "num_eval_envs",
+            "checkpoint_every", "keep_checkpoints", "log_every",
+        )  # fmt: skip
+        for name in names:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
+        if self.learning_starts < 0 or not self.replay_ratio >= 0:
+            raise ConfigError(
+                f"learning_starts is {self.learning_starts} and replay_ratio {self.replay_ratio}; give 0 or more"
+            )
+        if not (self.first_temperature > 0 and self.final_temperature > 0):
+            raise ConfigError(
+                f"temperatures are {self.first_temperature} and {self.final_temperature}; give positive numbers"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """A whole run."""
+
+    preset: str
+    """Name of the preset that this config began as."""
+
+    seed: int = 0
+    """Seed of weights, environments, search and replay."""
+
+    device: str = "auto"
+    """Where networks live: cpu, cuda, cuda:N, mps, or auto for the best that there is."""
+
+    runs_dir: str = "runs"
+    """Folder that run folders are made in."""
+
+    run_name: str | None = None
+    """Name of the run's folder; preset, seed and time if not given."""
+
+    env: EnvConfig = field(default_factory=EnvConfig)
+    """The environments."""
+
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    """The agent."""
+
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    """The replay buffer."""
+
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    """The learner."""
+
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """The schedule."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}; give 0 or more")
+        if self.learner.latent_loss == "group_kl" and self.agent.model.latent_norm != "simnorm":
+            raise ConfigError(
+                f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
+                "group_kl compares simplices: use latent_norm=simnorm, or latent_loss=mse or smooth_l1"
+            )

@@ -1,0 +1,66 @@
+"""Games played by the agent of a run that is on disk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from kvzero.agent import Planner, load_network, newest_checkpoint
+from kvzero.envs import make_environments
+from kvzero.training.devices import choose_device
+from kvzero.training.evaluator import evaluate
+from kvzero.training.folders import read_config
+
+__all__ = ["Played", "evaluate_run"]
+
+FrameHook = Callable[[UInt8[np.ndarray, "height width 3"]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What an evaluation of a run gave."""
+
+    checkpoint: Path
+    """The checkpoint that played."""
+
+    returns: list[float]
+    """Raw return of every game."""
+
+
+def evaluate_run(
+    run: Path,
+    *,
+    num_episodes: int,
+    seed: int = 0,
+    num_simulations: int | None = None,
+    device: str = "auto",
+    on_frame: FrameHook | None = None,
+) -> Played:
+    """Play whole games with a run's newest checkpoint, without exploration; give frames of environment 0 to `on_frame`.
+
+    Raises:
+        RunError: if the folder is not that of a run or holds no checkpoint.
+        CheckpointError: if the checkpoint is damaged.
+        DeviceError: if there is no such device.
+    """
+    checkpoint = newest_checkpoint(run)
+    config = read_config(run)
+    network, agent = load_network(checkpoint, choose_device(device))
+    num_envs = min(num_episodes, config.schedule.num_eval_envs)
+    envs = make_environments(config.env, num_envs=num_envs, training=False, render=on_frame is not None)
+    try:
+        planner = Planner(
+            network, agent, num_envs=num_envs, num_simulations=num_simulations or agent.num_eval_simulations
+        )
+        returns = evaluate(
+            envs,
+            planner,
+            num_episodes=num_episodes,
+            seed=seed,
+            on_step=None if on_frame is None else lambda: on_frame(envs.render()),
+        )
+    finally:
+        envs.close()
+    return Played(checkpoint, returns)

@@ -1,0 +1,105 @@
+"""What the network should have said: n-step returns, visit policies, EMA latents and the masks of what counts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from kvzero.model import Network
+from kvzero.replay import Segments
+
+__all__ = ["Targets", "Unroll", "make_targets", "n_step_returns", "window_steps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unroll:
+    """Segments on the learner's device."""
+
+    observations: Shaped[Tensor, "batch window ..."]
+    actions: Int[Tensor, "batch window"]
+    rewards: Float[Tensor, "batch window"]
+    policies: Float[Tensor, "batch window action"]
+    ends: Int[Tensor, " batch"]
+    terminated: Bool[Tensor, " batch"]
+    weights: Float[Tensor, " batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Targets of every unroll step, and which of them count."""
+
+    latents: Float[Tensor, "batch time embed"]
+    rewards: Float[Tensor, "batch time"]
+    values: Float[Tensor, "batch time"]
+    policies: Float[Tensor, "batch time action"]
+    is_real: Bool[Tensor, "batch time"]
+    """The step was taken: its policy counts."""
+    is_known: Bool[Tensor, "batch time"]
+    """The step was taken, or comes after a true termination, where reward and value are 0 and nothing changes."""
+
+
+def window_steps(unroll_steps: int, bootstrap_steps: int) -> int:
+    """Return how many steps a window needs, so that the last unroll step finds its bootstrap value."""
+    return unroll_steps - 1 + bootstrap_steps
+
+
+def to_device(segments: Segments, device: torch.device) -> Unroll:
+    """Return sampled segments as tensors."""
+
+    def place(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(device, non_blocking=True)
+
+    return Unroll(
+        observations=place(segments.observations),
+        actions=place(segments.actions).long(),
+        rewards=place(segments.rewards),
+        policies=place(segments.policies),
+        ends=place(segments.ends),
+        terminated=place(segments.terminated),
+        weights=place(segments.weights),
+    )
+
+
+def n_step_returns(
+    unroll: Unroll, values: Float[Tensor, "batch window"], *, num_steps: int, bootstrap_steps: int, discount: float
+) -> Float[Tensor, "batch time"]:
+    """Return `sum_j g^j r_{k+j} + g^m v_{k+m}` for the first `num_steps` steps `k` (Sutton & Barto 2018, eq. 7.1).
+
+    `m` is `bootstrap_steps`, or less where the window's last real row comes first; the value of a row that truly
+    terminated is 0. Rewards after the last real row must be 0.
+    """
+    window = values.shape[1]
+    time = torch.arange(num_steps, device=values.device)
+    ends = unroll.ends[:, None]
+    bootstrap = torch.minimum(time + bootstrap_steps, ends)
+    powers = discount ** torch.arange(window + 1, device=values.device)
+    discounted = unroll.rewards * powers[:window]
+    sums = torch.cat([torch.zeros_like(discounted[:, :1]), discounted.cumsum(1)], dim=1)
+    rewards = (sums.gather(1, torch.maximum(bootstrap, time)) - sums[:, :num_steps]) / powers[:num_steps]
+    is_over = unroll.terminated[:, None] & (bootstrap == ends)
+    tail = values.gather(1, bootstrap) * powers[(bootstrap - time).clamp(min=0)]
+    returns = rewards + torch.where(is_over, 0.0, tail)
+    return torch.where(unroll.terminated[:, None] & (time >= ends), 0.0, returns)
+
+
+@torch.no_grad()
+def make_targets(
+    unroll: Unroll, target_network: Network, *, num_steps: int, bootstrap_steps: int, discount: float
+) -> Targets:
+    """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context."""
+    latents = target_network.encode(unroll.observations.flatten(0, 1)).unflatten(0, unroll.actions.shape)
+    values = target_network.read_values(latents, unroll.actions)
+    time = torch.arange(num_steps, device=values.device)
+    is_real = time < unroll.ends[:, None]
+    return Targets(
+        latents=latents[:, 1 : num_steps + 1],
+        rewards=unroll.rewards[:, :num_steps],
+        values=n_step_returns(
+            unroll, values, num_steps=num_steps, bootstrap_steps=bootstrap_steps, discount=discount
+        ),
+        policies=unroll.policies[:, :num_steps],
+        is_real=is_real,
+        is_known=is_real | unroll.terminated[:, None],
+    )

@@ -1,0 +1,112 @@
+"""`train` and `resume`: a run from its config to its summary."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from kvzero.agent import newest_checkpoint
+from kvzero.reports import (
+    MetricsLog,
+    Summary,
+    library_versions,
+    peak_rss_bytes,
+    plot_learning_curve,
+    write_report,
+    write_summary,
+)
+from kvzero.training.config import RunConfig
+from kvzero.training.folders import create_run, read_config
+from kvzero.training.stopping import StopSignal
+from kvzero.training.trainer import Observer, Result, Trainer
+
+__all__ = ["Finished", "resume", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A sitting of training that is over."""
+
+    run: Path
+    """The run's folder."""
+
+    summary: Summary | None
+    """Its summary; None where it was stopped before its end, to be resumed."""
+
+
+def train(config: RunConfig, *, observer: Observer | None = None) -> Finished:
+    """Train a new agent; write everything under a folder of its own.
+
+    The first Ctrl-C (or SIGTERM) ends the run after the step in progress, with a checkpoint.
+
+    Raises:
+        ConfigError, DeviceError: if the config cannot work here.
+        RunError: if the run's folder exists, cannot be written, or the disk is full.
+        EnvError: if an environment fails; a checkpoint is written first.
+    """
+    run = create_run(config, library_versions())
+    return _sit(config, run, observer, resume_from=None)
+
+
+def resume(run: str | Path, *, total_env_steps: int | None = None, observer: Observer | None = None) -> Finished:
+    """Go on with a run from its newest whole checkpoint, to its end or to a new `total_env_steps`.
+
+    Environments begin new episodes; everything else continues as if there had been no pause.
+
+    Raises:
+        RunError: if the folder is not that of a run, holds no checkpoint, or is already at its end.
+        CheckpointError: if the checkpoint is damaged, of another configuration or of a newer version.
+    """
+    run = Path(run)
+    checkpoint = newest_checkpoint(run)
+    config = read_config(run)
+    if total_env_steps is not None:
+        config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
+    return _sit(config, run, observer, resume_from=checkpoint)
+
+
+def _sit(config: RunConfig, run: Path, observer: Observer | None, *, resume_from: Path | None) -> Finished:
+    record = _Record(observer)
+    trainer = Trainer(config, run, record, resume_from=resume_from)
+    with MetricsLog(run, resume_from=None if resume_from is None else trainer.env_steps) as record.log:
+        with StopSignal() as should_stop:
+            result = trainer.run(should_stop)
+    if not result.is_finished:
+        return Finished(run, None)
+    summary = _summarise(config, result)
+    write_summary(run, summary)
+    plot_learning_curve(run)
+    write_report(run)
+    return Finished(run, summary)
+
+
+class _Record:
+    """Writes what was measured to the run's log, and passes everything on to a display."""
+
+    log: MetricsLog
+
+    def __init__(self, display: Observer | None) -> None:
+        self._display = display
+
+    def update(self, env_steps: int, *, updates: int, figures: Mapping[str, float] | None = None) -> None:
+        if figures:
+            self.log.write(env_steps, figures)
+        if self._display is not None:
+            self._display.update(env_steps, updates=updates, figures=figures)
+
+
+def _summarise(config: RunConfig, result: Result) -> Summary:
+    return Summary(
+        preset=config.preset,
+        seed=config.seed,
+        env_steps=result.env_steps,
+        updates=result.updates,
+        wall_seconds=result.seconds,
+        eval_return_mean=float(np.mean(result.eval_returns)),
+        eval_returns=tuple(result.eval_returns),
+        env_steps_per_second=result.env_steps / result.seconds,
+        updates_per_second=result.updates / result.seconds,
+        peak_rss_bytes=peak_rss_bytes(),
+        versions=library_versions(),
+    )

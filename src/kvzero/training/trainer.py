@@ -1,0 +1,231 @@
+"""The training loop: collect, update at a replay ratio, evaluate and save on a schedule."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from kvzero.agent import Planner
+from kvzero.envs import Environments, make_environments
+from kvzero.model import Network
+from kvzero.replay import Replay
+from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, TRAIN_RETURN, rss_bytes
+from kvzero.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+from kvzero.training.collector import Collector, Episode
+from kvzero.training.config import RunConfig
+from kvzero.training.devices import choose_device
+from kvzero.training.evaluator import evaluate
+from kvzero.training.learner import Learner
+
+__all__ = ["Observer", "Result", "Trainer"]
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """What the loop tells of itself; a progress display fits it."""
+
+    def update(self, env_steps: int, *, updates: int, figures: Mapping[str, float] | None = None) -> None:
+        """Take in how far the run is, and what was measured there, if anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a sitting of training ended."""
+
+    env_steps: int
+    updates: int
+    seconds: float
+    eval_returns: list[float]
+    """Raw returns of the final evaluation; empty where the run was stopped before."""
+    is_finished: bool
+
+
+class Trainer:
+    """One run: builds everything from a config, goes on until it is done or told to stop."""
+
+    def __init__(self, config: RunConfig, run: Path, observer: Observer, *, resume_from: Path | None = None) -> None:
+        """Build a fresh run, or continue from the checkpoint `resume_from`.
+
+        Raises:
+            ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint
+                does not allow it.
+        """
+        self._config = config
+        self._run = run
+        self._observer = observer
+        self._started = time.monotonic()
+        self._envs = make_environments(config.env, num_envs=config.env.num_envs, training=True)
+        try:
+            self._build(resume_from)
+        except BaseException:
+            self._envs.close()
+            raise
+
+    def _build(self, resume_from: Path | None) -> None:
+        config, num_envs = self._config, self._envs.num_envs
+        torch.manual_seed(_seed(config, "weights"))
+        network = Network(config.agent.model, self._envs.spec).to(choose_device(config.device))
+        self._learner = Learner(
+            network,
+            config.learner,
+            discount=config.agent.search.discount,
+            total_updates=int(config.schedule.total_env_steps * config.schedule.replay_ratio),
+        )
+        self._replay = Replay(config.replay, self._envs.spec, num_envs=num_envs, seed=_seed(config, "replay"))
+        self._rng = np.random.default_rng(_seed(config, "search"))
+        self._env_steps, self._updates_owed, self._seconds_before = 0, 0.0, 0.0
+        if resume_from is not None:
+            self._restore(load_checkpoint(resume_from, self._learner, self._replay))
+        self._env_seed = _seed(config, "collect", self._env_steps)
+        planner = Planner(network, config.agent, num_envs=num_envs)
+        self._collector = Collector(self._envs, planner, self._replay, seed=self._env_seed, rng=self._rng)
+        self._episodes: list[Episode] = []
+        self._figures: dict[str, torch.Tensor] = {}
+
+    def _restore(self, progress: Progress) -> None:
+        self._replay.end_running_episodes()
+        self._env_steps = progress.env_steps
+        self._updates_owed = progress.updates_owed
+        self._seconds_before = progress.seconds
+        self._rng.bit_generator.state = progress.search_rng
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps collected so far, over all sittings."""
+        return self._env_steps
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds spent on this run, over all sittings."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def run(self, should_stop: Callable[[], bool]) -> Result:
+        """Train until the run is done or `should_stop` says so; a checkpoint is written in any case.
+
+        Raises:
+            EnvError: if an environment fails. A checkpoint is written first.
+            RunError: if a checkpoint cannot be written.
+        """
+        schedule = self._config.schedule
+        try:
+            while self._env_steps < schedule.total_env_steps and not should_stop():
+                before = self._env_steps
+                self._collect(should_stop)
+                self._update(should_stop)
+                self._observer.update(self._env_steps, updates=self._learner.num_updates)
+                self._follow_schedule(before)
+        finally:
+            self._save()
+            self._envs.close()
+        is_finished = self._env_steps >= schedule.total_env_steps and not should_stop()
+        returns = self._evaluate(schedule.final_eval_episodes, "final") if is_finished else []
+        return Result(
+            env_steps=self._env_steps,
+            updates=self._learner.num_updates,
+            seconds=self.seconds,
+            eval_returns=returns,
+            is_finished=is_finished,
+        )
+
+    def _collect(self, should_stop: Callable[[], bool]) -> None:
+        schedule = self._config.schedule
+        target = min(self._env_steps + schedule.round_env_steps, schedule.total_env_steps)
+        while self._env_steps < target and not should_stop():
+            self._episodes.extend(self._collector.step(self._temperature()))
+            self._env_steps += self._envs.num_envs
+            if self._env_steps > schedule.learning_starts:
+                self._updates_owed += self._envs.num_envs * schedule.replay_ratio
+
+    def _update(self, should_stop: Callable[[], bool]) -> None:
+        while self._updates_owed >= 1 and not should_stop():
+            segments = self._replay.sample(
+                self._config.learner.batch_size, num_steps=self._learner.window_steps
+            )
+            self._figures = self._learner.update(segments)
+            self._updates_owed -= 1
+
+    def _temperature(self) -> float:
+        schedule = self._config.schedule
+        progress = min(2 * self._env_steps / schedule.total_env_steps, 1.0)
+        return schedule.first_temperature + progress * (schedule.final_temperature - schedule.first_temperature)
+
+    def _follow_schedule(self, before: int) -> None:
+        schedule = self._config.schedule
+        if self._env_steps // schedule.log_every > before // schedule.log_every:
+            self._tell(self._measure())
+        if self._env_steps >= schedule.total_env_steps:
+            return
+        if self._env_steps // schedule.eval_every > before // schedule.eval_every:
+            self._evaluate(schedule.eval_episodes, "eval")
+        if self._env_steps // schedule.checkpoint_every > before // schedule.checkpoint_every:
+            self._save()
+
+    def _measure(self) -> dict[str, float]:
+        figures = {name: float(figure) for name, figure in self._figures.items()}
+        figures["updates"] = self._learner.num_updates
+        figures["wall_seconds"] = self.seconds
+        figures["replay_steps"] = len(self._replay)
+        figures["rss_bytes"] = rss_bytes()
+        if self._episodes:
+            figures[TRAIN_RETURN] = float(np.mean([episode.raw_return for episode in self._episodes]))
+            figures["train_episode_steps"] = float(np.mean([episode.num_steps for episode in self._episodes]))
+            self._episodes.clear()
+        return figures
+
+    def _evaluate(self, num_episodes: int, purpose: str) -> list[float]:
+        config = self._config
+        envs: Environments = make_environments(
+            config.env, num_envs=min(num_episodes, config.schedule.num_eval_envs), training=False
+        )
+        try:
+            planner = Planner(
+                self._learner.network,
+                config.agent,
+                num_envs=envs.num_envs,
+                num_simulations=config.agent.num_eval_simulations,
+            )
+            returns = evaluate(envs, planner, num_episodes=num_episodes, seed=_seed(config, purpose))
+        finally:
+            envs.close()
+        self._tell(
+            {
+                EVAL_RETURN_MEAN: float(np.mean(returns)),
+                EVAL_RETURN_MIN: float(np.min(returns)),
+                EVAL_RETURN_MAX: float(np.max(returns)),
+                "eval_episodes": len(returns),
+                "wall_seconds": self.seconds,
+            }
+        )
+        return returns
+
+    def _tell(self, figures: Mapping[str, float]) -> None:
+        self._observer.update(self._env_steps, updates=self._learner.num_updates, figures=figures)
+
+    def _save(self) -> None:
+        progress = Progress(
+            env_steps=self._env_steps,
+            updates_owed=self._updates_owed,
+            seconds=self.seconds,
+            search_rng=dict(self._rng.bit_generator.state),
+        )
+        save_checkpoint(
+            self._run,
+            self._learner,
+            self._replay,
+            progress,
+            agent=self._config.agent,
+            keep=self._config.schedule.keep_checkpoints,
+        )
+
+
+PURPOSES = ("weights", "replay", "search", "collect", "eval", "final")
+
+
+def _seed(config: RunConfig, purpose: str, salt: int = 0) -> int:
+    """Return a seed of its own for every purpose, so that no two draw the same numbers."""
+    sequence = np.random.SeedSequence([config.seed, PURPOSES.index(purpose), salt])
+    return int(sequence.generate_state(1)[0]) >> 1

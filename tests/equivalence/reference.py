@@ -1,0 +1,72 @@
+"""The obvious way to evaluate a path: one uncached forward over all of its tokens."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kvzero.model import Network
+
+
+@dataclass
+class Path:
+    """The tokens of one environment's episode, then of a path below its root."""
+
+    network: Network
+    latents: list[Tensor] = field(default_factory=list)
+    actions: list[int] = field(default_factory=list)
+
+    def see(self, observation: np.ndarray, action: int | None) -> None:
+        """Add the action that was taken, if any, and the observation after it."""
+        if action is not None:
+            self.actions.append(action)
+        self.latents.append(self.network.encode(torch.from_numpy(observation)[None])[0])
+
+    def fork(self) -> "Path":
+        return Path(self.network, list(self.latents), list(self.actions))
+
+    def read(self) -> tuple[Tensor, Tensor]:
+        """Return value and policy logits at the newest latent token."""
+        outputs = self._forward()
+        value_logits, policy_logits = self.network.latent_head(outputs[-1])
+        return self.network.support.decode(value_logits), policy_logits
+
+    def step(self, action: int) -> tuple[Tensor, Tensor]:
+        """Append an action and the latent it leads to; return its reward and that latent."""
+        self.actions.append(action)
+        outputs = self._forward()
+        reward_logits, next_latent = self.network.action_head(outputs[-1])
+        self.latents.append(self.network.next_latent_norm(next_latent))
+        return self.network.support.decode(reward_logits), self.latents[-1]
+
+    def _forward(self) -> Tensor:
+        """Return the outputs of all tokens: attention written out, without cache or mask function."""
+        network, config = self.network, self.network.config
+        tokens = []
+        for index, latent in enumerate(self.latents):
+            tokens.append(latent)
+            if index < len(self.actions):
+                tokens.append(network.action_table.weight[self.actions[index]])
+        stream = torch.stack(tokens)
+        for block in network.transformer.blocks:
+            projected = block.attention.project(block.attention_norm(stream)).view(len(stream), 3, config.num_heads, -1)
+            query, key, value = turn(projected[:, 0]), turn(projected[:, 1]), projected[:, 2]
+            scores = torch.einsum("ihd,jhd->hij", query, key) / query.shape[-1] ** 0.5
+            for place in range(len(stream)):
+                scores[:, place, place + 1 :] = -torch.inf
+                scores[:, place, : max(0, place - config.context_tokens + 1)] = -torch.inf
+            mixed = torch.einsum("hij,jhd->ihd", scores.softmax(-1), value)
+            stream = stream + block.attention.merge(mixed.flatten(1))
+            stream = stream + block.mlp(block.mlp_norm(stream))
+        return network.transformer.final_norm(stream)
+
+
+def turn(vectors: Tensor) -> Tensor:
+    """Rotate pairs of numbers by the index of their token, as complex numbers in float64."""
+    num_tokens, _, width = vectors.shape
+    pairs = torch.complex(vectors[..., : width // 2].double(), vectors[..., width // 2 :].double())
+    speeds = 10_000.0 ** -(torch.arange(width // 2, dtype=torch.float64) * 2 / width)
+    angles = torch.arange(num_tokens, dtype=torch.float64)[:, None] * speeds
+    turned = pairs * torch.polar(torch.ones_like(angles), angles)[:, None]
+    return torch.cat([turned.real, turned.imag], dim=-1).float()

@@ -1,0 +1,147 @@
+"""A random life of several environments, in which every prediction through the cache is held against the reference."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tests.equivalence.reference import Path
+
+from kvzero.agent import AgentConfig, Planner
+from kvzero.model import Expansion, ModelConfig, Network
+from kvzero.records import EnvSpec
+from kvzero.search import Outcome, SearchConfig
+
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of one scenario."""
+
+    model: ModelConfig
+    spec: EnvSpec
+    num_envs: int = 3
+    num_simulations: int = 7
+    num_steps: int = 30
+    episode_steps: int = 40
+
+
+def random_network(shape: Shape, seed: int) -> Network:
+    """Return a network none of whose weights is zero or so small that a mistake would drown."""
+    torch.manual_seed(seed)
+    network = Network(shape.model, shape.spec)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.add_(torch.randn_like(weights) * 0.15)
+    return network
+
+
+class Life:
+    """Environments that show random observations, the planner that watches them, and their reference paths."""
+
+    def __init__(self, shape: Shape, seed: int, *, network: Network | None = None) -> None:
+        self.shape = shape
+        self.rng = np.random.default_rng(seed)
+        self.network = network or random_network(shape, seed)
+        search = SearchConfig(num_simulations=shape.num_simulations)
+        self.config = AgentConfig(model=shape.model, search=search)
+        self.planner = Planner(self.network, self.config, num_envs=shape.num_envs)
+        self.actions = np.zeros(shape.num_envs, np.int64)
+        self.observed: list[list[np.ndarray]] = [[] for _ in range(shape.num_envs)]
+        self.taken: list[list[int]] = [[] for _ in range(shape.num_envs)]
+        self.roll_overs = 0
+        self.worst = 0.0
+        self.expansions: list[Expansion] = []
+        self._spy()
+
+    def _spy(self) -> None:
+        expand = self.network.expand  # may be another life's spy already
+
+        def keep(*arguments: object) -> Expansion:
+            expansion = expand(*arguments)
+            self.expansions.append(expansion)
+            return expansion
+
+        self.network.expand = keep
+
+    def observe(self, envs: np.ndarray) -> None:
+        """Let these environments move on by one step; some of them begin a new episode."""
+        starts = np.array([self._is_over(env) for env in envs])
+        observations = np.stack([self._look() for _ in envs])
+        for env, start, observation in zip(envs, starts, observations, strict=True):
+            if start:
+                self.observed[env], self.taken[env] = [observation], []
+            else:
+                self.observed[env].append(observation)
+                self.taken[env].append(int(self.actions[env]))
+                self._count_roll_over(env)
+        self.planner.observe(envs, observations, actions=self.actions[envs], starts=starts)
+
+    def plan(self, envs: np.ndarray, *, explore: bool = True) -> Outcome:
+        """Search, check every node, and act at random so that paths are diverse."""
+        self.expansions.clear()
+        masks = np.ones((len(envs), self.shape.spec.num_actions), bool)
+        outcome = self.planner.plan(envs, masks, rng=self.rng if explore else None)
+        self.actions[envs] = self.rng.integers(self.shape.spec.num_actions, size=len(envs))
+        return outcome
+
+    def some_envs(self) -> np.ndarray:
+        """Return a random subset of the environments in random order, never an empty one."""
+        size = int(self.rng.integers(1, self.shape.num_envs + 1))
+        return self.rng.permutation(self.shape.num_envs)[:size]
+
+    def update_weights(self) -> None:
+        """Move every weight a little, as an optimiser does."""
+        with torch.no_grad():
+            for weights in self.network.parameters():
+                weights.add_(torch.randn_like(weights) * 0.02)
+
+    def path(self, env: int) -> Path:
+        """Return the reference path of an environment's episode so far, with the weights of now."""
+        path = Path(self.network)
+        for index, observation in enumerate(self.observed[env]):
+            path.see(observation, self.taken[env][index - 1] if index else None)
+        return path
+
+    @torch.no_grad()
+    def check(self, envs: np.ndarray, outcome: Outcome) -> None:
+        """Hold roots and every node of a search against one uncached forward each."""
+        for row, env in enumerate(envs):
+            root = self.path(env)
+            value, logits = root.read()
+            self._compare(self.planner._values[env], value)
+            self._compare(self.planner._logits[env], logits)
+            paths = {0: root}
+            for node in range(1, self.shape.num_simulations + 1):
+                self._check_node(paths, row, node, outcome)
+        assert self.worst <= TOLERANCE, f"largest difference {self.worst}"
+
+    def _check_node(self, paths: dict[int, Path], row: int, node: int, outcome: Outcome) -> None:
+        tree, expansion = outcome.tree, self.expansions[node - 1]
+        path = paths[int(tree.parents[row, node])].fork()
+        reward, latent = path.step(int(tree.actions[row, node]))
+        value, logits = path.read()
+        paths[node] = path
+        self._compare(expansion.rewards[row], reward)
+        self._compare(expansion.latents[row], latent)
+        self._compare(expansion.values[row], value)
+        self._compare(expansion.policy_logits[row], logits)
+
+    def _compare(self, found: object, wanted: torch.Tensor) -> None:
+        difference = (torch.as_tensor(found) - wanted).abs().max()
+        assert difference.isfinite(), "a prediction is not finite"
+        self.worst = max(self.worst, float(difference))
+
+    def _count_roll_over(self, env: int) -> None:
+        """Count each time that the ring of an environment wraps."""
+        tokens, context = 2 * len(self.observed[env]) - 1, self.shape.model.context_tokens
+        self.roll_overs += tokens // context > (tokens - 2) // context
+
+    def _is_over(self, env: int) -> bool:
+        return not self.observed[env] or len(self.observed[env]) >= self.shape.episode_steps - 7 * env
+
+    def _look(self) -> np.ndarray:
+        shape = self.shape.spec.observation_shape
+        if self.shape.spec.is_image:
+            return self.rng.integers(256, size=shape, dtype=np.uint8)
+        return self.rng.normal(size=shape).astype(np.float32)

@@ -1,0 +1,96 @@
+"""The library's defining test: prediction with the cache equals prediction without."""
+
+import numpy as np
+import pytest
+from tests.equivalence.scenario import Life, Shape
+
+from kvzero.model import ModelConfig
+from kvzero.records import EnvSpec
+
+VECTOR = EnvSpec(observation_shape=(5,), num_actions=3)
+IMAGE = EnvSpec(observation_shape=(3, 17, 20), num_actions=4)
+
+SHAPES = {
+    "vector": Shape(ModelConfig(embed_dim=16, num_layers=2, num_heads=2, context_tokens=6, support_size=11), VECTOR),
+    "image": Shape(
+        ModelConfig(
+            embed_dim=24, num_layers=2, num_heads=3, context_tokens=4, support_size=7, encoder_channels=16
+        ),
+        IMAGE,
+        num_steps=22,
+    ),
+    "one_layer": Shape(ModelConfig(embed_dim=8, num_layers=1, num_heads=1, context_tokens=4, support_size=9), VECTOR),
+    "three_layers_layernorm": Shape(
+        ModelConfig(
+            embed_dim=20, num_layers=3, num_heads=5, context_tokens=8, support_size=5, latent_norm="layernorm"
+        ),
+        VECTOR,
+        num_steps=34,
+    ),
+    "smallest_context": Shape(
+        ModelConfig(embed_dim=16, num_layers=3, num_heads=4, context_tokens=2, support_size=11), VECTOR
+    ),
+    "wide_context": Shape(
+        ModelConfig(embed_dim=16, num_layers=2, num_heads=2, context_tokens=14, support_size=11),
+        VECTOR,
+        num_simulations=11,
+        num_steps=60,
+        episode_steps=52,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_node_of_every_search_equals_one_uncached_forward(name: str, seed: int) -> None:
+    shape = SHAPES[name]
+    life = Life(shape, seed)
+    for step in range(shape.num_steps):
+        envs = life.some_envs()
+        life.observe(envs)
+        outcome = life.plan(envs, explore=step % 3 > 0)
+        if step % 4 == 3 or step > shape.num_steps - 4:
+            life.check(envs, outcome)
+    assert life.roll_overs >= 6
+
+
+@pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm"])
+def test_roots_are_rebuilt_exactly_after_weight_updates(name: str) -> None:
+    shape = SHAPES[name]
+    life = Life(shape, seed=2)
+    for step in range(shape.num_steps):
+        envs = life.some_envs()
+        if step % 3 == 0:
+            life.update_weights()
+        life.observe(envs)
+        if step % 5 == 0:
+            life.update_weights()  # between observing and planning
+        outcome = life.plan(envs)
+        if step % 2:
+            life.check(envs, outcome)
+    assert life.roll_overs >= 6
+
+
+def test_evaluation_between_two_collects_disturbs_neither() -> None:
+    shape = SHAPES["vector"]
+    collector = Life(shape, seed=3)
+    evaluator = Life(shape, seed=4, network=collector.network)
+    for _ in range(shape.num_steps):
+        for life in (collector, evaluator):
+            envs = life.some_envs()
+            life.observe(envs)
+            life.check(envs, life.plan(envs))
+
+
+def test_a_subset_is_planned_for_as_if_it_were_alone() -> None:
+    shape = SHAPES["vector"]
+    together, alone = Life(shape, seed=5), Life(shape, seed=5)
+    everyone = np.arange(shape.num_envs)
+    for _ in range(12):
+        together.observe(everyone)
+        alone.observe(everyone)
+        outcome = together.plan(everyone, explore=False)
+        for env in everyone[::-1]:
+            single = alone.plan(np.array([env]), explore=False)
+            np.testing.assert_array_equal(single.visit_counts[0], outcome.visit_counts[env])
+        alone.actions[:] = together.actions

@@ -1,0 +1,189 @@
+"""What the replay refuses, what it costs, and what its draws look like."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kvzero.errors import ConfigError, EnvError
+from kvzero.records import EnvSpec
+from kvzero.replay import Draw, EmptyReplayError, Replay, ReplayConfig
+
+VECTOR = EnvSpec(observation_shape=(4,), num_actions=3)
+IMAGE = EnvSpec(observation_shape=(2, 6, 7), num_actions=5)
+
+
+def snapshot(replay: Replay) -> dict[str, np.ndarray]:
+    return {name: array.copy() for name, array in replay.state_arrays().items()}
+
+
+@pytest.mark.parametrize(
+    ("spec", "obs_bytes"), [pytest.param(VECTOR, 4 * 4, id="vector"), pytest.param(IMAGE, 2 * 6 * 7, id="image")]
+)
+def test_memory_is_the_raw_bytes_of_a_row_and_one_counter_per_env(
+    make_replay: Callable[..., Replay], spec: EnvSpec, obs_bytes: int
+) -> None:
+    num_envs, rows_per_env = 6, 11
+    replay = make_replay(spec, num_envs=num_envs, rows_per_env=rows_per_env)
+    row_bytes = obs_bytes + 4 + 4 + 4 * spec.num_actions + 4 + 1
+    assert replay.nbytes == num_envs * rows_per_env * row_bytes + 8 * num_envs
+
+
+def test_an_image_row_costs_within_one_percent_of_its_pixels(make_replay: Callable[..., Replay]) -> None:
+    spec = EnvSpec(observation_shape=(3, 64, 64), num_actions=18)
+    assert make_replay(spec, num_envs=2, rows_per_env=50).nbytes < 1.01 * 100 * 3 * 64 * 64
+
+
+def test_the_size_stays_bounded(make_replay: Callable[..., Replay], add_steps: Callable[..., None]) -> None:
+    replay = make_replay(VECTOR, num_envs=2, rows_per_env=7)
+    before = replay.nbytes
+    add_steps(replay, VECTOR, num_envs=2, num_steps=40)
+    assert replay.nbytes == before
+    assert 7 <= len(replay) <= 14
+
+
+@pytest.mark.parametrize(("capacity", "num_envs"), [(0, 1), (1, 1), (-3, 1), (15, 8)])
+def test_a_capacity_without_room_for_a_step_is_refused(capacity: int, num_envs: int) -> None:
+    with pytest.raises(ConfigError, match="replay_capacity"):
+        Replay(ReplayConfig(replay_capacity=capacity), VECTOR, num_envs=num_envs, seed=0)
+
+
+def test_sampling_before_any_transition_is_refused(make_replay: Callable[..., Replay], make_step: Any) -> None:
+    replay = make_replay(VECTOR, num_envs=2, rows_per_env=7)
+    with pytest.raises(EmptyReplayError, match="0 steps"):
+        replay.sample(5, num_steps=3)
+    replay.add(**make_step(np.random.default_rng(0), VECTOR, 2))
+    with pytest.raises(EmptyReplayError, match="2 steps, none with a next observation"):
+        replay.sample(5, num_steps=3)
+
+
+def spoilt(name: str, how: str, values: np.ndarray) -> np.ndarray:
+    """Return `values`, wrong in one way."""
+    match how:
+        case "shape":
+            return np.concatenate([values, values])
+        case "dtype":
+            return values.astype(np.complex64)
+        case "nan" | "inf":
+            values = values.copy()
+            values[1] = float(how)
+            return values
+        case "large":
+            return np.full(values.shape, 1e300)
+    return values + (3 if how == "above" else -9)
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        *((name, how) for name in ("observations", "rewards", "policies", "root_values") for how in ("shape", "dtype")),
+        *(
+            (name, how)
+            for name in ("actions", "terminated", "truncated", "final_observations")
+            for how in ("shape", "dtype")
+        ),
+        *(
+            (name, how)
+            for name in ("observations", "rewards", "policies", "final_observations")
+            for how in ("nan", "inf")
+        ),
+        ("root_values", "nan"),
+        ("root_values", "large"),
+        ("actions", "above"),
+        ("actions", "below"),
+    ],
+)
+def test_a_step_that_cannot_be_learnt_from_is_refused_and_changes_nothing(
+    make_replay: Callable[..., Replay], add_steps: Callable[..., None], make_step: Any, name: str, how: str
+) -> None:
+    replay = make_replay(VECTOR, num_envs=2, rows_per_env=7)
+    add_steps(replay, VECTOR, num_envs=2, num_steps=9)
+    before = snapshot(replay)
+    step = make_step(np.random.default_rng(0), VECTOR, 2)
+    step[name] = spoilt(name, how, step[name])
+    with pytest.raises(EnvError, match=name.removesuffix("s") if how in ("above", "below") else name):
+        replay.add(**step)
+    after = snapshot(replay)
+    assert before.keys() == after.keys()
+    for key, array in before.items():
+        np.testing.assert_array_equal(array, after[key])
+
+
+def test_the_refusal_names_the_environment(make_replay: Callable[..., Replay], make_step: Any) -> None:
+    step = make_step(np.random.default_rng(0), VECTOR, 3)
+    step["rewards"][2] = np.nan
+    with pytest.raises(EnvError, match="rewards of environment 2"):
+        make_replay(VECTOR, num_envs=3, rows_per_env=5).add(**step)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.int8])
+def test_images_that_are_not_bytes_are_refused(
+    make_replay: Callable[..., Replay], make_step: Any, dtype: type[np.generic]
+) -> None:
+    step = make_step(np.random.default_rng(0), IMAGE, 3)
+    step["observations"] = step["observations"].astype(dtype)
+    with pytest.raises(EnvError, match="give unsigned bytes"):
+        make_replay(IMAGE, num_envs=3, rows_per_env=5).add(**step)
+
+
+def test_every_start_is_drawn_equally_often(make_replay: Callable[..., Replay], add_steps: Callable[..., None]) -> None:
+    replay = make_replay(VECTOR, num_envs=3, rows_per_env=17)
+    add_steps(replay, VECTOR, num_envs=3, num_steps=29)
+    num_draws = 60_000
+    starts, counts = np.unique(replay.sample(num_draws, num_steps=1).indices, return_counts=True)
+    assert len(replay) - 3 <= len(starts) <= len(replay)
+    expected = num_draws / len(starts)
+    chi_squared = ((counts - expected) ** 2 / expected).sum()
+    assert abs(chi_squared - len(starts)) < 4 * np.sqrt(2 * len(starts))
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["ended", "running"])
+def test_padding_actions_are_uniform(make_replay: Callable[..., Replay], make_step: Any, ends: bool) -> None:
+    rng = np.random.default_rng(0)
+    replay = make_replay(VECTOR, num_envs=1, rows_per_env=5)
+    replay.add(**make_step(rng, VECTOR, 1))
+    replay.add(**{**make_step(rng, VECTOR, 1), "terminated": np.array([ends])})
+    segments = replay.sample(3_000, num_steps=6)
+    first_padding = 3 if ends else 2
+    counts = np.bincount(segments.actions[:, first_padding:].reshape(-1), minlength=3)
+    np.testing.assert_allclose(counts / counts.sum(), 1 / 3, atol=0.02)
+    assert (segments.terminated == ends).all()
+
+
+def test_uniform_weights_are_one_and_priorities_are_passed_on(make_step: Any) -> None:
+    class Recorder:
+        def __init__(self) -> None:
+            self.updates: list[tuple[list[int], list[float]]] = []
+
+        def draw(self, is_start: np.ndarray, batch_size: int, rng: np.random.Generator) -> Draw:
+            return Draw(np.flatnonzero(is_start)[:1], np.array([0.5], np.float32))
+
+        def update(self, indices: np.ndarray, priorities: np.ndarray) -> None:
+            self.updates.append((indices.tolist(), priorities.tolist()))
+
+    rng = np.random.default_rng(0)
+    uniform = Replay(ReplayConfig(replay_capacity=9), VECTOR, num_envs=1, seed=0)
+    recorder = Recorder()
+    weighted = Replay(ReplayConfig(replay_capacity=9), VECTOR, num_envs=1, seed=0, sampler=recorder)
+    for _ in range(4):
+        step = make_step(rng, VECTOR, 1)
+        uniform.add(**step)
+        weighted.add(**step)
+    assert (uniform.sample(6, num_steps=2).weights == 1).all()
+    segments = weighted.sample(1, num_steps=2)
+    assert segments.weights.tolist() == [0.5]
+    weighted.update_priorities(segments.indices, np.array([2.5]))
+    uniform.update_priorities(segments.indices, np.array([2.5]))
+    assert recorder.updates == [([0], [2.5])]
+
+
+def test_samples_are_the_callers_own(make_replay: Callable[..., Replay], add_steps: Callable[..., None]) -> None:
+    replay = make_replay(VECTOR, num_envs=2, rows_per_env=7)
+    add_steps(replay, VECTOR, num_envs=2, num_steps=9)
+    before = snapshot(replay)
+    segments = replay.sample(8, num_steps=3)
+    segments.observations[:] = -1
+    segments.policies[:] = -1
+    np.testing.assert_array_equal(before["observations.1"], replay.state_arrays()["observations.1"])
+    np.testing.assert_array_equal(before["policies.0"], replay.state_arrays()["policies.0"])

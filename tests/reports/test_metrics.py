@@ -1,0 +1,149 @@
+"""Metrics survive kills, hold one history, are valid JSON, and reach TensorBoard."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import kvzero
+from kvzero.errors import RunError
+from kvzero.reports import MetricsLog, read_metrics
+
+
+def log_steps(run_dir: Path, *steps: int, resume_from: int | None = None) -> None:
+    with MetricsLog(run_dir, resume_from=resume_from) as log:
+        for step in steps:
+            log.write(step, {"loss": step / 2})
+
+
+def read_scalars(run_dir: Path, name: str) -> list[tuple[int, float]]:
+    accumulator = EventAccumulator(str(run_dir))
+    accumulator.Reload()
+    return [(event.step, event.value) for event in accumulator.Scalars(name)]
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    with MetricsLog(tmp_path / "new" / "run") as log:
+        log.write(8, {"loss": 2.5, "train_return": np.float32(21)})
+        log.write(16, {"eval_return_mean": 9})
+    assert read_metrics(tmp_path / "new" / "run") == [
+        {"env_steps": 8, "loss": 2.5, "train_return": 21.0},
+        {"env_steps": 16, "eval_return_mean": 9.0},
+    ]
+
+
+def test_a_line_is_on_disk_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    with MetricsLog(tmp_path) as log:
+        log.write(3, {"loss": 1.0})
+        assert read_metrics(tmp_path) == [{"env_steps": 3, "loss": 1.0}]
+
+
+@pytest.mark.parametrize("figure", [math.nan, math.inf, -math.inf])
+def test_figures_that_are_not_finite_are_valid_json(tmp_path: Path, figure: float) -> None:
+    with MetricsLog(tmp_path) as log:
+        log.write(3, {"loss": figure})
+    line = (tmp_path / "metrics.jsonl").read_text()
+    assert json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")) == {
+        "env_steps": 3,
+        "loss": None,
+    }
+    assert math.isnan(read_metrics(tmp_path)[0]["loss"])
+
+
+def test_a_resumed_log_appends(tmp_path: Path) -> None:
+    log_steps(tmp_path, 1, 2)
+    log_steps(tmp_path, 3)
+    assert [line["env_steps"] for line in read_metrics(tmp_path)] == [1, 2, 3]
+
+
+def test_the_curve_holds_one_history(tmp_path: Path) -> None:
+    log_steps(tmp_path, 1, 2, 3, 4)
+    log_steps(tmp_path, 3, 5, resume_from=2)
+    assert [line["env_steps"] for line in read_metrics(tmp_path)] == [1, 2, 3, 5]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(cut=st.integers(1, 60))
+def test_a_kill_inside_the_last_line_loses_that_line_only(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    run_dir = tmp_path_factory.mktemp("run")
+    log_steps(run_dir, 1, 2, 3)
+    path = run_dir / "metrics.jsonl"
+    content = path.read_bytes()
+    torn = content[: max(0, len(content) - cut)]
+    path.write_bytes(torn)
+    whole = [line["env_steps"] for line in read_metrics(run_dir)]
+    assert whole == [1, 2, 3][: torn.count(b"}")]
+    log_steps(run_dir, 9)
+    assert [line["env_steps"] for line in read_metrics(run_dir)] == [*whole, 9]
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_damage_before_the_last_line_is_refused(tmp_path: Path) -> None:
+    log_steps(tmp_path, 1, 2)
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("{torn\n" + path.read_text())
+    for use in (read_metrics, MetricsLog):
+        with pytest.raises(RunError, match="line 1"):
+            use(tmp_path)
+
+
+def test_a_folder_without_metrics_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="does not exist"):
+        read_metrics(tmp_path)
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    with pytest.raises(RunError, match="cannot write"):
+        MetricsLog(tmp_path / "run")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path)
+    log._file.close()
+    log._file = Path("/dev/full").open("w")  # noqa: SIM115
+    with pytest.raises(RunError, match="No space left"):
+        log.write(1, {"loss": 1.0})
+    with pytest.raises(RunError, match="No space left"):
+        log.close()
+
+
+def test_tensorboard_reads_the_scalars(tmp_path: Path) -> None:
+    with MetricsLog(tmp_path) as log:
+        log.write(8, {"loss": 2.5, "train_return": 21.0})
+        log.write(16, {"loss": 1.25})
+    assert read_scalars(tmp_path, "loss") == [(8, 2.5), (16, 1.25)]
+    assert read_scalars(tmp_path, "train_return") == [(8, 21.0)]
+
+
+def test_tensorboard_drops_what_the_resumed_run_took_back(tmp_path: Path) -> None:
+    log_steps(tmp_path, 10, 20, 30, 40)
+    first = next(tmp_path.glob("events*"))
+    os.rename(first, first.with_name("events.out.tfevents.0000000001.first"))  # noqa: PTH104  # files are read in order
+    log_steps(tmp_path, 30, 50, resume_from=20)
+    assert read_scalars(tmp_path, "loss") == [(10, 5.0), (20, 10.0), (30, 15.0), (50, 25.0)]
+
+
+def test_the_room_imports_neither_torch_nor_what_is_slow_before_it_is_needed(tmp_path: Path) -> None:
+    code = f"""
+import sys, types
+from pathlib import Path
+kvzero = types.ModuleType("kvzero")  # the package without its façade, which imports everything
+kvzero.__path__ = [{str(Path(kvzero.__file__).parent)!r}]
+sys.modules["kvzero"] = kvzero
+from kvzero.reports import MetricsLog
+assert "matplotlib" not in sys.modules and "tensorboard" not in sys.modules
+with MetricsLog(Path({str(tmp_path)!r})) as log:
+    log.write(1, {{"loss": 1.0}})
+assert "torch" not in sys.modules and "tensorflow" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

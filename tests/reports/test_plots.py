@@ -1,0 +1,103 @@
+"""The curve and the report are drawn from what a run left, whatever is missing, and need no network."""
+
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from kvzero.errors import RunError
+from kvzero.reports import MetricsLog, Summary, plot_learning_curve, read_metrics, write_report, write_summary
+from kvzero.reports.plots import draw_others, draw_returns
+
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+
+
+class Page(HTMLParser):
+    """Collects text, images and everything that would be fetched."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.sources: list[str] = []
+        self.tags: list[str] = []
+        self.feed(html)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.sources += [str(value) for name, value in attrs if name in ("src", "href")]
+
+
+def test_the_learning_curve_is_a_png(tmp_path: Path, write_metrics: Callable[[Path], None]) -> None:
+    write_metrics(tmp_path)
+    path = plot_learning_curve(tmp_path)
+    assert path == tmp_path / "learning_curve.png"
+    assert path.read_bytes().startswith(PNG_MAGIC)
+
+
+def test_the_curve_shows_evaluations_over_training_returns(
+    tmp_path: Path, write_metrics: Callable[[Path], None]
+) -> None:
+    write_metrics(tmp_path)
+    axes = draw_returns(read_metrics(tmp_path), title="a run").axes[0]
+    training, evaluation = axes.lines
+    assert len(training.get_xydata()) == 10
+    assert evaluation.get_xydata().tolist() == [[500, 500 / 3], [1000, 1000 / 3]]
+    band = axes.collections[0].get_datalim(axes.transData)
+    assert (band.ymin, band.ymax) == (20, 500)
+
+
+def test_a_run_without_returns_still_has_a_curve(tmp_path: Path) -> None:
+    MetricsLog(tmp_path).close()
+    assert plot_learning_curve(tmp_path).read_bytes().startswith(PNG_MAGIC)
+    assert draw_others(read_metrics(tmp_path)) is None
+
+
+def test_other_figures_get_a_panel_each(tmp_path: Path, write_metrics: Callable[[Path], None]) -> None:
+    write_metrics(tmp_path)
+    figure = draw_others(read_metrics(tmp_path))
+    assert figure is not None
+    assert [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()] == ["loss", "loss_value"]
+
+
+def test_drawing_needs_a_run(tmp_path: Path) -> None:
+    for draw in (plot_learning_curve, write_report):
+        with pytest.raises(RunError, match="does not exist"):
+            draw(tmp_path)
+
+
+def test_the_report_holds_all_and_fetches_nothing(
+    tmp_path: Path, write_metrics: Callable[[Path], None], summary: Summary
+) -> None:
+    write_metrics(tmp_path)
+    write_summary(tmp_path, summary)
+    config = {"seed": 3, "model": {"embed_dim": 64, "norm": "<script>alert('x')</script>"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    html = write_report(tmp_path).read_text(encoding="utf-8")
+    page = Page(html)
+    for shown in ("487.2", "20,000", "cartpole", "500, 474.5", "model.embed_dim", "<script>alert", "3.11.7"):
+        assert shown in page.text
+    assert "script" not in page.tags
+    assert len(page.sources) == 2
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_a_run_that_has_not_ended_has_a_report(tmp_path: Path, write_metrics: Callable[[Path], None]) -> None:
+    write_metrics(tmp_path)
+    assert "has not ended" in Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+
+
+@pytest.mark.parametrize("content", ["{", "3"])
+def test_a_damaged_configuration_is_refused(
+    tmp_path: Path, write_metrics: Callable[[Path], None], content: str
+) -> None:
+    write_metrics(tmp_path)
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(RunError, match="no configuration"):
+        write_report(tmp_path)

@@ -1,0 +1,56 @@
+"""Records that rooms share, their way to JSON and back, and the one tree of errors."""
+
+import json
+
+import pytest
+
+from kvzero import errors
+from kvzero.errors import ConfigError, KvzeroError
+from kvzero.records import EnvSpec, structure, unstructure
+
+VECTOR = EnvSpec(observation_shape=(4,), num_actions=2)
+IMAGE = EnvSpec(observation_shape=(3, 17, 20), num_actions=6)
+
+
+def test_images_have_three_axes():
+    assert IMAGE.is_image
+    assert not VECTOR.is_image
+
+
+@pytest.mark.parametrize("shape", [(), (4, 5), (1, 2, 3, 4), (0,), (3, 0, 5), (-1,)])
+def test_observations_that_are_neither_vectors_nor_images_are_refused(shape):
+    with pytest.raises(ConfigError, match=r"observation_shape is \(.*vectors \(feature,\)"):
+        EnvSpec(observation_shape=shape, num_actions=2)
+
+
+@pytest.mark.parametrize("num_actions", [0, -1])
+def test_an_environment_without_actions_is_refused(num_actions):
+    with pytest.raises(ConfigError, match=f"num_actions is {num_actions}; .* at least one"):
+        EnvSpec(observation_shape=(4,), num_actions=num_actions)
+
+
+@pytest.mark.parametrize("spec", [VECTOR, IMAGE])
+def test_a_record_survives_json(spec):
+    assert structure(json.loads(json.dumps(unstructure(spec))), EnvSpec) == spec
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"observation_shape": [4]}, "missing.*num_actions"),
+        ({"observation_shape": [4], "num_actions": 2, "num_agents": 3}, "num_agents"),
+        ({"observation_shape": [4], "num_actions": "many"}, "num_actions"),
+        ({"observation_shape": 4, "num_actions": 2}, "observation_shape"),
+        ({"observation_shape": [0], "num_actions": 2}, "invalid value"),
+    ],
+)
+def test_a_record_that_does_not_fit_is_refused_by_the_name_of_the_field(found, words):
+    with pytest.raises(ConfigError, match=words):
+        structure(found, EnvSpec)
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_every_error_is_one_of_kvzero_and_one_that_callers_expect(name):
+    kind = getattr(errors, name)
+    assert issubclass(kind, KvzeroError)
+    assert kind is KvzeroError or issubclass(kind, ValueError | RuntimeError | OSError)
