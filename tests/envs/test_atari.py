@@ -85,7 +85,7 @@ def assert_same(one, other, environments=slice(None), other_environments=slice(N
 
 @pytest.mark.parametrize(
     ("training", "num_steps", "max_frames", "max_steps"),
-    [(True, 200, 108_000, 27_000), (False, 50, 162, 40), (True, 50, 162, 40)],
+    [(True, 190, 108_000, 27_000), (False, 40, 120, 30)],
 )
 def test_breakout_is_played_as_by_hand(training, num_steps, max_frames, max_steps):
     envs = make_environments(replace(BREAKOUT, max_frames=max_frames), num_envs=2, training=training)
@@ -96,6 +96,7 @@ def test_breakout_is_played_as_by_hand(training, num_steps, max_frames, max_step
     for _ in range(num_steps):
         for observation, game in zip(observations, games, strict=True):
             assert_shows(observation, game.picture())
+        last_pictures = [game.picture() for game in games]
         actions = rng.integers(0, 4, 2)
         steps = envs.step(actions)
         for env, game in enumerate(games):
@@ -107,7 +108,9 @@ def test_breakout_is_played_as_by_hand(training, num_steps, max_frames, max_step
             assert steps.terminated[env] == is_terminated
             assert steps.truncated[env] == (is_capped and not is_terminated)
             assert steps.game_over[env] == (is_over or is_capped)
-            if not is_over:
+            if is_over:  # ALE captures no frame of a game's last step
+                assert np.abs(steps.final_observations[env] - shrunk(last_pictures[env])).mean() < 1
+            else:
                 assert_shows(steps.final_observations[env], game.picture())
             if is_over or is_capped:
                 game.begin()
@@ -115,33 +118,6 @@ def test_breakout_is_played_as_by_hand(training, num_steps, max_frames, max_step
         observations = steps.observations
     expected = [False, True, False, True] if max_steps < num_steps else [True, True, True, False]
     assert (counts > 0).tolist() == expected
-
-
-def test_a_finished_game_keeps_its_last_captured_picture():
-    envs = make_environments(BREAKOUT, num_envs=2, training=False)
-    before = envs.reset(seed=1).observations
-    rng = np.random.default_rng(0)
-    while not (steps := envs.step(rng.integers(0, 4, 2))).terminated.any():
-        before = steps.observations
-    over, running = np.flatnonzero(steps.terminated)[0], np.flatnonzero(~steps.terminated)[0]
-    ended = steps.final_observations[over].astype(int)
-    assert np.abs(ended - before[over]).mean() < np.abs(ended - steps.observations[over]).mean()
-    np.testing.assert_array_equal(steps.final_observations[running], steps.observations[running])
-    assert_shows(steps.observations[over], SlowGame("breakout", 1).picture())
-
-
-def test_a_lost_life_goes_on_with_the_same_game():
-    envs = make_environments(BREAKOUT, num_envs=1, training=True)
-    envs.reset(seed=0)
-    rng = np.random.default_rng(0)
-    lost = []
-    while not (steps := envs.step(rng.integers(0, 4, 1))).game_over[0]:
-        if steps.terminated[0]:
-            lost.append(steps)
-    assert len(lost) == 4  # of five lives
-    assert steps.terminated[0]
-    for steps in lost:
-        np.testing.assert_array_equal(steps.observations, steps.final_observations)
 
 
 def test_a_game_of_pong_is_lost_by_21_points_without_moving():
@@ -161,33 +137,21 @@ def test_a_game_of_pong_is_lost_by_21_points_without_moving():
     assert envs.spec.num_actions == 6
 
 
-@pytest.mark.parametrize("clip_rewards", [True, False])
-@pytest.mark.parametrize("training", [True, False])
-def test_rewards_are_clipped_only_in_training_and_raw_ones_never(clip_rewards, training):
-    config = EnvConfig(env_id="ALE/MsPacman-v5", clip_rewards=clip_rewards)
-    _, steps = play(make_environments(config, num_envs=2, training=training), 90, seed=0)
-    rewards = np.stack([step.rewards for step in steps])
-    raw = np.stack([step.raw_rewards for step in steps])
-    assert raw.max() >= 10
-    np.testing.assert_array_equal(rewards, np.clip(raw, -1, 1) if clip_rewards and training else raw)
-
-
-def test_without_episodic_life_only_games_end():
-    _, steps = play(make_environments(replace(BREAKOUT, episodic_life=False), num_envs=2, training=True), 250, seed=0)
-    assert any(step.terminated.any() for step in steps)
-    for step in steps:
-        np.testing.assert_array_equal(step.terminated, step.game_over)
+def test_rewards_are_clipped_and_raw_ones_are_not():
+    _, steps = play(make_environments(EnvConfig(env_id="ALE/MsPacman-v5"), num_envs=1, training=True), 90, seed=0)
+    assert {step.rewards[0] for step in steps} == {0, 1}
+    assert {step.raw_rewards[0] for step in steps} == {0, 10}
 
 
 def test_a_seed_and_actions_reproduce_everything():
-    config = replace(BREAKOUT, noop_max=30, sticky_action_probability=0.25, max_frames=160)
+    config = replace(BREAKOUT, noop_max=30, sticky_action_probability=0.25, max_frames=80)
 
     def run(seed, **changes):
-        return play(make_environments(replace(config, **changes), num_envs=3, training=True), 55, seed)
+        return play(make_environments(replace(config, **changes), num_envs=2, training=True), 25, seed)
 
     first = run(5)
     assert_same(first, run(5, num_env_threads=2))
-    np.testing.assert_array_equal(first[0].observations[1:], run(6)[0].observations[:2])
+    np.testing.assert_array_equal(first[0].observations[1:], run(6)[0].observations[:1])
 
 
 def test_seeds_beyond_31_bits_come_round_again():
@@ -198,37 +162,40 @@ def test_seeds_beyond_31_bits_come_round_again():
 
 def test_sticky_actions_change_the_game():
     plain, sticky = (
-        play(make_environments(replace(PONG, sticky_action_probability=chance), num_envs=2, training=True), 30, seed=0)
+        play(make_environments(replace(PONG, sticky_action_probability=chance), num_envs=1, training=True), 60, seed=0)[
+            1
+        ]
         for chance in (0.0, 0.5)
     )
-    assert (plain[1][-1].observations != sticky[1][-1].observations).any()
+    assert any((one.observations != other.observations).any() for one, other in zip(plain, sticky, strict=True))
 
 
 def test_a_truncated_game_leaves_the_others_alone():
     def run(max_frames):
         envs = make_environments(replace(PONG, max_frames=max_frames, noop_max=30), num_envs=3, training=True)
-        return envs.reset(seed=9), envs
+        envs.reset(seed=9)
+        return envs
 
-    (_, capped), (_, free) = run(40), run(108_000)
+    capped, free = run(24), run(108_000)
     actions = np.array([2, 3, 4])
-    capped._ages[:] = [0, 6, 3]  # so that one game reaches its cap before the others
-    for time in range(1, 7):
+    capped._ages[:] = [0, 2, 0]  # so that one game reaches its cap before the others
+    for time in range(1, 6):
         one, other = capped.step(actions), free.step(actions)
         assert one.truncated.tolist() == [False, time == 4, False]
-        np.testing.assert_array_equal(one.final_observations[0], other.observations[0])
+        np.testing.assert_array_equal(one.observations[[0, 2]], other.observations[[0, 2]])
         if time == 4:
             np.testing.assert_array_equal(one.final_observations, other.observations)
             assert (one.observations[1] != other.observations[1]).any()
 
 
 def test_no_op_starts_leave_out_fewer_frames_than_asked():
-    num_envs = 5
+    num_envs = 4
     observations = make_environments(replace(PONG, noop_max=5), num_envs=num_envs, training=True).reset(3).observations
     waits = set()
     for env in range(num_envs):
         game = SlowGame("pong", 3 + env)
         near = []
-        for wait in range(8):
+        for wait in range(6):
             near += [wait] * bool(np.abs(observations[env] - shrunk(game.picture())).max() <= 1)
             game.ale.act(game.actions[0])
             game.frames = [game.ale.getScreenRGB()]
@@ -253,7 +220,7 @@ def test_frame_skip_and_image_size_are_as_configured(frame_skip):
         assert np.abs(observation - shrunk(np.max(frames[-2:], axis=0), 32)).max() <= 1
 
 
-@pytest.mark.parametrize(("max_frames", "num_steps"), [(108_000, 210), (160, 45)])
+@pytest.mark.parametrize(("max_frames", "num_steps"), [(108_000, 190), (80, 25)])
 def test_the_frames_shown_are_those_of_environment_0(max_frames, num_steps):
     config = replace(BREAKOUT, noop_max=30, sticky_action_probability=0.25, max_frames=max_frames)
     envs = make_environments(config, num_envs=1, training=False, render=True)
@@ -265,8 +232,16 @@ def test_the_frames_shown_are_those_of_environment_0(max_frames, num_steps):
         assert_shows(steps.observations[0], envs.render())
         num_games += steps.game_over[0]
     assert num_games > 0
-    assert_shows(envs.reset().observations[0], envs.render())
     assert (envs.render().shape, envs.render().dtype) == ((210, 160, 3), np.uint8)
+
+
+def test_the_frames_shown_follow_without_a_seed_too():
+    config = replace(PONG, noop_max=30, sticky_action_probability=0.5)
+    envs = make_environments(config, num_envs=1, training=False, render=True)
+    for _ in range(2):
+        assert_shows(envs.reset().observations[0], envs.render())
+        for action in [2, 3, 5, 4] * 5:
+            assert_shows(envs.step(np.array([action])).observations[0], envs.render())
 
 
 def test_rendering_needs_to_be_asked_for():
@@ -275,32 +250,24 @@ def test_rendering_needs_to_be_asked_for():
         envs.render()
 
 
-def test_rendering_changes_nothing_else():
-    plain, shown = (
-        play(make_environments(BREAKOUT, num_envs=2, training=False, render=render), 30, seed=8)
-        for render in (False, True)
-    )
-    assert_same(plain, shown)
-
-
 def test_what_was_handed_out_does_not_change_later():
-    envs = make_environments(replace(BREAKOUT, max_frames=20), num_envs=2, training=True)
+    envs = make_environments(replace(BREAKOUT, max_frames=20), num_envs=1, training=True)
     handed = [envs.reset(seed=0).observations]
     kept = [handed[0].copy()]
     for _ in range(12):
-        steps = envs.step(np.array([1, 2]))
+        steps = envs.step(np.array([1]))
         handed += [getattr(steps, field) for field in steps.__slots__]
         kept += [getattr(steps, field).copy() for field in steps.__slots__]
     for array, copy in zip(handed, kept, strict=True):
         np.testing.assert_array_equal(array, copy)
 
 
-@pytest.mark.parametrize("actions", [[0, 6], [-1, 0], [0]])
-def test_actions_that_cannot_be_are_refused_and_do_not_hang(actions):
+def test_actions_that_cannot_be_are_refused_and_do_not_hang():
     envs = make_environments(PONG, num_envs=2, training=True)
     envs.reset(seed=0)
-    with pytest.raises(EnvError, match="action"):
-        envs.step(np.array(actions))
+    for actions in ([0, 6], [-1, 0], [0]):
+        with pytest.raises(EnvError, match="action"):
+            envs.step(np.array(actions))
     envs.step(np.array([0, 1]))
 
 

@@ -15,7 +15,7 @@ from gymnasium.spaces import Box, Discrete
 class Maze(gymnasium.Env):
     observation_space, action_space = Box(-1, 1, (5,), numpy.float32), Discrete(3)
     def reset(self, *, seed=None, options=None):
-        return numpy.zeros(5, numpy.float32), {}
+        return numpy.zeros(5), {}  # float64, at which Gymnasium's checker would warn
     def step(self, action):
         return numpy.ones(5, numpy.float32), 1.0, False, False, {}
 

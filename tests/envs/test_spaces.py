@@ -43,8 +43,10 @@ def test_each_pixel_keeps_its_place(height, width, channels, is_last):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int8, np.uint8, np.bool_])
 def test_vectors_of_any_number_become_float32(dtype):
-    vector = read_observation_space(image_space(4), "fake").convert(np.array([0, 1, 1, 0], dtype))
+    observation = np.array([0, 1, 1, 0], dtype)
+    vector = read_observation_space(image_space(4), "fake").convert(observation)
     assert vector.dtype == np.float32
+    assert not np.shares_memory(vector, observation)
     np.testing.assert_array_equal(vector, [0, 1, 1, 0])
 
 

@@ -70,7 +70,6 @@ class TreeStore:
     def reset(self, envs: Int[np.ndarray, " batch"]) -> None:
         """Forget the roots of these environments: their next observation begins an episode."""
         self._lengths[envs] = BEFORE_FIRST_TOKEN
-        self._versions[envs] = NO_VERSION
         self._search += 1
 
     def is_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> bool:

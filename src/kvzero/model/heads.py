@@ -25,5 +25,5 @@ class PairedHead(nn.Module):
 
     def forward(self, tokens: Float[Tensor, "*batch embed"]) -> tuple[Tensor, Tensor]:
         """Return the two answers, `[*batch, sizes[0]]` and `[*batch, sizes[1]]`."""
-        hidden = functional.gelu(self.hidden(tokens))
+        hidden = functional.gelu(self.hidden(tokens), approximate="tanh")
         return self.first(hidden[..., : self._hidden_dim]), self.second(hidden[..., self._hidden_dim :])

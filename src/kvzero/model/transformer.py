@@ -79,14 +79,14 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """One pre-LN layer: attention, then a GELU MLP four times as wide."""
+    """One pre-LN layer: attention, then an MLP four times as wide with the tanh form of GELU (as GPT-2's)."""
 
     def __init__(self, embed_dim: int, num_heads: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(embed_dim)
         self.attention = Attention(embed_dim, num_heads)
         self.mlp_norm = nn.LayerNorm(embed_dim)
-        self.mlp = nn.Sequential(nn.Linear(embed_dim, 4 * embed_dim), nn.GELU(), nn.Linear(4 * embed_dim, embed_dim))
+        self.mlp = nn.Sequential(nn.Linear(embed_dim, 4 * embed_dim), nn.GELU(approximate="tanh"), nn.Linear(4 * embed_dim, embed_dim))
 
     def forward(
         self, tokens: Tensor, rotation: Tensor, mask: Tensor

@@ -67,7 +67,7 @@ def atari() -> RunConfig:
         ),
         schedule=ScheduleConfig(
             total_env_steps=400_000,
-            learning_starts=2_000,
+            learning_starts=200,
             replay_ratio=0.25,
             round_env_steps=80,
             eval_every=20_000,
@@ -92,7 +92,6 @@ def atari_small() -> RunConfig:
         schedule=replace(
             base.schedule,
             total_env_steps=50_000,
-            learning_starts=1_000,
             replay_ratio=0.125,
             eval_every=10_000,
             eval_episodes=4,

@@ -7,13 +7,14 @@ from kvzero.reports.machine import library_versions, peak_rss_bytes, rss_bytes
 from kvzero.reports.metrics import MetricsLog, read_metrics
 from kvzero.reports.page import write_report
 from kvzero.reports.progress import Progress
-from kvzero.reports.summary import Summary, read_summary, write_summary
+from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
 
 __all__ = [
     "EVAL_RETURN_MAX",
     "EVAL_RETURN_MEAN",
     "EVAL_RETURN_MIN",
     "LOSS",
+    "SUMMARY_FILE",
     "TRAIN_RETURN",
     "MetricsLog",
     "Progress",

@@ -1,7 +1,7 @@
 """What the search asks of a model, and the records in which questions and answers travel."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -56,6 +56,7 @@ class Evaluation:
     """Policy logits at the new node, all finite; every action is allowed inside the tree."""
 
 
+@runtime_checkable  # the shape checks of the test session ask isinstance
 class Expander(Protocol):
     """What the search asks of a model: evaluate one new node for every tree."""
 
@@ -72,7 +73,7 @@ def check_roots(roots: Roots) -> None:
     """
     shape = np.shape(roots.action_masks)
     if len(shape) != 2:
-        raise SearchError(f"action_masks of the roots have shape {shape}; give [env, action]")
+        raise SearchError(f"action_masks of roots has shape {shape}; give [env, action]")
     _check_array("roots", "action_masks", roots.action_masks, shape, np.bool_)
     _check_array("roots", "logits", roots.logits, shape, np.float32)
     _check_array("roots", "values", roots.values, shape[:1], np.float32)

@@ -31,8 +31,8 @@ def _dirichlet(
 ) -> Float64[np.ndarray, "env action"]:
     """Draw a probability for each legal action, 0 for the others.
 
-    Normalised gamma variates are Dirichlet. They are drawn as logarithms, since small ones underflow: a variate of shape
-    alpha is one of shape alpha + 1 times U^(1 / alpha) with U uniform (Stuart 1962).
+    Normalised gamma variates are Dirichlet. They are drawn as logarithms, since small ones underflow: a variate of
+    shape alpha is one of shape alpha + 1 times U^(1 / alpha) with U uniform (Stuart 1962).
     """
     shape = action_masks.shape
     log_gammas = np.log(rng.standard_gamma(alpha + 1.0, shape)) - rng.standard_exponential(shape) / alpha

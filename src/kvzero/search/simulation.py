@@ -44,7 +44,7 @@ def search(roots: Roots, expander: Expander, config: SearchConfig, *, rng: np.ra
     """
     check_roots(roots)
     tree = _plant(roots, config, rng)
-    puct = Puct(config.discount, config.pb_c_init, config.pb_c_base, config.min_value_range)
+    puct = _read_rule(config)
     held = _allocate_evaluation(*roots.logits.shape)
     for node in range(1, config.num_simulations + 1):
         select(tree, puct, node)
@@ -67,6 +67,11 @@ def _plant(roots: Roots, config: SearchConfig, rng: np.random.Generator | None) 
             tree.priors[:, 0], tree.action_masks, alpha=config.dirichlet_alpha, weight=config.noise_weight, rng=rng
         )
     return tree
+
+
+def _read_rule(config: SearchConfig) -> Puct:
+    """Return the numbers as floats: another type would cost another compilation."""
+    return Puct(float(config.discount), float(config.pb_c_init), float(config.pb_c_base), float(config.min_value_range))
 
 
 def _leaves(tree: Tree, node: int) -> Leaves:

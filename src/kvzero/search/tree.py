@@ -126,10 +126,10 @@ def back_up(
 ) -> int:
     """Store the evaluation of the new `node` of every tree, and tell all nodes above what it is worth.
 
-    Returns the first environment whose evaluation is not finite, with its tree and those after it unchanged, or -1.
+    Returns -1, or the first environment whose evaluation is not finite; it stops there.
     """
     for env in range(values.size):
-        if not (isfinite(rewards[env]) and isfinite(values[env]) and np.all(np.isfinite(logits[env]))):
+        if not _is_finite(rewards[env], values[env], logits[env]):
             return env
         _softmax(logits[env], tree.priors[env, node])
         tree.rewards[env, node] = rewards[env]
@@ -187,6 +187,15 @@ def _back_up_path(tree: Tree, discount: float, env: int, node: int, value: float
             tree.bounds[env, 1] = max(tree.bounds[env, 1], edge_value)
         value = tree.rewards[env, node] + discount * value
         node = tree.parents[env, node]
+
+
+@compiled
+def _is_finite(reward: float, value: float, logits: Float32[np.ndarray, " action"]) -> bool:
+    """Whether an evaluation has neither infinity nor NaN in it."""
+    is_finite = isfinite(reward) and isfinite(value)
+    for logit in logits:
+        is_finite = is_finite and isfinite(logit)
+    return is_finite
 
 
 @compiled

@@ -24,6 +24,7 @@ __all__ = ["FORMAT", "Progress", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = 1
 STATE_FILE = "state.json"
+PARTIAL = "partial_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,22 +55,22 @@ def save_checkpoint(
     final = run / CHECKPOINTS / f"step_{progress.env_steps:010d}_{learner.num_updates:010d}"
     if final.exists():
         return final
-    partial = final.with_name(f"partial_{final.name}")
+    partial = final.with_name(f"{PARTIAL}{final.name}")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _delete_partial(final.parent)
+        partial.mkdir()
         _write(partial, learner, replay, progress, agent)
         _flush(partial)
         partial.rename(final)
         _flush_folder(final.parent)
-    except OSError as error:
+        _delete_old(final.parent, keep)
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise RunError(
             f"checkpoint {final} could not be written ({error}); free space or mend permissions, "
             "then go on with --resume from the checkpoint before it"
         ) from error
-    for old in sorted(final.parent.glob("step_*"))[:-keep]:
-        shutil.rmtree(old)
     return final
 
 
@@ -82,9 +83,11 @@ def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
     state = _read_state(folder)
     load_weights(learner.network, folder / "weights.safetensors")
     load_weights(learner.target_network, folder / "target.safetensors")
-    with _damage_named(folder):
+    with _damage_named(folder / "optimizer.safetensors"):
         _load_optimizer(learner, load_tensors(folder / "optimizer.safetensors"))
+    with _damage_named(folder / "replay.safetensors"):
         replay.load_state_arrays(load_arrays(folder / "replay.safetensors"))
+    with _damage_named(folder / STATE_FILE):
         replay.load_rng_state(state["replay_rng"])
         learner.num_updates = int(state["updates"])
         torch.set_rng_state(torch.tensor(state["torch_rng"], dtype=torch.uint8))
@@ -125,7 +128,7 @@ def _load_optimizer(learner: Learner, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def _read_state(folder: Path) -> dict[str, Any]:
-    with _damage_named(folder):
+    with _damage_named(folder / STATE_FILE):
         state: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         found = int(state["format"])
     if found > FORMAT:
@@ -136,13 +139,26 @@ def _read_state(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _damage_named(folder: Path) -> Iterator[None]:
+def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(
-            f"{folder} is damaged ({error}); delete it to fall back to the checkpoint before it"
+            f"{path} is damaged ({error!r}); delete its checkpoint folder to fall back to the one before it"
         ) from error
+
+
+def _delete_partial(checkpoints: Path) -> None:
+    """Delete what a kill left unfinished."""
+    for partial in checkpoints.glob(f"{PARTIAL}*"):
+        shutil.rmtree(partial)
+
+
+def _delete_old(checkpoints: Path, keep: int) -> None:
+    """Delete all but the newest checkpoints, each under a partial name, so that a kill leaves no half of one."""
+    for old in sorted(checkpoints.glob("step_*"))[:-keep]:
+        old.rename(old.with_name(f"{PARTIAL}{old.name}"))
+    _delete_partial(checkpoints)
 
 
 def _flush(folder: Path) -> None:

@@ -112,6 +112,9 @@ class ScheduleConfig:
     num_eval_envs: int = 20
     """Environments played at once while evaluating, at most one per episode."""
 
+    max_eval_steps: int | None = None
+    """Steps after which an evaluation game is cut off and counted as it stands; total_env_steps if not given."""
+
     checkpoint_every: int = 5_000
     """Environment steps between checkpoints."""
 
@@ -129,6 +132,8 @@ class ScheduleConfig:
         for name in names:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
+        if self.max_eval_steps is not None and self.max_eval_steps < 1:
+            raise ConfigError(f"max_eval_steps is {self.max_eval_steps}; give at least 1")
         if self.learning_starts < 0 or not self.replay_ratio >= 0:
             raise ConfigError(
                 f"learning_starts is {self.learning_starts} and replay_ratio {self.replay_ratio}; give 0 or more"

@@ -54,13 +54,14 @@ def evaluate_run(
         planner = Planner(
             network, agent, num_envs=num_envs, num_simulations=num_simulations or agent.num_eval_simulations
         )
-        returns = evaluate(
+        games = evaluate(
             envs,
             planner,
             num_episodes=num_episodes,
             seed=seed,
+            max_steps=config.schedule.max_eval_steps,
             on_step=None if on_frame is None else lambda: on_frame(envs.render()),
         )
     finally:
         envs.close()
-    return Played(checkpoint, returns)
+    return Played(checkpoint, games.returns)

@@ -1,43 +1,92 @@
 """The evaluator: plays whole games without exploration, in environments and a store of its own."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from kvzero.agent import Planner
 from kvzero.envs import Environments
 from kvzero.search import greedy_actions
 
-__all__ = ["evaluate"]
+__all__ = ["Games", "evaluate"]
 
 StepHook = Callable[[], None]
 
 
+def never() -> bool:
+    """Say no."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Games:
+    """The games of one evaluation."""
+
+    returns: list[float]
+    """Raw return of every game, environment by environment."""
+
+    num_cut: int
+    """Games that were cut off at the limit of steps, and counted as they stood."""
+
+
 def evaluate(
-    envs: Environments, planner: Planner, *, num_episodes: int, seed: int, on_step: StepHook | None = None
-) -> list[float]:
-    """Play `num_episodes` games and return their raw returns, in the order in which environments hold them.
+    envs: Environments,
+    planner: Planner,
+    *,
+    num_episodes: int,
+    seed: int,
+    max_steps: int | None = None,
+    on_step: StepHook | None = None,
+    should_stop: Callable[[], bool] = never,
+) -> Games:
+    """Play `num_episodes` games, each of at most `max_steps` steps.
 
     Every environment plays a fixed share of the games, so that short games are not counted more often than long
-    ones. An environment that has played its share is no longer planned for. `on_step` is called after every step.
+    ones. An environment that has played its share is no longer planned for, and one whose game is cut off plays no
+    other. `on_step` is called after every step. When `should_stop` says so, games under way are dropped.
     """
-    quotas = np.full(envs.num_envs, num_episodes // envs.num_envs)
-    quotas[: num_episodes % envs.num_envs] += 1
     start = envs.reset(seed)
-    observations, masks = start.observations, start.action_masks
-    starts = np.ones(envs.num_envs, bool)
-    actions, totals = np.zeros(envs.num_envs, np.int64), np.zeros(envs.num_envs)
-    returns: list[list[float]] = [[] for _ in range(envs.num_envs)]
-    while (ready := np.flatnonzero(quotas > 0)).size:
+    observations, masks, starts = start.observations, start.action_masks, np.ones(envs.num_envs, bool)
+    actions, tally = np.zeros(envs.num_envs, np.int64), _Tally(envs.num_envs, num_episodes, max_steps)
+    while (ready := tally.ready()).size and not should_stop():
         planner.observe(ready, observations[ready], actions=actions[ready], starts=starts[ready])
         actions[ready] = greedy_actions(planner.plan(ready, masks[ready], rng=None).visit_counts)
         steps = envs.step(actions)
         observations, masks, starts = steps.observations, steps.action_masks, steps.terminated | steps.truncated
-        totals += steps.raw_rewards
-        for env in np.flatnonzero(steps.game_over & (quotas > 0)):
-            returns[env].append(float(totals[env]))
-        quotas[steps.game_over] -= 1
-        totals[steps.game_over] = 0
+        tally.count(steps.raw_rewards, steps.game_over)
         if on_step is not None:
             on_step()
-    return [value for of_env in returns for value in of_env]
+    return Games([value for of_env in tally.returns for value in of_env], tally.num_cut)
+
+
+class _Tally:
+    """What every environment has earned, and how many games it still has to play."""
+
+    def __init__(self, num_envs: int, num_episodes: int, max_steps: int | None) -> None:
+        self.returns: list[list[float]] = [[] for _ in range(num_envs)]
+        self.num_cut = 0
+        self._max_steps = max_steps
+        self._quotas = np.full(num_envs, num_episodes // num_envs)
+        self._quotas[: num_episodes % num_envs] += 1
+        self._totals = np.zeros(num_envs)
+        self._lengths = np.zeros(num_envs, np.int64)
+
+    def ready(self) -> Int[np.ndarray, " env"]:
+        """Return the environments that have games left to play."""
+        return np.flatnonzero(self._quotas > 0)
+
+    def count(self, rewards: Float[np.ndarray, " env"], game_over: Bool[np.ndarray, " env"]) -> None:
+        """Take in one step of all environments."""
+        self._totals += rewards
+        self._lengths += 1
+        is_cut = np.zeros_like(game_over) if self._max_steps is None else self._lengths >= self._max_steps
+        is_cut &= ~game_over
+        for env in np.flatnonzero((game_over | is_cut) & (self._quotas > 0)):
+            self.returns[env].append(float(self._totals[env]))
+            self.num_cut += int(is_cut[env])
+            self._quotas[env] -= 1
+        self._quotas[is_cut] = 0
+        self._totals[game_over] = 0
+        self._lengths[game_over] = 0

@@ -6,35 +6,55 @@ from pathlib import Path
 
 from kvzero.errors import ConfigError, RunError
 from kvzero.records import structure, unstructure
+from kvzero.reports import write_atomically
 from kvzero.training.config import RunConfig
 
-__all__ = ["create_run", "read_config"]
+__all__ = ["create_run", "name_run", "read_config", "write_config"]
 
 CONFIG_FILE = "config.json"
 
 
-def create_run(config: RunConfig, versions: dict[str, str]) -> Path:
-    """Make the folder of a new run and write its resolved config and library versions.
+def name_run(config: RunConfig) -> Path:
+    """Return where a new run will live.
 
     Raises:
-        RunError: if the folder exists and is not empty, or cannot be written.
+        RunError: if something is there.
     """
     name = config.run_name or f"{config.preset}-seed{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = Path(config.runs_dir) / name
     try:
-        run.mkdir(parents=True, exist_ok=True)
-        if any(run.iterdir()):
-            raise RunError(
-                f"{run} already exists and is not empty; choose another --run-name, "
-                f"or go on with it: kvzero train --resume {run}"
-            )
-        _write_json(run / CONFIG_FILE, unstructure(config))
-        _write_json(run / "versions.json", versions)
-    except RunError:
-        raise
+        is_taken = run.exists() and (not run.is_dir() or any(run.iterdir()))
     except OSError as error:
-        raise RunError(f"run folder {run} cannot be written ({error}); choose another --runs-dir") from error
+        raise _refusal(run, error) from error
+    if is_taken:
+        raise RunError(
+            f"{run} already exists and is not empty; choose another --run-name, "
+            f"or go on with it: kvzero train --resume {run}"
+        )
     return run
+
+
+def create_run(run: Path, config: RunConfig, versions: dict[str, str]) -> None:
+    """Make the folder of a new run and write its resolved config and library versions.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refusal(run, error) from error
+    write_config(run, config)
+    _write_json(run / "versions.json", versions)
+
+
+def write_config(run: Path, config: RunConfig) -> None:
+    """Write the resolved config of a run, whole or not at all.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    _write_json(run / CONFIG_FILE, unstructure(config))
 
 
 def read_config(run: Path) -> RunConfig:
@@ -53,4 +73,8 @@ def read_config(run: Path) -> RunConfig:
 
 
 def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _refusal(run: Path, error: OSError) -> RunError:
+    return RunError(f"run folder {run} cannot be written ({error}); choose another --runs-dir")

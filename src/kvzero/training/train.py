@@ -1,23 +1,27 @@
 """`train` and `resume`: a run from its config to its summary."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from kvzero.agent import newest_checkpoint
+from kvzero.errors import RunError
 from kvzero.reports import (
+    SUMMARY_FILE,
     MetricsLog,
     Summary,
     library_versions,
     peak_rss_bytes,
     plot_learning_curve,
+    read_summary,
     write_report,
     write_summary,
 )
 from kvzero.training.config import RunConfig
-from kvzero.training.folders import create_run, read_config
+from kvzero.training.folders import create_run, name_run, read_config, write_config
 from kvzero.training.stopping import StopSignal
 from kvzero.training.trainer import Observer, Result, Trainer
 
@@ -45,8 +49,7 @@ def train(config: RunConfig, *, observer: Observer | None = None) -> Finished:
         RunError: if the run's folder exists, cannot be written, or the disk is full.
         EnvError: if an environment fails; a checkpoint is written first.
     """
-    run = create_run(config, library_versions())
-    return _sit(config, run, observer, resume_from=None)
+    return _sit(config, name_run(config), observer, resume_from=None)
 
 
 def resume(run: str | Path, *, total_env_steps: int | None = None, observer: Observer | None = None) -> Finished:
@@ -63,14 +66,27 @@ def resume(run: str | Path, *, total_env_steps: int | None = None, observer: Obs
     config = read_config(run)
     if total_env_steps is not None:
         config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
+    _refuse_finished(run, config)
     return _sit(config, run, observer, resume_from=checkpoint)
+
+
+def _refuse_finished(run: Path, config: RunConfig) -> None:
+    if (run / SUMMARY_FILE).exists() and read_summary(run).env_steps >= config.schedule.total_env_steps:
+        raise RunError(
+            f"{run} is already at its end of {config.schedule.total_env_steps} environment steps; "
+            "give a larger --total-env-steps to go on"
+        )
 
 
 def _sit(config: RunConfig, run: Path, observer: Observer | None, *, resume_from: Path | None) -> Finished:
     record = _Record(observer)
-    trainer = Trainer(config, run, record, resume_from=resume_from)
-    with MetricsLog(run, resume_from=None if resume_from is None else trainer.env_steps) as record.log:
-        with StopSignal() as should_stop:
+    with closing(Trainer(config, run, record, resume_from=resume_from)) as trainer:
+        if resume_from is None:  # only now, so that a config that cannot work leaves no folder behind
+            create_run(run, config, library_versions())
+        else:
+            write_config(run, config)  # it may have a new end
+        start = None if resume_from is None else trainer.env_steps
+        with MetricsLog(run, resume_from=start) as record.log, StopSignal() as should_stop:
             result = trainer.run(should_stop)
     if not result.is_finished:
         return Finished(run, None)

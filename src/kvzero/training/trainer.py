@@ -11,6 +11,7 @@ import torch
 
 from kvzero.agent import Planner
 from kvzero.envs import Environments, make_environments
+from kvzero.errors import EnvError
 from kvzero.model import Network
 from kvzero.replay import Replay
 from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, TRAIN_RETURN, rss_bytes
@@ -104,7 +105,7 @@ class Trainer:
         return self._seconds_before + time.monotonic() - self._started
 
     def run(self, should_stop: Callable[[], bool]) -> Result:
-        """Train until the run is done or `should_stop` says so; a checkpoint is written in any case.
+        """Train until the run is done or `should_stop` says so, and write a checkpoint in both cases.
 
         Raises:
             EnvError: if an environment fails. A checkpoint is written first.
@@ -112,24 +113,33 @@ class Trainer:
         """
         schedule = self._config.schedule
         try:
-            while self._env_steps < schedule.total_env_steps and not should_stop():
-                before = self._env_steps
-                self._collect(should_stop)
-                self._update(should_stop)
-                self._observer.update(self._env_steps, updates=self._learner.num_updates)
-                self._follow_schedule(before)
-        finally:
+            self._train(should_stop)
+        except EnvError:
             self._save()
-            self._envs.close()
-        is_finished = self._env_steps >= schedule.total_env_steps and not should_stop()
-        returns = self._evaluate(schedule.final_eval_episodes, "final") if is_finished else []
+            raise
+        self._save()
+        returns: list[float] = []
+        if self._env_steps >= schedule.total_env_steps:
+            returns = self._evaluate(schedule.final_eval_episodes, "final", should_stop)
         return Result(
             env_steps=self._env_steps,
             updates=self._learner.num_updates,
             seconds=self.seconds,
             eval_returns=returns,
-            is_finished=is_finished,
+            is_finished=bool(returns),
         )
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._envs.close()
+
+    def _train(self, should_stop: Callable[[], bool]) -> None:
+        while self._env_steps < self._config.schedule.total_env_steps and not should_stop():
+            before = self._env_steps
+            self._collect(should_stop)
+            self._update(should_stop)
+            self._observer.update(self._env_steps, updates=self._learner.num_updates)
+            self._follow_schedule(before, should_stop)
 
     def _collect(self, should_stop: Callable[[], bool]) -> None:
         schedule = self._config.schedule
@@ -137,7 +147,7 @@ class Trainer:
         while self._env_steps < target and not should_stop():
             self._episodes.extend(self._collector.step(self._temperature()))
             self._env_steps += self._envs.num_envs
-            if self._env_steps > schedule.learning_starts:
+            if self._env_steps > max(schedule.learning_starts, self._envs.num_envs):  # one step has no next yet
                 self._updates_owed += self._envs.num_envs * schedule.replay_ratio
 
     def _update(self, should_stop: Callable[[], bool]) -> None:
@@ -153,14 +163,14 @@ class Trainer:
         progress = min(2 * self._env_steps / schedule.total_env_steps, 1.0)
         return schedule.first_temperature + progress * (schedule.final_temperature - schedule.first_temperature)
 
-    def _follow_schedule(self, before: int) -> None:
+    def _follow_schedule(self, before: int, should_stop: Callable[[], bool]) -> None:
         schedule = self._config.schedule
         if self._env_steps // schedule.log_every > before // schedule.log_every:
             self._tell(self._measure())
         if self._env_steps >= schedule.total_env_steps:
             return
         if self._env_steps // schedule.eval_every > before // schedule.eval_every:
-            self._evaluate(schedule.eval_episodes, "eval")
+            self._evaluate(schedule.eval_episodes, "eval", should_stop)
         if self._env_steps // schedule.checkpoint_every > before // schedule.checkpoint_every:
             self._save()
 
@@ -176,7 +186,8 @@ class Trainer:
             self._episodes.clear()
         return figures
 
-    def _evaluate(self, num_episodes: int, purpose: str) -> list[float]:
+    def _evaluate(self, num_episodes: int, purpose: str, should_stop: Callable[[], bool]) -> list[float]:
+        """Play and tell of it; return the raw returns, none where it was stopped."""
         config = self._config
         envs: Environments = make_environments(
             config.env, num_envs=min(num_episodes, config.schedule.num_eval_envs), training=False
@@ -188,19 +199,30 @@ class Trainer:
                 num_envs=envs.num_envs,
                 num_simulations=config.agent.num_eval_simulations,
             )
-            returns = evaluate(envs, planner, num_episodes=num_episodes, seed=_seed(config, purpose))
+            games = evaluate(
+                envs,
+                planner,
+                num_episodes=num_episodes,
+                seed=_seed(config, purpose),
+                max_steps=config.schedule.max_eval_steps or config.schedule.total_env_steps,
+                on_step=lambda: self._observer.update(self._env_steps, updates=self._learner.num_updates),
+                should_stop=should_stop,
+            )
         finally:
             envs.close()
+        if should_stop():
+            return []
         self._tell(
             {
-                EVAL_RETURN_MEAN: float(np.mean(returns)),
-                EVAL_RETURN_MIN: float(np.min(returns)),
-                EVAL_RETURN_MAX: float(np.max(returns)),
-                "eval_episodes": len(returns),
+                EVAL_RETURN_MEAN: float(np.mean(games.returns)),
+                EVAL_RETURN_MIN: float(np.min(games.returns)),
+                EVAL_RETURN_MAX: float(np.max(games.returns)),
+                "eval_episodes": len(games.returns),
+                "eval_cut_games": games.num_cut,
                 "wall_seconds": self.seconds,
             }
         )
-        return returns
+        return games.returns
 
     def _tell(self, figures: Mapping[str, float]) -> None:
         self._observer.update(self._env_steps, updates=self._learner.num_updates, figures=figures)

@@ -1,0 +1,33 @@
+"""Settings that cannot work are refused, with the reason."""
+
+from typing import Any
+
+import pytest
+
+from kvzero.errors import ConfigError
+from kvzero.search import SearchConfig
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_simulations": 0}, "num_simulations is 0; a search needs at least 1"),
+        ({"num_simulations": -3}, "num_simulations is -3"),
+        ({"discount": 1.5}, "discount is 1.5; it must lie between 0 and 1"),
+        ({"discount": float("nan")}, "discount is nan"),
+        ({"noise_weight": -0.1}, "noise_weight is -0.1"),
+        ({"pb_c_init": -1.0}, "pb_c_init is -1.0"),
+        ({"pb_c_init": float("inf")}, "pb_c_init is inf"),
+        ({"pb_c_base": 0.0}, "pb_c_base is 0.0; it must be finite and positive"),
+        ({"dirichlet_alpha": 0.0}, "dirichlet_alpha is 0.0"),
+        ({"min_value_range": float("nan")}, "min_value_range is nan"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SearchConfig(**settings)
+
+
+def test_the_limits_are_allowed() -> None:
+    SearchConfig(num_simulations=1, discount=0.0, noise_weight=1.0, pb_c_init=0.0)
+    SearchConfig(discount=1.0, noise_weight=0.0)
