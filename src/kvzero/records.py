@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import cattrs
 from cattrs.errors import BaseValidationError
+from cattrs.v import format_exception
 
 from kvzero.errors import ConfigError
 
@@ -14,6 +15,22 @@ __all__ = ["EnvSpec", "structure", "unstructure"]
 Record = TypeVar("Record")
 
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
+
+
+def _whole_number(found: object, _: type[int]) -> int:
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise ConfigError(f"{found!r} is not a whole number")
+    return found
+
+
+def _truth(found: object, _: type[bool]) -> bool:
+    if not isinstance(found, bool):
+        raise ConfigError(f"{found!r} is neither true nor false")
+    return found
+
+
+_CONVERTER.register_structure_hook(int, _whole_number)
+_CONVERTER.register_structure_hook(bool, _truth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +69,14 @@ def structure(found: Mapping[str, Any], kind: type[Record]) -> Record:
     Raises:
         ConfigError: if a field is unknown, missing or of another type.
     """
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"a {kind.__name__} is read from names and values, not from {found!r}")
     try:
         return _CONVERTER.structure(found, kind)
     except BaseValidationError as error:
-        raise ConfigError("; ".join(cattrs.transform_error(error))) from error
+        raise ConfigError("; ".join(cattrs.transform_error(error, format_exception=_describe))) from error
+
+
+def _describe(error: BaseException, kind: type | None) -> str:
+    """Return what a user is told of one wrong field: our own words where there are any."""
+    return str(error) if isinstance(error, ConfigError) else format_exception(error, kind)

@@ -13,17 +13,13 @@ IMAGE = EnvSpec(observation_shape=(3, 17, 20), num_actions=4)
 SHAPES = {
     "vector": Shape(ModelConfig(embed_dim=16, num_layers=2, num_heads=2, context_tokens=6, support_size=11), VECTOR),
     "image": Shape(
-        ModelConfig(
-            embed_dim=24, num_layers=2, num_heads=3, context_tokens=4, support_size=7, encoder_channels=16
-        ),
+        ModelConfig(embed_dim=24, num_layers=2, num_heads=3, context_tokens=4, support_size=7, encoder_channels=16),
         IMAGE,
         num_steps=22,
     ),
     "one_layer": Shape(ModelConfig(embed_dim=8, num_layers=1, num_heads=1, context_tokens=4, support_size=9), VECTOR),
     "three_layers_layernorm": Shape(
-        ModelConfig(
-            embed_dim=20, num_layers=3, num_heads=5, context_tokens=8, support_size=5, latent_norm="layernorm"
-        ),
+        ModelConfig(embed_dim=20, num_layers=3, num_heads=5, context_tokens=8, support_size=5, latent_norm="layernorm"),
         VECTOR,
         num_steps=34,
     ),

@@ -122,7 +122,9 @@ def test_the_life_is_exact_while_nothing_is_broken() -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
-def test_the_suite_fails_when_the_cache_is_broken(mutation: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_suite_fails_when_the_cache_is_broken(
+    mutation: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     mutation(monkeypatch)
     with pytest.raises(AssertionError, match="largest difference|not finite"):
         live()

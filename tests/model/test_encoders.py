@@ -8,7 +8,7 @@ from tests.model.samples import scatter
 
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
-from kvzero.model.encoders import SimNorm, build_encoder, build_latent_norm
+from kvzero.model.encoders import ResidualBlock, SimNorm, build_encoder, build_latent_norm
 from kvzero.records import EnvSpec
 
 CONFIG = ModelConfig(embed_dim=24, num_heads=3, encoder_channels=32, encoder_width=13)
@@ -82,6 +82,14 @@ def test_images_too_small_are_refused(shape):
 @pytest.mark.parametrize("shape", [(7,), (3, 17, 20)])
 def test_a_bfloat16_encoder_takes_observations_as_they_come(shape):
     assert make_encoder(shape).to(torch.bfloat16)(observe(2, shape)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("channels", "stride"), [(8, 1), (16, 1), (8, 2)])
+def test_a_residual_block_adds_to_what_came_in(channels, stride):
+    block, image = ResidualBlock(8, channels, stride=stride), torch.randn(2, 8, 5, 7)
+    torch.nn.init.zeros_(block.body[-1].weight)
+    assert torch.equal(block(image), block.skip(image).relu())
+    assert isinstance(block.skip, torch.nn.Identity) == ((channels, stride) == (8, 1))
 
 
 def test_blocks_and_channels_are_those_configured():

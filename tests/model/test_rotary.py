@@ -79,6 +79,7 @@ def test_a_table_grown_in_inference_mode_serves_training_afterwards():
     rotary = Rotary(HEAD_DIM)
     with torch.inference_mode():
         rotary.reserve(5000)
+    assert not rotary.table.is_inference()
     vectors = draw(1, 1, 2, 4, HEAD_DIM).requires_grad_()
     turn(rotary, vectors, [4999]).sum().backward()
     assert vectors.grad.abs().sum() > 0

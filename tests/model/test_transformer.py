@@ -95,6 +95,8 @@ def test_extending_equals_passing_the_whole_sequence(context, num_new, places_le
         wanted, cache = transformer(tokens[row : row + 1, start:])
         agree(found[row, start:], wanted[0])
         agree(incremental.past[row], torch.stack(cache, dim=2)[0, -context:])
+        for place in range(start if num_new == 2 else 0):  # a padding token beside a real one sees itself
+            agree(found[row, place], transformer(tokens[row : row + 1, place : place + 1])[0][0, 0])
 
 
 @torch.no_grad()
@@ -110,6 +112,8 @@ def test_left_padding_gives_the_same_as_alone():
         agree(outputs[row, padding:], wanted[0])
         for layer in range(2):
             agree(cache[layer][row, padding:], keys_values[layer][0])
+        for place in range(padding):  # padding sees itself, so that no row of the mask is empty
+            agree(outputs[row, place], transformer(tokens[row : row + 1, place : place + 1])[0][0, 0])
 
 
 @torch.no_grad()

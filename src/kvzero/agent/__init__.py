@@ -2,6 +2,7 @@
 
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig, StoreKind
+from kvzero.agent.devices import choose_device
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.planner import Planner
 from kvzero.agent.weights import (
@@ -21,6 +22,7 @@ __all__ = [
     "CachedExpander",
     "Planner",
     "StoreKind",
+    "choose_device",
     "load_network",
     "load_tensors",
     "load_weights",

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.devices import choose_device
 from kvzero.agent.planner import Planner
 from kvzero.agent.weights import load_network, newest_checkpoint
 from kvzero.errors import ConfigError
@@ -43,8 +43,9 @@ class Agent:
         Raises:
             RunError: if the folder holds no checkpoint.
             CheckpointError: if the checkpoint is damaged or its config cannot be read.
+            DeviceError: if there is no such device.
         """
-        network, config = load_network(newest_checkpoint(Path(run)), torch.device(device))
+        network, config = load_network(newest_checkpoint(Path(run)), choose_device(device))
         return cls(network, config, num_envs=num_envs)
 
     def reset(self, envs: Int[np.ndarray, " env"] | None = None) -> None:
@@ -61,31 +62,48 @@ class Agent:
         where an episode ended.
 
         Raises:
-            ConfigError: if the shape of `observations` or `action_masks` does not fit.
+            ConfigError: if `observations` or `action_masks` have another shape, images are not uint8, a number is not
+                finite, or a mask allows no action. The agent is unchanged then.
         """
         spec = self.network.spec
-        observations = np.asarray(observations, np.uint8 if spec.is_image else np.float32)
+        observations = np.asarray(observations)
         is_single = observations.shape == spec.observation_shape and self.num_envs == 1
-        batch = observations[None] if is_single else observations
-        if batch.shape != (self.num_envs, *spec.observation_shape):
-            raise ConfigError(
-                f"observations have shape {observations.shape}; "
-                f"this agent wants {(self.num_envs, *spec.observation_shape)}"
-            )
-        if not np.isfinite(batch).all():
-            raise ConfigError("observations hold NaN or infinite numbers; look at what the environment returned")
+        batch = self._read(observations[None] if is_single else observations)
+        masks = self._masks(action_masks)
         everyone = np.arange(self.num_envs)
         self._planner.observe(everyone, batch, actions=self._actions, starts=self._starts)
         self._starts[:] = False
-        outcome = self._planner.plan(everyone, self._masks(action_masks), rng=None)
+        outcome = self._planner.plan(everyone, masks, rng=None)
         self._actions = greedy_actions(outcome.visit_counts)
         return int(self._actions[0]) if is_single else self._actions.copy()
+
+    def _read(self, observations: np.ndarray) -> Shaped[np.ndarray, "env ..."]:
+        """Return observations in the type that the network reads."""
+        spec = self.network.spec
+        wanted = (self.num_envs, *spec.observation_shape)
+        if observations.shape != wanted:
+            raise ConfigError(f"observations have shape {observations.shape}; this agent wants {wanted}")
+        if spec.is_image:
+            if observations.dtype != np.uint8:
+                raise ConfigError(f"observations are {observations.dtype}; this agent reads images of bytes, uint8")
+            return observations
+        with np.errstate(over="ignore"):  # too large for float32 becomes inf, which is refused
+            numbers = observations.astype(np.float32)
+        if not np.isfinite(numbers).all():
+            raise ConfigError("observations hold NaN or infinite numbers; look at what the environment returned")
+        return numbers
 
     def _masks(self, action_masks: np.ndarray | None) -> Bool[np.ndarray, "env action"]:
         shape = (self.num_envs, self.network.spec.num_actions)
         if action_masks is None:
             return np.ones(shape, bool)
-        try:
-            return np.asarray(action_masks, bool).reshape(shape)
-        except ValueError as error:
-            raise ConfigError(f"action_masks have shape {np.shape(action_masks)}; this agent wants {shape}") from error
+        masks = np.asarray(action_masks, bool)
+        if self.num_envs == 1 and masks.shape == shape[1:]:
+            masks = masks[None]
+        if masks.shape != shape:
+            raise ConfigError(f"action_masks have shape {masks.shape}; this agent wants {shape}")
+        if not masks.any(axis=1).all():
+            raise ConfigError(
+                "action_masks allow an environment no action; allow one, or reset where its episode ended"
+            )
+        return masks

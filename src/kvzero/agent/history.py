@@ -63,4 +63,5 @@ class History:
 
     def counts(self, envs: Int[np.ndarray, " env"]) -> Int[np.ndarray, " env"]:
         """Return how many observations the current episode of each environment has had."""
-        return self._counts[envs]
+        counts: Int[np.ndarray, " env"] = self._counts[envs]
+        return counts

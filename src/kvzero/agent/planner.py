@@ -86,9 +86,7 @@ class Planner:
             self._rebuild(envs)
         contexts = self._store.begin_search(envs, version)
         roots = Roots(self._logits[envs], self._values[envs], action_masks)
-        expander = CachedExpander(
-            self._network, contexts, self._store.lengths(envs) - 1, self._search.num_simulations
-        )
+        expander = CachedExpander(self._network, contexts, self._store.lengths(envs) - 1, self._search.num_simulations)
         return search(roots, expander, self._search, rng=rng)
 
     @torch.inference_mode()
@@ -116,7 +114,7 @@ class Planner:
         positions = (lengths[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
         self._network.transformer.rotary.reserve(int(lengths.max()))
         observations = torch.from_numpy(past.observations).to(device)
-        latents = self._network.encode(observations.flatten(0, 1)).unflatten(0, (-1, num_steps))
+        latents = self._network.encode(observations.flatten(0, 1)).reshape(len(envs), num_steps, -1)
         reading, keys_values = self._network.read_roots(
             latents,
             torch.from_numpy(past.actions).to(device),

@@ -9,11 +9,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-import tyro
 from rich.console import Console
 from rich.table import Table
 
 from kvzero.agent import AgentConfig, Planner, StoreKind
+from kvzero.cli.parse import parse
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig, Network
 from kvzero.records import EnvSpec
@@ -152,7 +152,7 @@ def bench(arguments: Sequence[str]) -> int:
     """Run `kvzero bench search`."""
     if not arguments or arguments[0] != "search":
         raise ConfigError("say what to measure: kvzero bench search")
-    config = tyro.cli(SearchBench, args=list(arguments[1:]), prog="kvzero bench search")
+    config = parse(SearchBench, arguments[1:], prog="kvzero bench search")
     figures = asdict(measure_search(config))
     if config.json:
         print(json.dumps(figures | {"config": asdict(config), "torch": torch.__version__}))

@@ -1,9 +1,8 @@
 """`kvzero evaluate`: games played by the agent of a run."""
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Annotated
@@ -11,6 +10,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from kvzero.cli.parse import parse
 from kvzero.cli.video import VideoWriter
 from kvzero.errors import ConfigError
 from kvzero.training import evaluate_run
@@ -50,7 +50,7 @@ class Evaluate:
 
 def evaluate(arguments: Sequence[str]) -> int:
     """Run `kvzero evaluate`."""
-    request = tyro.cli(Evaluate, args=list(arguments), prog="kvzero evaluate")
+    request = parse(Evaluate, arguments, prog="kvzero evaluate")
     path = request.run / "videos" / f"evaluation-seed{request.seed}.mp4" if request.video else None
     with VideoWriter(path) as video:
         played = evaluate_run(
@@ -61,7 +61,7 @@ def evaluate(arguments: Sequence[str]) -> int:
             device=request.device,
             on_frame=video.add if request.video else None,
         )
-    spread = stdev(played.returns) if len(played.returns) > 1 else math.nan
+    spread = stdev(played.returns) if len(played.returns) > 1 else None
     if request.json:
         figures = {
             "run": str(request.run),
@@ -69,7 +69,7 @@ def evaluate(arguments: Sequence[str]) -> int:
             "episodes": request.episodes,
             "seed": request.seed,
             "eval_return_mean": fmean(played.returns),
-            "eval_return_std": None if math.isnan(spread) else spread,
+            "eval_return_std": spread,
             "eval_returns": played.returns,
             "video": None if path is None else str(path),
         }
@@ -77,8 +77,10 @@ def evaluate(arguments: Sequence[str]) -> int:
         return 0
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{request.run}, checkpoint {played.checkpoint.name}, {request.episodes} episodes")
-    console.print(f"return {fmean(played.returns):.1f} ± {spread:.1f}, from {min(played.returns):.1f} to "
-                  f"{max(played.returns):.1f}")
+    around = "" if spread is None else f" ± {spread:.1f}"
+    console.print(
+        f"return {fmean(played.returns):.1f}{around}, from {min(played.returns):.1f} to {max(played.returns):.1f}"
+    )
     if path is not None:
         console.print(f"video in {path}")
     return 0

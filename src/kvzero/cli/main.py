@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from rich.console import Console
+from rich.text import Text
 
 from kvzero.cli.bench import bench
 from kvzero.cli.evaluate import evaluate
@@ -13,6 +14,8 @@ from kvzero.cli.train import train
 from kvzero.errors import KvzeroError
 
 __all__ = ["main"]
+
+HELP = ("-h", "--help")
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
@@ -37,7 +40,7 @@ usage: kvzero COMMAND [ARGUMENTS]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0 done, 1 failed on the way, 2 bad input, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help"):
+    if not words or words[0] in HELP or (words[0] in ("train", "bench") and words[1:2] and words[1] in HELP):
         print(USAGE, end="")
         return 0
     if words[0] == "--version":
@@ -45,16 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if words[0] not in COMMANDS:
         return _refuse(f"there is no command {words[0]!r}; choose one of {', '.join(COMMANDS)}")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # a console script does not look in the current folder, where users keep environments
     try:
         return COMMANDS[words[0]](words[1:])
     except KvzeroError as error:
         return _refuse(str(error), status=2 if isinstance(error, ValueError) else 1)
+    except KeyboardInterrupt:
+        return _refuse("interrupted", status=130)
 
 
 def _refuse(message: str, *, status: int = 2) -> int:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(message)}", highlight=False)
+    line = Text.assemble(("error:", "bold red"), " ", " ".join(message.split()))
+    Console(stderr=True, soft_wrap=True).print(line, highlight=False)
     return status
-
-
-def _escaped(message: str) -> str:
-    return message.replace("[", r"\[")

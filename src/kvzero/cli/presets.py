@@ -1,29 +1,38 @@
 """`kvzero presets`: what can be trained by name."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import tyro
 from rich.console import Console
 from rich.table import Table
 
+from kvzero.cli.parse import parse
 from kvzero.recipes import PRESETS
 
 __all__ = ["presets"]
 
 
-def _nothing() -> None:
+@dataclass(frozen=True, slots=True)
+class Presets:
     """List the presets, their environments and sizes."""
 
 
 def presets(arguments: Sequence[str]) -> int:
     """Print a table of the presets."""
-    tyro.cli(_nothing, args=list(arguments), prog="kvzero presets")
-    table = Table("preset", "environment", "steps", "width", "layers", "context", "what it is", box=None)
+    parse(Presets, arguments, prog="kvzero presets")
+    table = Table(box=None, pad_edge=False)
+    for title in ("preset", "environment"):
+        table.add_column(title, no_wrap=True)
+    for title in ("steps", "width", "layers", "context"):
+        table.add_column(title, no_wrap=True, justify="right")
     for name, build in PRESETS.items():
         config = build()
         model = config.agent.model
         sizes = (config.schedule.total_env_steps, model.embed_dim, model.num_layers, model.context_tokens)
-        about = (build.__doc__ or "").splitlines()[0]
-        table.add_row(name, config.env.env_id, *(f"{size:,}" for size in sizes), about)
-    Console().print(table)
+        table.add_row(name, config.env.env_id, *(f"{size:,}" for size in sizes))
+    console = Console()
+    console.print(table)
+    console.print()
+    for name, build in PRESETS.items():
+        console.print(f"{name}: {(build.__doc__ or '').splitlines()[0]}", soft_wrap=True, highlight=False)
     return 0

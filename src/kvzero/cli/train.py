@@ -7,6 +7,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
+from kvzero.cli.parse import parse
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
 from kvzero.reports import Progress
@@ -34,7 +35,7 @@ def train(arguments: Sequence[str]) -> int:
     """Run `kvzero train`."""
     words = list(arguments)
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
-        return _resume(tyro.cli(Resume, args=words, prog="kvzero train"))
+        return _resume(parse(Resume, words, prog="kvzero train"))
     if not words or words[0].startswith("-"):
         raise ConfigError(
             f"say what to train: kvzero train PRESET, one of {', '.join(PRESETS)}; or kvzero train --resume RUN"
@@ -48,11 +49,11 @@ def parse_run(name: str, arguments: Sequence[str]) -> RunConfig:
     Raises:
         ConfigError: if there is no such preset, or a value cannot work.
     """
-    return tyro.cli(
+    return parse(
         RunConfig,
-        default=preset(name),
-        args=list(arguments),
+        arguments,
         prog=f"kvzero train {name}",
+        default=preset(name),
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed, tyro.conf.FlagConversionOff),
     )
 
@@ -60,16 +61,16 @@ def parse_run(name: str, arguments: Sequence[str]) -> RunConfig:
 def _train(config: RunConfig) -> int:
     console = Console()
     with Progress(console, total_env_steps=config.schedule.total_env_steps) as progress:
-        return _report(console, train_run(config, observer=progress))
+        finished = train_run(config, observer=progress)
+    return _report(console, finished)
 
 
 def _resume(request: Resume) -> int:
     console = Console()
     total = request.total_env_steps or read_config(request.resume).schedule.total_env_steps
     with Progress(console, total_env_steps=total) as progress:
-        return _report(
-            console, resume_run(request.resume, total_env_steps=request.total_env_steps, observer=progress)
-        )
+        finished = resume_run(request.resume, total_env_steps=request.total_env_steps, observer=progress)
+    return _report(console, finished)
 
 
 def _report(console: Console, finished: Finished) -> int:

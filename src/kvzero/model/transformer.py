@@ -86,7 +86,9 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(embed_dim)
         self.attention = Attention(embed_dim, num_heads)
         self.mlp_norm = nn.LayerNorm(embed_dim)
-        self.mlp = nn.Sequential(nn.Linear(embed_dim, 4 * embed_dim), nn.GELU(approximate="tanh"), nn.Linear(4 * embed_dim, embed_dim))
+        self.mlp = nn.Sequential(
+            nn.Linear(embed_dim, 4 * embed_dim), nn.GELU(approximate="tanh"), nn.Linear(4 * embed_dim, embed_dim)
+        )
 
     def forward(
         self, tokens: Tensor, rotation: Tensor, mask: Tensor

@@ -1,7 +1,7 @@
 """Targets, learner, collector, evaluator, checkpoints and the loop that joins them."""
 
+from kvzero.agent import choose_device
 from kvzero.training.config import LearnerConfig, RunConfig, ScheduleConfig
-from kvzero.training.devices import choose_device
 from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
 from kvzero.training.folders import read_config

@@ -142,7 +142,9 @@ def _read_state(folder: Path) -> dict[str, Any]:
 def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} is damaged ({error!r}); delete its checkpoint folder to fall back to the one before it"
         ) from error

@@ -1,7 +1,9 @@
 """The knobs of a whole run: learner, schedule and everything below them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from math import inf
+from typing import Any, Literal, get_args
 
 from kvzero.agent import AgentConfig
 from kvzero.envs import EnvConfig
@@ -12,6 +14,13 @@ from kvzero.replay import ReplayConfig
 __all__ = ["LearnerConfig", "Precision", "RunConfig", "ScheduleConfig"]
 
 Precision = Literal["auto", "float32"]
+
+
+def _check(config: object, name: str, is_allowed: Callable[[Any], bool], wanted: str) -> None:
+    """Refuse the value of a field."""
+    value = getattr(config, name)
+    if not is_allowed(value):
+        raise ConfigError(f"{name} is {value!r}; {wanted}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +73,18 @@ class LearnerConfig:
     """auto trains in bfloat16 autocast where the device is a GPU that has it; float32 never does."""
 
     def __post_init__(self) -> None:
+        positive = ("learning_rate", "max_gradient_norm")
+        weights = ("latent_weight", "reward_weight", "value_weight", "policy_weight", "entropy_weight")
         for name in ("batch_size", "unroll_steps", "bootstrap_steps"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
-        for name in ("learning_rate", "max_gradient_norm"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give a positive number")
-        for name in ("weight_decay", "latent_weight", "reward_weight", "value_weight", "policy_weight"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give 0 or more")
+            _check(self, name, lambda value: value >= 1, "give at least 1")
+        for name in positive:
+            _check(self, name, lambda value: 0 < value < inf, "give a positive number")
+        for name in (*weights, "weight_decay"):
+            _check(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("ema_rate", "final_learning_rate_share"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give a share above 0 and up to 1")
+            _check(self, name, lambda value: 0 < value <= 1, "give a share above 0 and up to 1")
+        for name, choices in (("latent_loss", get_args(LatentLoss)), ("precision", get_args(Precision))):
+            _check(self, name, choices.__contains__, f"choose one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,23 +134,16 @@ class ScheduleConfig:
     """Environment steps between lines of metrics."""
 
     def __post_init__(self) -> None:
-        names = (
+        for name in (
             "total_env_steps", "round_env_steps", "eval_every", "eval_episodes", "final_eval_episodes", "num_eval_envs",
             "checkpoint_every", "keep_checkpoints", "log_every",
-        )  # fmt: skip
-        for name in names:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
-        if self.max_eval_steps is not None and self.max_eval_steps < 1:
-            raise ConfigError(f"max_eval_steps is {self.max_eval_steps}; give at least 1")
-        if self.learning_starts < 0 or not self.replay_ratio >= 0:
-            raise ConfigError(
-                f"learning_starts is {self.learning_starts} and replay_ratio {self.replay_ratio}; give 0 or more"
-            )
-        if not (self.first_temperature > 0 and self.final_temperature > 0):
-            raise ConfigError(
-                f"temperatures are {self.first_temperature} and {self.final_temperature}; give positive numbers"
-            )
+        ):  # fmt: skip
+            _check(self, name, lambda value: value >= 1, "give at least 1")
+        _check(self, "max_eval_steps", lambda value: value is None or value >= 1, "give at least 1, or nothing")
+        for name in ("learning_starts", "replay_ratio"):
+            _check(self, name, lambda value: 0 <= value < inf, "give 0 or more")
+        for name in ("first_temperature", "final_temperature"):
+            _check(self, name, lambda value: 0 < value < inf, "give a positive number")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,7 @@ class RunConfig:
     """Seed of weights, environments, search and replay."""
 
     device: str = "auto"
-    """Where networks live: cpu, cuda, cuda:N, mps, or auto for the best that there is."""
+    """Where networks live: cpu, cuda, cuda:N, or auto for the best that there is."""
 
     runs_dir: str = "runs"
     """Folder that run folders are made in."""

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from kvzero.agent import Planner, load_network, newest_checkpoint
+from kvzero.agent import Planner, choose_device, load_network, newest_checkpoint
 from kvzero.envs import make_environments
-from kvzero.training.devices import choose_device
 from kvzero.training.evaluator import evaluate
 from kvzero.training.folders import read_config
 
@@ -51,9 +50,9 @@ def evaluate_run(
     num_envs = min(num_episodes, config.schedule.num_eval_envs)
     envs = make_environments(config.env, num_envs=num_envs, training=False, render=on_frame is not None)
     try:
-        planner = Planner(
-            network, agent, num_envs=num_envs, num_simulations=num_simulations or agent.num_eval_simulations
-        )
+        if num_simulations is None:
+            num_simulations = agent.num_eval_simulations
+        planner = Planner(network, agent, num_envs=num_envs, num_simulations=num_simulations)
         games = evaluate(
             envs,
             planner,

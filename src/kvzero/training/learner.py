@@ -62,10 +62,8 @@ class Learner:
             losses = self._losses(unroll, targets)
         total, figures = self._combine(losses, targets, unroll.weights)
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        figures["gradient_norm"] = nn.utils.clip_grad_norm_(
-            self.network.parameters(), self._config.max_gradient_norm
-        )
+        torch.autograd.backward(total)
+        figures["gradient_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.max_gradient_norm)
         self.optimizer.step()
         self.network.mark_changed()
         self._follow()
@@ -76,7 +74,7 @@ class Learner:
         num_steps = self._config.unroll_steps
         actions = unroll.actions[:, :num_steps]
         observations = unroll.observations[:, :num_steps]
-        latents = self.network.encode(observations.flatten(0, 1)).unflatten(0, actions.shape)
+        latents = self.network.encode(observations.flatten(0, 1)).reshape(*actions.shape, -1)
         predictions = self.network(latents, actions)
         support = self.network.support
         return Losses(
@@ -116,7 +114,8 @@ class Learner:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        targets, sources = list(self.target_network.parameters()), list(self.network.parameters())
+        targets: list[Tensor] = list(self.target_network.parameters())
+        sources: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(targets, sources, self._config.ema_rate)
         self.target_network.mark_changed()
 

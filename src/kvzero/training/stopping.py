@@ -10,7 +10,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignal:
-    """A context in which the first stop signal is noted rather than raised; elsewhere than in the main thread, inert."""
+    """A context in which the first stop signal is noted rather than raised, and the second ends the program at once.
+
+    Elsewhere than in the main thread it does nothing.
+    """
 
     def __init__(self) -> None:
         self._is_set = False

@@ -68,20 +68,18 @@ def n_step_returns(
     """Return `sum_j g^j r_{k+j} + g^m v_{k+m}` for the first `num_steps` steps `k` (Sutton & Barto 2018, eq. 7.1).
 
     `m` is `bootstrap_steps`, or less where the window's last real row comes first; the value of a row that truly
-    terminated is 0. Rewards after the last real row must be 0.
+    terminated is 0. From the last real row on no reward counts, and without a true termination the value there stands.
     """
-    window = values.shape[1]
-    time = torch.arange(num_steps, device=values.device)
-    ends = unroll.ends[:, None]
+    window, ends = values.shape[1], unroll.ends[:, None]
+    rows, time = torch.arange(window, device=values.device), torch.arange(num_steps, device=values.device)
+    rewards = unroll.rewards * (rows < ends)
+    values = values.masked_fill(unroll.terminated[:, None] & (rows >= ends), 0.0)
     bootstrap = torch.minimum(time + bootstrap_steps, ends)
-    powers = discount ** torch.arange(window + 1, device=values.device)
-    discounted = unroll.rewards * powers[:window]
-    sums = torch.cat([torch.zeros_like(discounted[:, :1]), discounted.cumsum(1)], dim=1)
-    rewards = (sums.gather(1, torch.maximum(bootstrap, time)) - sums[:, :num_steps]) / powers[:num_steps]
-    is_over = unroll.terminated[:, None] & (bootstrap == ends)
-    tail = values.gather(1, bootstrap) * powers[(bootstrap - time).clamp(min=0)]
-    returns = rewards + torch.where(is_over, 0.0, tail)
-    return torch.where(unroll.terminated[:, None] & (time >= ends), 0.0, returns)
+    powers = discount ** (bootstrap - time).clamp(min=0)
+    returns = values.gather(1, bootstrap) * powers
+    for ahead in range(bootstrap_steps):
+        returns = returns + discount**ahead * rewards[:, ahead : ahead + num_steps]
+    return returns
 
 
 @torch.no_grad()
@@ -89,16 +87,14 @@ def make_targets(
     unroll: Unroll, target_network: Network, *, num_steps: int, bootstrap_steps: int, discount: float
 ) -> Targets:
     """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context."""
-    latents = target_network.encode(unroll.observations.flatten(0, 1)).unflatten(0, unroll.actions.shape)
+    latents = target_network.encode(unroll.observations.flatten(0, 1)).reshape(*unroll.actions.shape, -1)
     values = target_network.read_values(latents, unroll.actions)
     time = torch.arange(num_steps, device=values.device)
     is_real = time < unroll.ends[:, None]
     return Targets(
         latents=latents[:, 1 : num_steps + 1],
         rewards=unroll.rewards[:, :num_steps],
-        values=n_step_returns(
-            unroll, values, num_steps=num_steps, bootstrap_steps=bootstrap_steps, discount=discount
-        ),
+        values=n_step_returns(unroll, values, num_steps=num_steps, bootstrap_steps=bootstrap_steps, discount=discount),
         policies=unroll.policies[:, :num_steps],
         is_real=is_real,
         is_known=is_real | unroll.terminated[:, None],

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from kvzero.agent import Planner
+from kvzero.agent import Planner, choose_device
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import EnvError
 from kvzero.model import Network
@@ -18,7 +18,6 @@ from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, T
 from kvzero.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from kvzero.training.collector import Collector, Episode
 from kvzero.training.config import RunConfig
-from kvzero.training.devices import choose_device
 from kvzero.training.evaluator import evaluate
 from kvzero.training.learner import Learner
 
@@ -152,9 +151,7 @@ class Trainer:
 
     def _update(self, should_stop: Callable[[], bool]) -> None:
         while self._updates_owed >= 1 and not should_stop():
-            segments = self._replay.sample(
-                self._config.learner.batch_size, num_steps=self._learner.window_steps
-            )
+            segments = self._replay.sample(self._config.learner.batch_size, num_steps=self._learner.window_steps)
             self._figures = self._learner.update(segments)
             self._updates_owed -= 1
 
@@ -176,10 +173,10 @@ class Trainer:
 
     def _measure(self) -> dict[str, float]:
         figures = {name: float(figure) for name, figure in self._figures.items()}
-        figures["updates"] = self._learner.num_updates
+        figures["updates"] = float(self._learner.num_updates)
         figures["wall_seconds"] = self.seconds
-        figures["replay_steps"] = len(self._replay)
-        figures["rss_bytes"] = rss_bytes()
+        figures["replay_steps"] = float(len(self._replay))
+        figures["rss_bytes"] = float(rss_bytes())
         if self._episodes:
             figures[TRAIN_RETURN] = float(np.mean([episode.raw_return for episode in self._episodes]))
             figures["train_episode_steps"] = float(np.mean([episode.num_steps for episode in self._episodes]))
@@ -217,8 +214,8 @@ class Trainer:
                 EVAL_RETURN_MEAN: float(np.mean(games.returns)),
                 EVAL_RETURN_MIN: float(np.min(games.returns)),
                 EVAL_RETURN_MAX: float(np.max(games.returns)),
-                "eval_episodes": len(games.returns),
-                "eval_cut_games": games.num_cut,
+                "eval_episodes": float(len(games.returns)),
+                "eval_cut_games": float(games.num_cut),
                 "wall_seconds": self.seconds,
             }
         )

@@ -1,4 +1,4 @@
-"""Which device a run uses, and how many threads it may take."""
+"""Which device a network lives on."""
 
 import torch
 

@@ -1,0 +1,46 @@
+"""How words become a record: tyro parses them, and what it refuses becomes one line."""
+
+import io
+import re
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from typing import Any, TypeVar
+
+import tyro
+
+from kvzero.errors import ConfigError
+
+__all__ = ["parse"]
+
+Record = TypeVar("Record")
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+BORDER = re.compile(r"^\s*[╭╰].*$", re.MULTILINE)
+SIDE = re.compile(r"^\s*│|│\s*$", re.MULTILINE)
+RULE = re.compile(r"[─-]{4,}")
+PLACE = re.compile(r"^(Value error; )?(Error parsing [\w.]+: )?")
+FOOTER = "For full helptext"
+"""What tyro draws around a refusal, in colour on a terminal, and without a frame where there is only ASCII."""
+
+
+def parse(kind: type[Record], words: Sequence[str], *, prog: str, **options: Any) -> Record:
+    """Return the record that these words describe; `--help` prints and exits.
+
+    Raises:
+        ConfigError: if a flag or a value is not understood, missing, or cannot work.
+    """
+    with redirect_stderr(io.StringIO()) as said:
+        try:
+            record: Record = tyro.cli(kind, args=list(words), prog=prog, **options)
+        except SystemExit as end:
+            if not end.code:
+                raise
+            raise ConfigError(f"{_one_line(said.getvalue())}; see {prog} --help") from None
+    return record
+
+
+def _one_line(box: str) -> str:
+    """Return the text in tyro's box of an error, its parts parted by semicolons."""
+    text = SIDE.sub("", BORDER.sub("", COLOUR.sub("", box)))
+    parts = (" ".join(part.split()) for part in RULE.split(text))
+    return PLACE.sub("", "; ".join(part.rstrip(".") for part in parts if part and not part.startswith(FOOTER)))

@@ -1,0 +1,151 @@
+"""The agent that a user holds: it acts as the planner plans, keeps its episodes apart, and refuses nonsense."""
+
+import numpy as np
+import pytest
+import torch
+from tests.training.environments import ACTIONS, FEATURES
+from tests.training.samples import MODEL, SPEC, tiny_network
+
+from kvzero import Agent, AgentConfig, SearchConfig
+from kvzero.agent import Planner
+from kvzero.errors import ConfigError, DeviceError, RunError
+from kvzero.records import EnvSpec
+from kvzero.search import greedy_actions
+
+CONFIG = AgentConfig(model=MODEL, search=SearchConfig(num_simulations=2), num_eval_simulations=9)
+IMAGE = EnvSpec(observation_shape=(3, 16, 16), num_actions=2)
+
+
+def looks(num_steps: int, num_envs: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(num_steps, num_envs, FEATURES)).astype(np.float32)
+
+
+def agent_of(num_envs: int = 1, spec: EnvSpec = SPEC) -> Agent:
+    return Agent(tiny_network(3, spec=spec), CONFIG, num_envs=num_envs)
+
+
+def test_an_agent_acts_as_a_planner_with_the_evaluation_simulations():
+    agent, planner = agent_of(4), Planner(tiny_network(3), CONFIG, num_envs=4, num_simulations=9)
+    everyone, actions = np.arange(4), np.zeros(4, np.int64)
+    for step, seen in enumerate(looks(6, 4)):
+        planner.observe(everyone, seen, actions=actions, starts=np.full(4, step == 0))
+        actions = greedy_actions(planner.plan(everyone, np.ones((4, ACTIONS), bool), rng=None).visit_counts)
+        np.testing.assert_array_equal(agent.act(seen), actions)
+
+
+def test_one_environment_may_show_a_single_observation_and_gets_an_int():
+    single, batch = agent_of(), agent_of()
+    for (seen,) in looks(4, 1):
+        action = single.act(seen)
+        assert type(action) is int
+        batched = batch.act(seen[None])
+        assert isinstance(batched, np.ndarray)
+        assert batched.tolist() == [action]
+
+
+def test_environments_do_not_see_each_other():
+    together, apart = agent_of(2), [agent_of(), agent_of()]
+    for seen in looks(5, 2):
+        assert together.act(seen).tolist() == [agent.act(one) for agent, one in zip(apart, seen, strict=True)]
+
+
+def history_matters(agent: Agent) -> list[float]:
+    """Return the root's logits, which show what the agent remembers."""
+    return agent._planner._logits.tolist()
+
+
+def test_reset_forgets_all_episodes_or_those_given():
+    seen = looks(4, 2)
+    agent, fresh, kept = agent_of(2), agent_of(2), agent_of(2)
+    for some in (agent, kept):
+        for look in seen[:3]:
+            some.act(look)
+    agent.reset(np.array([1]))
+    for some in (agent, fresh, kept):
+        some.act(seen[3])
+    np.testing.assert_allclose(history_matters(agent)[1], history_matters(fresh)[1], atol=1e-6)
+    np.testing.assert_allclose(history_matters(agent)[0], history_matters(kept)[0], atol=1e-6)
+    assert history_matters(kept)[1] != pytest.approx(history_matters(fresh)[1], abs=1e-6)
+    agent.reset()
+    agent.act(seen[3])
+    np.testing.assert_allclose(history_matters(agent), history_matters(fresh), atol=1e-6)
+
+
+def test_masked_actions_are_not_taken():
+    agent = agent_of(3)
+    masks = np.eye(ACTIONS, dtype=bool)[[2, 0, 1]]
+    assert agent.act(looks(1, 3)[0], action_masks=masks).tolist() == [2, 0, 1]
+    assert agent_of().act(looks(1, 1)[0, 0], action_masks=np.array([False, True, False])) == 1
+    assert agent_of().act(looks(1, 1)[0, 0], action_masks=np.array([[False, False, True]])) == 2
+
+
+def test_numbers_of_other_types_are_read():
+    seen = looks(1, 1)[0, 0].round()
+    assert agent_of().act(seen.astype(np.int64)) == agent_of().act(seen.astype(np.float64)) == agent_of().act(seen)
+
+
+@pytest.mark.parametrize(
+    ("observations", "message"),
+    [
+        (np.zeros(FEATURES + 1), "shape"),
+        (np.zeros(FEATURES), "shape"),  # a single one, of two environments
+        (np.zeros((3, FEATURES)), "shape"),
+        (np.zeros((FEATURES, 2)), "shape"),
+        (np.full((2, FEATURES), np.nan), "NaN or infinite"),
+        (np.full((2, FEATURES), 1e300), "NaN or infinite"),
+    ],
+)
+def test_observations_that_cannot_be_read_are_refused_and_forgotten(observations, message):
+    agent, twin = agent_of(2), agent_of(2)
+    with pytest.raises(ConfigError, match=message):
+        agent.act(observations)
+    for seen in looks(3, 2):
+        np.testing.assert_array_equal(agent.act(seen), twin.act(seen))
+    np.testing.assert_array_equal(history_matters(agent), history_matters(twin))
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        (np.ones(ACTIONS, bool), "shape"),
+        (np.ones((ACTIONS, 2), bool), "shape"),
+        (np.ones(2 * ACTIONS, bool), "shape"),
+        (np.array([[True] * ACTIONS, [False] * ACTIONS]), "no action"),
+    ],
+)
+def test_masks_that_do_not_fit_are_refused(masks, message):
+    with pytest.raises(ConfigError, match=message):
+        agent_of(2).act(looks(1, 2)[0], action_masks=masks)
+
+
+def test_images_must_be_bytes():
+    agent = agent_of(1, IMAGE)
+    assert agent.act(np.full((3, 16, 16), 9, np.uint8)) in (0, 1)
+    with pytest.raises(ConfigError, match=r"float64.*uint8"):
+        agent.act(np.full((3, 16, 16), 0.5))
+
+
+def test_an_agent_acts_on_after_its_network_has_changed():
+    agent = agent_of(2)
+    for seen in looks(3, 2):
+        agent.act(seen)
+        with torch.no_grad():
+            agent.network.action_table.weight.mul_(1.1)
+    assert agent.act(looks(1, 2)[0]).shape == (2,)
+
+
+def test_a_finished_run_is_loaded_and_acts_as_its_checkpoint_does(trained_run):
+    agent, several = Agent.load(trained_run), Agent.load(str(trained_run), num_envs=2)
+    assert agent.network.spec == SPEC
+    assert agent.config == AgentConfig(model=MODEL, search=SearchConfig(num_simulations=3))
+    for (seen,) in looks(4, 1):
+        assert several.act(np.stack([seen, seen])).tolist() == [agent.act(seen)] * 2
+
+
+def test_loading_names_what_is_wrong(trained_run, tmp_path):
+    with pytest.raises(RunError, match="is not a folder"):
+        Agent.load(tmp_path / "nowhere")
+    with pytest.raises(DeviceError, match="cuda:9"):
+        Agent.load(trained_run, device="cuda:9")
+    with pytest.raises(ConfigError, match="num_envs=0"):
+        Agent.load(trained_run, num_envs=0)

@@ -1,0 +1,74 @@
+"""`kvzero evaluate` plays, tells, and films."""
+
+import json
+import shutil
+import sys
+
+import pytest
+
+
+def test_the_returns_are_told_as_json(command, trained_run):
+    said = command("evaluate", trained_run, "--episodes", "3", "--seed", "2", "--json", "--device", "cpu")
+    assert said.status == 0
+    found = json.loads(said.out)
+    assert found["eval_return_mean"] == pytest.approx(sum(found["eval_returns"]) / 3)
+    assert len(found["eval_returns"]) == found["episodes"] == 3
+    assert found["checkpoint"] == "step_0000000040_0000000007"
+    assert found["video"] is None
+
+
+@pytest.mark.parametrize("episodes", [1, 2])
+def test_the_returns_are_told_in_words(command, trained_run, episodes):
+    said = command("evaluate", trained_run, "--episodes", episodes, "--num-simulations", "2")
+    assert said.status == 0
+    assert f"{trained_run}, checkpoint step_0000000040_0000000007, {episodes} episodes" in said.out
+    assert ("±" in said.out) == (episodes > 1)
+    assert "nan" not in said.out
+
+
+def test_a_video_is_written_into_the_run(command, trained_run, tmp_path):
+    run = shutil.copytree(trained_run, tmp_path / "filmed")
+    said = command("evaluate", run, "--episodes", "1", "--video")
+    assert said.status == 0
+    video = run / "videos" / "evaluation-seed0.mp4"
+    assert str(video) in said.out
+    assert b"ftyp" in video.read_bytes()[:16]
+
+
+def test_without_its_packages_a_video_is_refused_before_anything_is_played(command, trained_run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    said = command("evaluate", trained_run, "--episodes", "1", "--video")
+    assert said.status == 2
+    assert 'pip install "kvzero[video]"' in said.err
+
+
+@pytest.mark.parametrize("flags", [[], ["--video"]])
+def test_a_folder_that_is_no_run_is_refused_and_not_made(command, tmp_path, flags):
+    said = command("evaluate", tmp_path / "nowhere", *flags)
+    assert said.status == 1
+    assert "nowhere" in said.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_video_that_cannot_be_written_is_refused(command, trained_run, tmp_path):
+    run = shutil.copytree(trained_run, tmp_path / "filmed")
+    (run / "videos").touch()
+    said = command("evaluate", run, "--episodes", "1", "--video")
+    assert said.status == 1
+    assert "videos" in said.err
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "status"), [("--num-simulations", 0, 2), ("--device", "cuda:9", 1), ("--seed", -1, 2)]
+)
+def test_values_that_cannot_work_are_refused(command, trained_run, flag, value, status):
+    assert command("evaluate", trained_run, flag, value).status == status
+
+
+def test_a_checkpoint_whose_agent_is_torn_is_named(command, trained_run, tmp_path):
+    run = shutil.copytree(trained_run, tmp_path / "torn")
+    path = sorted((run / "checkpoints").iterdir())[-1] / "agent.json"
+    path.write_bytes(path.read_bytes()[:50])
+    said = command("evaluate", run)
+    assert said.status == 1
+    assert str(path) in said.err

@@ -1,0 +1,41 @@
+"""Ctrl-C in a real process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.cli.test_train import SMALL
+
+from kvzero.agent import newest_checkpoint
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60
+
+
+def test_ctrl_c_ends_with_a_checkpoint_the_status_of_an_interrupt_and_a_hint(tmp_path):
+    run = tmp_path / "run"
+    words = [*SMALL, "--total-env-steps", "100000", "--log-every", "4", "--runs-dir", tmp_path, "--run-name", "run"]
+    program = "import sys; from kvzero.cli import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "train", "cartpole", *words],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + SECONDS
+    while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, err
+    assert err == ""
+    assert out.splitlines()[-1] == f"stopped; go on with: kvzero train --resume {run}"
+    assert newest_checkpoint(run).is_dir()
+    assert not (run / "summary.json").exists()

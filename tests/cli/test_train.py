@@ -1,0 +1,102 @@
+"""`kvzero train` from words to a run folder."""
+
+import json
+import shutil
+
+import pytest
+from tests.training.samples import MODEL
+
+from kvzero.cli.train import parse_run
+from kvzero.errors import ConfigError
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+SMALL = (
+    f"--device cpu --embed-dim {MODEL.embed_dim} --num-layers 1 --num-heads 2 --context-tokens 6 --support-size 11 "
+    "--encoder-width 12 --num-simulations 2 --num-envs 2 --batch-size 4 --unroll-steps 3 --bootstrap-steps 2 "
+    "--total-env-steps 12 --learning-starts 4 --round-env-steps 4 --final-eval-episodes 2 --max-eval-steps 5 "
+    "--env-id tests.training.environments:Ladder"
+).split()
+
+
+def test_flags_change_the_preset():
+    words = ["--env-id", "ALE/Breakout-v5", "--seed", "3", "--num-simulations", "7", "--runs-dir", "there"]
+    with pytest.raises(ConfigError, match="no-clip-rewards"):
+        parse_run("atari-small", [*words, "--no-clip-rewards"])
+    config = parse_run("atari-small", [*words, "--clip-rewards", "False"])
+    assert (config.env.env_id, config.seed, config.runs_dir) == ("ALE/Breakout-v5", 3, "there")
+    assert (config.agent.search.num_simulations, config.env.clip_rewards) == (7, False)
+    assert config.preset == "atari-small"
+    assert config.agent.model.embed_dim == parse_run("atari-small", []).agent.model.embed_dim
+
+
+def test_a_run_says_where_it_is_and_how_it_ended(command, tmp_path):
+    said = command("train", "cartpole", *SMALL, "--runs-dir", tmp_path, "--run-name", "one")
+    assert said.status == 0
+    summary = json.loads((tmp_path / "one" / "summary.json").read_text())
+    last = said.out.splitlines()[-3:]
+    assert last[0] == f"evaluation return {summary['eval_return_mean']:.1f} over 2 episodes"
+    assert last[1].startswith("12 environment steps and 2 updates in ")
+    assert last[2] == f"everything is in {tmp_path / 'one'}"
+    assert "12/12 steps (100%)" in said.out
+    again = command("train", "cartpole", *SMALL, "--runs-dir", tmp_path, "--run-name", "one")
+    assert again.status == 1
+    assert "already exists" in again.err
+    assert f"kvzero train --resume {tmp_path / 'one'}" in again.err
+    over = command("train", "--resume", tmp_path / "one")
+    assert over.status == 1
+    assert "already at its end" in over.err
+
+
+def test_a_finished_run_goes_on_to_a_later_end(command, trained_run, tmp_path):
+    run = shutil.copytree(trained_run, tmp_path / "longer")
+    said = command("train", "--resume", run, "--total-env-steps", "44")
+    assert said.status == 0
+    assert "44 environment steps and 8 updates" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "parts"),
+    [
+        (["--env-id", "CartPol-v1"], 2, ["CartPol-v1", "did you mean", "CartPole-v1"]),
+        (["--env-id", "nowhere.to_be:Found"], 2, ["nowhere"]),
+        (["--env-id", "gymnasium.envs.classic_control:PendulumEnv"], 2, ["Discrete"]),
+        (["--device", "cuda:9"], 1, ["cuda:9", "--device cpu"]),
+        (["--replay-capacity", "3"], 2, ["replay_capacity 3"]),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_and_leaves_no_folder(command, tmp_path, words, status, parts):
+    said = command("train", "cartpole", *SMALL, "--runs-dir", tmp_path / "runs", *words)
+    assert said.status == status
+    assert [part for part in parts if part not in said.err] == []
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_runs_folder_that_cannot_be_written_is_refused(command, tmp_path):
+    (tmp_path / "file").touch()
+    said = command("train", "cartpole", *SMALL, "--runs-dir", tmp_path / "file" / "runs")
+    assert said.status == 1
+    assert "cannot be written" in said.err
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "without a checkpoint"])
+def test_a_folder_that_is_no_run_cannot_be_resumed(command, trained_run, tmp_path, kind):
+    if kind != "missing":
+        (tmp_path / "run").mkdir()
+    if kind == "without a checkpoint":
+        shutil.copy(trained_run / "config.json", tmp_path / "run")
+    said = command("train", "--resume", tmp_path / "run")
+    assert said.status == 1
+    assert str(tmp_path / "run") in said.err
+
+
+@pytest.mark.parametrize(
+    "name", ["weights.safetensors", "target.safetensors", "optimizer.safetensors", "replay.safetensors", "state.json"]
+)
+def test_a_truncated_checkpoint_is_named(command, trained_run, tmp_path, name):
+    run = shutil.copytree(trained_run, tmp_path / "torn")
+    path = sorted((run / "checkpoints").iterdir())[-1] / name
+    path.write_bytes(path.read_bytes()[:100])
+    said = command("train", "--resume", run, "--total-env-steps", "60")
+    assert said.status == 1
+    assert str(path) in said.err

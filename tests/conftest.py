@@ -1,0 +1,42 @@
+"""What all tests share: one thread for PyTorch, and one tiny run that has been trained to its end."""
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import kvzero
+from tests.training.samples import tiny_config
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run; do not write into it."""
+    return kvzero.train(tiny_config(tmp_path_factory.mktemp("runs"), run_name="trained")).run
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs end without pictures, which would take most of their time; `trained_run` has them."""
+    train = importlib.import_module("kvzero.training.train")  # the room's façade has a function of this name
+
+    def draw_nothing(run: Path) -> Path:
+        return run
+
+    monkeypatch.setattr(train, "plot_learning_curve", draw_nothing)
+    monkeypatch.setattr(train, "write_report", draw_nothing)
+
+
+@pytest.fixture
+def own_random_state() -> Iterator[None]:
+    """Give PyTorch's random state back as it was."""
+    state = torch.get_rng_state()
+    yield
+    torch.set_rng_state(state)

@@ -1,0 +1,59 @@
+"""Environments of a few numbers: one that goes well, and one that fails when it is told to."""
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+
+FEATURES, ACTIONS = 5, 3
+
+
+class Ladder(gymnasium.Env[np.ndarray, np.int64]):
+    """Shows time, the last action and chance; an episode has 3 to 6 steps, every third is cut off instead of over."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+        self.observation_space = Box(-np.inf, np.inf, (FEATURES,), np.float32)
+        self.action_space = Discrete(ACTIONS)
+        self.time = self.length = self.episode = 0
+        self.last_action = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.episode += 1
+        self.time, self.length = 0, int(self.np_random.integers(3, 7))
+        return self.look(), {}
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.time += 1
+        self.last_action = int(action)
+        is_over, is_cut = self.time == self.length, self.episode % 3 == 0
+        return self.look(), float(action), is_over and not is_cut, is_over and is_cut, {}
+
+    def look(self) -> np.ndarray:
+        chance = self.np_random.normal(size=FEATURES - 2)
+        return np.array([self.time / 4, self.last_action, *chance], np.float32)
+
+    def render(self) -> np.ndarray:
+        return np.full((20, 30, 3), 20 * self.time, np.uint8)
+
+
+class Failing(Ladder):
+    """A ladder whose step number `at` (over all episodes, counted for each copy) goes wrong as `how` says."""
+
+    at: ClassVar[int | None] = None
+    how: ClassVar[str] = "raise"
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.num_steps = 0
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        self.num_steps += 1
+        if self.num_steps == self.at:
+            if self.how == "raise":
+                raise ZeroDivisionError("the ladder broke")
+            observation = observation * np.float32(np.nan) if self.how == "nan" else observation[:-1]
+        return observation, reward, terminated, truncated, info

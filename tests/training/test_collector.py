@@ -1,0 +1,66 @@
+"""What the collector stores is what happened, and the games that it tells of are whole."""
+
+import numpy as np
+import pytest
+from tests.training.samples import MODEL, SPEC, tiny_network
+
+from kvzero import AgentConfig, EnvConfig, ReplayConfig, SearchConfig
+from kvzero.agent import Planner
+from kvzero.envs import make_environments
+from kvzero.replay import Replay
+from kvzero.training.collector import Collector
+
+NUM_ENVS, NUM_STEPS = 3, 30
+STEP, TRUNCATED, TERMINATED = 1, 2, 3
+
+
+@pytest.fixture(scope="module")
+def collected():
+    """Return the replay's arrays and the games that ended."""
+    envs = make_environments(
+        EnvConfig(env_id="tests.training.environments:Ladder", num_envs=NUM_ENVS), num_envs=NUM_ENVS, training=True
+    )
+    replay = Replay(ReplayConfig(replay_capacity=300), SPEC, num_envs=NUM_ENVS, seed=0)
+    agent = AgentConfig(model=MODEL, search=SearchConfig(num_simulations=4))
+    planner = Planner(tiny_network(), agent, num_envs=NUM_ENVS)
+    collector = Collector(envs, planner, replay, seed=5, rng=np.random.default_rng(0))
+    games = [game for _ in range(NUM_STEPS) for game in collector.step(1.0)]
+    envs.close()
+    return replay.state_arrays(), games
+
+
+def test_every_row_holds_what_was_seen_and_done_and_what_it_led_to(collected):
+    arrays, _ = collected
+    for env in range(NUM_ENVS):
+        kinds, observations = arrays[f"kinds.{env}"], arrays[f"observations.{env}"]
+        actions, rewards = arrays[f"actions.{env}"], arrays[f"rewards.{env}"]
+        steps = np.flatnonzero(kinds == STEP)
+        assert len(steps) == NUM_STEPS
+        np.testing.assert_array_equal(rewards[steps], actions[steps])  # the ladder pays the action's number
+        for step in steps[steps < len(kinds) - 1]:
+            assert observations[step + 1, 0] == observations[step, 0] + 0.25, "time goes on"
+            assert observations[step + 1, 1] == actions[step], "the next observation shows the action"
+
+
+def test_policies_are_shares_of_visits(collected):
+    arrays, _ = collected
+    policies = arrays["policies.1"][arrays["kinds.1"] == STEP]
+    np.testing.assert_allclose(policies.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(policies * 4, np.round(policies * 4), atol=1e-5)
+
+
+def test_endings_are_kept_apart(collected):
+    arrays, _ = collected
+    endings = [kind for kind in arrays["kinds.0"] if kind in (TRUNCATED, TERMINATED)]
+    assert endings[:6] == [TERMINATED, TERMINATED, TRUNCATED] * 2
+
+
+def test_games_are_told_with_their_return_and_length(collected):
+    arrays, games = collected
+    wanted = []
+    for env in range(NUM_ENVS):
+        kinds, rewards = arrays[f"kinds.{env}"], arrays[f"rewards.{env}"]
+        ends = np.flatnonzero(kinds != STEP)
+        for start, end in zip([-1, *ends[:-1]], ends, strict=True):
+            wanted.append((float(rewards[start + 1 : end].sum()), int(end - start - 1)))
+    assert sorted((game.raw_return, game.num_steps) for game in games) == sorted(wanted)

@@ -1,0 +1,113 @@
+"""Every value that cannot work is refused by name, before anything is built."""
+
+from dataclasses import fields, is_dataclass
+
+import pytest
+
+from kvzero import AgentConfig, LearnerConfig, ModelConfig, RunConfig, ScheduleConfig
+from kvzero.errors import ConfigError
+
+INF, NAN = float("inf"), float("nan")
+
+REFUSED = [
+    *((LearnerConfig, name, value) for name in ("batch_size", "unroll_steps", "bootstrap_steps") for value in (0, -2)),
+    *(
+        (LearnerConfig, name, value)
+        for name in ("learning_rate", "max_gradient_norm")
+        for value in (0.0, -1.0, INF, NAN)
+    ),
+    *(
+        (LearnerConfig, name, value)
+        for name in (
+            "weight_decay",
+            "latent_weight",
+            "reward_weight",
+            "value_weight",
+            "policy_weight",
+            "entropy_weight",
+        )
+        for value in (-0.5, INF, NAN)
+    ),
+    *(
+        (LearnerConfig, name, value)
+        for name in ("ema_rate", "final_learning_rate_share")
+        for value in (0.0, -0.1, 1.5, NAN)
+    ),
+    *(
+        (ScheduleConfig, name, value)
+        for name in (
+            "total_env_steps",
+            "round_env_steps",
+            "eval_every",
+            "eval_episodes",
+            "final_eval_episodes",
+            "num_eval_envs",
+            "max_eval_steps",
+            "checkpoint_every",
+            "keep_checkpoints",
+            "log_every",
+        )
+        for value in (0, -3)
+    ),
+    (ScheduleConfig, "learning_starts", -1),
+    *((ScheduleConfig, "replay_ratio", value) for value in (-0.5, INF, NAN)),
+    *(
+        (ScheduleConfig, name, value)
+        for name in ("first_temperature", "final_temperature")
+        for value in (0.0, -1.0, INF)
+    ),
+    (AgentConfig, "num_eval_simulations", 0),
+    (AgentConfig, "num_eval_simulations", -4),
+]
+
+
+@pytest.mark.parametrize(("config", "name", "value"), REFUSED)
+def test_a_value_that_cannot_work_is_refused_by_name(config, name, value):
+    with pytest.raises(ConfigError, match=name):
+        config(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("config", "name"), [(LearnerConfig, "latent_loss"), (LearnerConfig, "precision"), (AgentConfig, "store")]
+)
+def test_a_choice_that_is_not_offered_is_refused_by_name(config, name):
+    chosen = config()
+    object.__setattr__(chosen, name, "cupboard")  # the constructor's types are checked in this session, not by users
+    with pytest.raises(ConfigError, match=f"{name} is 'cupboard'; choose"):
+        chosen.__post_init__()
+
+
+@pytest.mark.parametrize(
+    ("config", "values"),
+    [
+        (LearnerConfig, {"weight_decay": 0.0, "latent_weight": 0.0, "ema_rate": 1.0, "final_learning_rate_share": 1.0}),
+        (ScheduleConfig, {"learning_starts": 0, "replay_ratio": 0.0, "max_eval_steps": None, "round_env_steps": 1}),
+        (AgentConfig, {"num_eval_simulations": None}),
+    ],
+)
+def test_values_at_the_edge_of_what_works_are_taken(config, values):
+    assert all(getattr(config(**values), name) == value for name, value in values.items())
+
+
+def test_a_run_refuses_a_negative_seed_and_a_latent_loss_that_its_norm_does_not_fit():
+    with pytest.raises(ConfigError, match="seed is -1"):
+        RunConfig(preset="mine", seed=-1)
+    agent = AgentConfig(model=ModelConfig(latent_norm="layernorm"))
+    with pytest.raises(ConfigError, match=r"group_kl.*layernorm"):
+        RunConfig(preset="mine", agent=agent)
+    RunConfig(preset="mine", agent=agent, learner=LearnerConfig(latent_loss="smooth_l1"))
+
+
+def leaves(config: object) -> list[str]:
+    """Return the names of all fields that are not configs themselves."""
+    names = []
+    for field in fields(config):
+        value = getattr(config, field.name)
+        names += leaves(value) if is_dataclass(value) else [field.name]
+    return names
+
+
+def test_no_two_fields_of_a_run_share_a_name_so_that_flags_can_be_flat():
+    names = leaves(RunConfig(preset="mine"))
+    assert len(names) > 50
+    assert sorted(names) == sorted(set(names))

@@ -1,0 +1,39 @@
+"""The agent of a run on disk plays."""
+
+import pytest
+
+import kvzero
+from kvzero.errors import ConfigError, DeviceError, RunError
+
+
+def test_a_run_plays_as_many_games_as_asked_and_the_same_twice(trained_run):
+    played = kvzero.evaluate_run(trained_run, num_episodes=3, seed=4)
+    assert len(played.returns) == 3
+    assert played.checkpoint.name == "step_0000000040_0000000007"
+    assert kvzero.evaluate_run(trained_run, num_episodes=3, seed=4) == played
+
+
+def test_a_frame_is_given_for_every_step(trained_run):
+    frames = []
+    kvzero.evaluate_run(trained_run, num_episodes=1, seed=1, on_frame=frames.append)
+    assert {frame.shape for frame in frames} == {(20, 30, 3)}
+    assert 3 <= len(frames) <= 6
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"num_episodes": 0}, ConfigError),
+        ({"num_simulations": 0}, ConfigError),
+        ({"device": "cuda:5"}, DeviceError),
+        ({"seed": -1}, ConfigError),
+    ],
+)
+def test_what_cannot_be_played_is_refused(trained_run, change, error):
+    with pytest.raises(error):
+        kvzero.evaluate_run(trained_run, **({"num_episodes": 1} | change))
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(RunError, match="holds no checkpoint"):
+        kvzero.evaluate_run(tmp_path, num_episodes=1)

@@ -1,0 +1,288 @@
+"""A whole run: what it leaves behind, that it is the same twice, and how it goes on."""
+
+import json
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tests.training.environments import Failing
+from tests.training.samples import NUM_ENVS, tiny_config
+
+import kvzero
+from kvzero.agent import newest_checkpoint
+from kvzero.errors import CheckpointError, ConfigError, DeviceError, EnvError, RunError
+from kvzero.reports import read_metrics, read_summary
+from kvzero.training import checkpoints, read_config
+
+SUMMARY = {
+    "preset",
+    "seed",
+    "env_steps",
+    "updates",
+    "wall_seconds",
+    "eval_return_mean",
+    "eval_returns",
+    "env_steps_per_second",
+    "updates_per_second",
+    "peak_rss_bytes",
+    "versions",
+}
+OF_THE_MACHINE = {"wall_seconds", "rss_bytes"}
+
+
+def history(run: Path) -> list[dict[str, float]]:
+    """Return the metrics without what differs between two equal runs."""
+    return [{n: v for n, v in line.items() if n not in OF_THE_MACHINE} for line in read_metrics(run)]
+
+
+def weights(run: Path) -> dict[str, np.ndarray]:
+    folder = newest_checkpoint(run)
+    return {
+        f"{name} {key}": value
+        for name in ("weights", "target", "optimizer", "replay")
+        for key, value in load_file(folder / f"{name}.safetensors").items()
+    }
+
+
+def test_a_run_leaves_everything_in_its_folder(trained_run):
+    assert {path.name for path in trained_run.iterdir() if "tfevents" not in path.name} == {
+        "checkpoints",
+        "config.json",
+        "learning_curve.png",
+        "metrics.jsonl",
+        "report.html",
+        "summary.json",
+        "versions.json",
+    }
+    (events,) = trained_run.glob("events.out.tfevents.*")
+    assert events.stat().st_size > 500
+    assert (trained_run / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert "torch" in json.loads((trained_run / "versions.json").read_text())
+
+
+def test_the_summary_has_the_names_that_others_rely_on(trained_run):
+    found = json.loads((trained_run / "summary.json").read_text())
+    assert set(found) == SUMMARY
+    assert (found["preset"], found["seed"], found["env_steps"], found["updates"]) == ("tiny", 0, 40, 7)
+    assert len(found["eval_returns"]) == 3
+    assert found["eval_return_mean"] == pytest.approx(np.mean(found["eval_returns"]))
+    assert found["env_steps_per_second"] == pytest.approx(40 / found["wall_seconds"])
+
+
+def test_the_config_of_a_run_is_read_back_as_it_was(trained_run):
+    assert read_config(trained_run) == tiny_config(trained_run.parent, run_name="trained")
+
+
+def test_updates_follow_the_replay_ratio_once_learning_has_started(trained_run):
+    for line in read_metrics(trained_run):
+        if "updates" in line:
+            assert line["updates"] == max(0, line["env_steps"] - 12) * 0.25
+
+
+def test_checkpoints_are_written_on_schedule_and_the_newest_are_kept(trained_run):
+    names = [path.name for path in sorted((trained_run / "checkpoints").iterdir())]
+    assert names == ["step_0000000036_0000000006", "step_0000000040_0000000007"]
+
+
+def test_evaluations_are_logged_on_schedule_and_at_the_end(trained_run):
+    lines = [line for line in read_metrics(trained_run) if "eval_return_mean" in line]
+    assert [(line["env_steps"], line["eval_episodes"]) for line in lines] == [(20, 2), (40, 3)]
+    assert all(line["eval_return_min"] <= line["eval_return_mean"] <= line["eval_return_max"] for line in lines)
+
+
+def test_training_returns_and_losses_are_logged(trained_run):
+    lines = read_metrics(trained_run)
+    assert any("train_return" in line for line in lines)
+    last = [line for line in lines if "loss" in line][-1]
+    assert {"loss_latent", "loss_value", "gradient_norm", "replay_steps", "rss_bytes", "updates"} <= set(last)
+
+
+def test_the_same_seed_gives_the_same_run_bit_for_bit_and_another_seed_another(trained_run, tmp_path):
+    again = kvzero.train(tiny_config(tmp_path, run_name="again")).run
+    assert history(again) == history(trained_run)
+    first, second = weights(trained_run), weights(again)
+    assert [name for name in first if not np.array_equal(first[name], second[name])] == []
+    other = kvzero.train(replace(tiny_config(tmp_path, run_name="other"), seed=1)).run
+    assert history(other) != history(trained_run)
+    assert any(not np.array_equal(first[name], value) for name, value in weights(other).items() if "target" in name)
+
+
+def test_a_run_that_was_stopped_goes_on_to_its_end_with_one_history(tmp_path):
+    config = tiny_config(tmp_path, run_name="stopped")
+    stopper = Stopper(at=22)
+    finished = kvzero.train(config, observer=stopper)
+    assert finished.summary is None
+    assert newest_checkpoint(finished.run).name.startswith("step_0000000024_")
+    finished = kvzero.resume(finished.run)
+    assert finished.summary is not None
+    assert (finished.summary.env_steps, finished.summary.updates) == (40, 7)
+    assert [line["env_steps"] for line in history(finished.run) if "updates" in line] == list(range(4, 41, 4))
+
+
+def test_a_run_that_was_stopped_during_its_last_evaluation_goes_on_with_it(tmp_path):
+    finished = kvzero.train(tiny_config(tmp_path, run_name="stopped"), observer=Stopper(at=40))
+    assert finished.summary is None
+    assert newest_checkpoint(finished.run).name.startswith("step_0000000040_")
+    finished = kvzero.resume(finished.run)
+    assert finished.summary is not None
+    assert len(finished.summary.eval_returns) == 3
+    assert [line["env_steps"] for line in history(finished.run) if "eval_episodes" in line] == [20, 40]
+
+
+class Stopper:
+    """Sends Ctrl-C to this very process once `at` environment steps have been made."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.is_done = at, False
+
+    def update(self, env_steps, *, updates, figures=None):
+        if env_steps >= self.at and not self.is_done:
+            self.is_done = True
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_finished_run_is_refused_and_goes_on_to_a_later_end_which_it_remembers(tmp_path):
+    run = kvzero.train(tiny_config(tmp_path, run_name="longer", total_env_steps=20)).run
+    with pytest.raises(RunError, match="already at its end of 20"):
+        kvzero.resume(run)
+    with pytest.raises(RunError, match="already at its end of 16"):
+        kvzero.resume(run, total_env_steps=16)
+    finished = kvzero.resume(run, total_env_steps=28)
+    assert finished.summary is not None
+    assert finished.summary.env_steps == read_summary(run).env_steps == 28
+    assert read_config(run).schedule.total_env_steps == 28
+    with pytest.raises(ConfigError, match="total_env_steps is 0"):
+        kvzero.resume(run, total_env_steps=0)
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "file", "without checkpoints"])
+def test_what_is_no_run_cannot_be_resumed(tmp_path, kind):
+    run = tmp_path / "run"
+    if kind == "file":
+        run.touch()
+    elif kind != "missing":
+        run.mkdir()
+    if kind == "without checkpoints":
+        (run / "checkpoints" / "partial_step_1").mkdir(parents=True)
+    with pytest.raises(RunError, match="run"):
+        kvzero.resume(run)
+
+
+def test_a_checkpoint_of_another_config_is_refused_and_the_run_left_as_it_was(trained_run, tmp_path):
+    run = copied(trained_run, tmp_path)
+    found = json.loads((run / "config.json").read_text())
+    found["agent"]["model"]["embed_dim"] = 16
+    (run / "config.json").write_text(json.dumps(found))
+    before = (run / "metrics.jsonl").read_bytes()
+    with pytest.raises(CheckpointError, match="another configuration"):
+        kvzero.resume(run, total_env_steps=50)
+    assert (run / "metrics.jsonl").read_bytes() == before
+    assert json.loads((run / "config.json").read_text()) == found
+
+
+def copied(run: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(run, folder / "copy"))
+
+
+def test_a_config_that_cannot_be_read_is_named(trained_run, tmp_path):
+    run = copied(trained_run, tmp_path)
+    (run / "config.json").write_text('{"preset": "tiny", "colour": "red"}')
+    with pytest.raises(RunError, match=r"config\.json.*colour"):
+        kvzero.resume(run)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    def fail(at: int | None, how: str = "raise") -> None:
+        monkeypatch.setattr(Failing, "at", at)
+        monkeypatch.setattr(Failing, "how", how)
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [("raise", "ZeroDivisionError: the ladder broke"), ("nan", "feature 0 is nan"), ("shape", r"shape \(4,\)")],
+)
+def test_an_environment_that_fails_is_named_with_its_step_and_the_run_can_go_on(tmp_path, failing, how, message):
+    failing(9, how)
+    with pytest.raises(EnvError, match=f"environment 0 .*Failing.* at step 9.*{message}"):
+        kvzero.train(tiny_config(tmp_path, run_name="failed", environment="Failing"))
+    run = tmp_path / "failed"
+    assert newest_checkpoint(run).name.startswith(f"step_{8 * NUM_ENVS:010d}_")
+    failing(None)
+    finished = kvzero.resume(run)
+    assert finished.summary is not None
+    assert finished.summary.env_steps == 40
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"device": "cuda:7"}, DeviceError),
+        ({"env": kvzero.EnvConfig(env_id="Nowhere-v0")}, ConfigError),
+        ({"env": kvzero.EnvConfig(env_id="gymnasium.envs.classic_control:PendulumEnv")}, ConfigError),
+        ({"replay": kvzero.ReplayConfig(replay_capacity=3)}, ConfigError),
+    ],
+)
+def test_a_config_that_cannot_work_here_leaves_no_folder_behind(tmp_path, change, error):
+    with pytest.raises(error):
+        kvzero.train(replace(tiny_config(tmp_path / "runs", run_name="no"), **change))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years")
+    with pytest.raises(RunError, match=r"already exists.*--run-name.*--resume"):
+        kvzero.train(tiny_config(tmp_path, run_name="mine"))
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_a_runs_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"file/runs.*cannot be written"):
+        kvzero.train(tiny_config(tmp_path / "file" / "runs", run_name="x"))
+
+
+def test_a_run_without_a_name_is_called_by_preset_seed_and_time(tmp_path):
+    run = kvzero.train(tiny_config(tmp_path, total_env_steps=4, final_eval_episodes=1)).run
+    assert run.parent == tmp_path
+    assert run.name.startswith("tiny-seed0-2")
+
+
+def test_learning_from_the_first_step_on_waits_for_something_to_learn_from(tmp_path):
+    config = tiny_config(tmp_path, learning_starts=0, round_env_steps=1, total_env_steps=8, final_eval_episodes=1)
+    summary = kvzero.train(config).summary
+    assert summary is not None
+    assert summary.updates == 1
+
+
+def test_a_full_disk_ends_the_run_with_the_checkpoint_before_it(tmp_path, monkeypatch):
+    whole, calls = checkpoints._flush, iter(range(9))
+
+    def fill_up(folder: Path) -> None:
+        if next(calls) == 1:
+            raise OSError(28, "No space left on device")
+        whole(folder)
+
+    monkeypatch.setattr(checkpoints, "_flush", fill_up)
+    with pytest.raises(RunError, match="No space left on device"):
+        kvzero.train(tiny_config(tmp_path, run_name="full"))
+    assert newest_checkpoint(tmp_path / "full").name.startswith("step_0000000012_")
+    finished = kvzero.resume(tmp_path / "full")
+    assert finished.summary is not None
+
+
+def test_resident_memory_stays_as_it_is_once_the_replay_is_full(tmp_path):
+    config = replace(
+        tiny_config(tmp_path, total_env_steps=160, eval_every=160, checkpoint_every=40, log_every=20, replay_ratio=0.1),
+        replay=kvzero.ReplayConfig(replay_capacity=40),
+    )
+    run = kvzero.train(config).run
+    held = {line["env_steps"]: line["rss_bytes"] for line in read_metrics(run) if "rss_bytes" in line}
+    assert held[160] < 1.05 * held[60]
