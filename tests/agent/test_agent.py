@@ -24,13 +24,21 @@ def agent_of(num_envs: int = 1, spec: EnvSpec = SPEC) -> Agent:
     return Agent(tiny_network(3, spec=spec), CONFIG, num_envs=num_envs)
 
 
+def root_logits(agent: Agent) -> list[float]:
+    """Return the root's logits, which show what the agent remembers."""
+    return agent._planner._logits.tolist()
+
+
 def test_an_agent_acts_as_a_planner_with_the_evaluation_simulations():
     agent, planner = agent_of(4), Planner(tiny_network(3), CONFIG, num_envs=4, num_simulations=9)
-    everyone, actions = np.arange(4), np.zeros(4, np.int64)
+    everyone, actions, all_actions = np.arange(4), np.zeros(4, np.int64), set()
     for step, seen in enumerate(looks(6, 4)):
         planner.observe(everyone, seen, actions=actions, starts=np.full(4, step == 0))
         actions = greedy_actions(planner.plan(everyone, np.ones((4, ACTIONS), bool), rng=None).visit_counts)
         np.testing.assert_array_equal(agent.act(seen), actions)
+        np.testing.assert_array_equal(root_logits(agent), planner._logits)
+        all_actions |= set(actions.tolist())
+    assert all_actions != {0}, "the agent's own actions must be remembered, which action 0 cannot show"
 
 
 def test_one_environment_may_show_a_single_observation_and_gets_an_int():
@@ -49,11 +57,6 @@ def test_environments_do_not_see_each_other():
         assert together.act(seen).tolist() == [agent.act(one) for agent, one in zip(apart, seen, strict=True)]
 
 
-def history_matters(agent: Agent) -> list[float]:
-    """Return the root's logits, which show what the agent remembers."""
-    return agent._planner._logits.tolist()
-
-
 def test_reset_forgets_all_episodes_or_those_given():
     seen = looks(4, 2)
     agent, fresh, kept = agent_of(2), agent_of(2), agent_of(2)
@@ -63,12 +66,12 @@ def test_reset_forgets_all_episodes_or_those_given():
     agent.reset(np.array([1]))
     for some in (agent, fresh, kept):
         some.act(seen[3])
-    np.testing.assert_allclose(history_matters(agent)[1], history_matters(fresh)[1], atol=1e-6)
-    np.testing.assert_allclose(history_matters(agent)[0], history_matters(kept)[0], atol=1e-6)
-    assert history_matters(kept)[1] != pytest.approx(history_matters(fresh)[1], abs=1e-6)
+    np.testing.assert_allclose(root_logits(agent)[1], root_logits(fresh)[1], atol=1e-6)
+    np.testing.assert_allclose(root_logits(agent)[0], root_logits(kept)[0], atol=1e-6)
+    assert root_logits(kept)[1] != pytest.approx(root_logits(fresh)[1], abs=1e-6)
     agent.reset()
     agent.act(seen[3])
-    np.testing.assert_allclose(history_matters(agent), history_matters(fresh), atol=1e-6)
+    np.testing.assert_allclose(root_logits(agent), root_logits(fresh), atol=1e-6)
 
 
 def test_masked_actions_are_not_taken():
@@ -101,7 +104,7 @@ def test_observations_that_cannot_be_read_are_refused_and_forgotten(observations
         agent.act(observations)
     for seen in looks(3, 2):
         np.testing.assert_array_equal(agent.act(seen), twin.act(seen))
-    np.testing.assert_array_equal(history_matters(agent), history_matters(twin))
+    np.testing.assert_array_equal(root_logits(agent), root_logits(twin))
 
 
 @pytest.mark.parametrize(

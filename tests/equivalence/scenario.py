@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import torch
 from tests.equivalence.reference import Path
 
 from kvzero.agent import AgentConfig, Planner
-from kvzero.model import Expansion, ModelConfig, Network
+from kvzero.model import Expansion, ModelConfig, Network, NodeStepper
 from kvzero.records import EnvSpec
 from kvzero.search import Outcome, SearchConfig
 
@@ -52,17 +53,6 @@ class Life:
         self.roll_overs = 0
         self.worst = 0.0
         self.expansions: list[Expansion] = []
-        self._spy()
-
-    def _spy(self) -> None:
-        expand = self.network.expand  # may be another life's spy already
-
-        def keep(*arguments: object) -> Expansion:
-            expansion = expand(*arguments)
-            self.expansions.append(expansion)
-            return expansion
-
-        self.network.expand = keep
 
     def observe(self, envs: np.ndarray) -> None:
         """Let these environments move on by one step; some of them begin a new episode."""
@@ -81,7 +71,15 @@ class Life:
         """Search, check every node, and act at random so that paths are diverse."""
         self.expansions.clear()
         masks = np.ones((len(envs), self.shape.spec.num_actions), bool)
-        outcome = self.planner.plan(envs, masks, rng=self.rng if explore else None)
+        step = NodeStepper.__call__
+
+        def keep(stepper: NodeStepper, *arguments: object) -> Expansion:
+            self.expansions.append(step(stepper, *arguments))
+            return self.expansions[-1]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(NodeStepper, "__call__", keep)
+            outcome = self.planner.plan(envs, masks, rng=self.rng if explore else None)
         self.actions[envs] = self.rng.integers(self.shape.spec.num_actions, size=len(envs))
         return outcome
 

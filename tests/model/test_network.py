@@ -9,7 +9,7 @@ from tests.model.samples import SMALL, VECTOR, random_network
 
 from kvzero.cache import Window
 from kvzero.errors import ConfigError
-from kvzero.model import ModelConfig, Network
+from kvzero.model import ModelConfig, Network, NodeStepper
 from kvzero.records import EnvSpec
 
 BATCH, STEPS = 2, 7
@@ -109,7 +109,7 @@ def test_a_node_expanded_below_a_root_equals_the_sequence_with_its_prediction():
     latents, actions = latents_and_actions(network)
     window = window_after(read_whole(network, latents, actions)[1])
     positions = torch.tensor([[2 * STEPS - 1, 2 * STEPS]]).expand(BATCH, -1)
-    found = network.expand(actions[:, -1], positions, window)
+    found = NodeStepper(network)(actions[:, -1], positions, window)
     predictions = network(latents, actions)
     agree(found.rewards, network.support.decode(predictions.reward_logits[:, -1]))
     agree(found.latents, predictions.next_latents[:, -1])

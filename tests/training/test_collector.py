@@ -14,23 +14,35 @@ NUM_ENVS, NUM_STEPS = 3, 30
 STEP, TRUNCATED, TERMINATED = 1, 2, 3
 
 
+class Watched(Planner):
+    """A planner that writes down where it was told that an episode starts."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.starts = []
+
+    def observe(self, envs, observations, *, actions, starts):
+        self.starts.append(starts.tolist())
+        super().observe(envs, observations, actions=actions, starts=starts)
+
+
 @pytest.fixture(scope="module")
 def collected():
-    """Return the replay's arrays and the games that ended."""
+    """Return the replay's arrays, the games that ended, and where the planner saw episodes start."""
     envs = make_environments(
         EnvConfig(env_id="tests.training.environments:Ladder", num_envs=NUM_ENVS), num_envs=NUM_ENVS, training=True
     )
     replay = Replay(ReplayConfig(replay_capacity=300), SPEC, num_envs=NUM_ENVS, seed=0)
     agent = AgentConfig(model=MODEL, search=SearchConfig(num_simulations=4))
-    planner = Planner(tiny_network(), agent, num_envs=NUM_ENVS)
+    planner = Watched(tiny_network(), agent, num_envs=NUM_ENVS)
     collector = Collector(envs, planner, replay, seed=5, rng=np.random.default_rng(0))
     games = [game for _ in range(NUM_STEPS) for game in collector.step(1.0)]
     envs.close()
-    return replay.state_arrays(), games
+    return replay.state_arrays(), games, np.array(planner.starts)
 
 
 def test_every_row_holds_what_was_seen_and_done_and_what_it_led_to(collected):
-    arrays, _ = collected
+    arrays, _, _ = collected
     for env in range(NUM_ENVS):
         kinds, observations = arrays[f"kinds.{env}"], arrays[f"observations.{env}"]
         actions, rewards = arrays[f"actions.{env}"], arrays[f"rewards.{env}"]
@@ -43,20 +55,20 @@ def test_every_row_holds_what_was_seen_and_done_and_what_it_led_to(collected):
 
 
 def test_policies_are_shares_of_visits(collected):
-    arrays, _ = collected
+    arrays, _, _ = collected
     policies = arrays["policies.1"][arrays["kinds.1"] == STEP]
     np.testing.assert_allclose(policies.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(policies * 4, np.round(policies * 4), atol=1e-5)
 
 
 def test_endings_are_kept_apart(collected):
-    arrays, _ = collected
+    arrays, _, _ = collected
     endings = [kind for kind in arrays["kinds.0"] if kind in (TRUNCATED, TERMINATED)]
     assert endings[:6] == [TERMINATED, TERMINATED, TRUNCATED] * 2
 
 
 def test_games_are_told_with_their_return_and_length(collected):
-    arrays, games = collected
+    arrays, games, _ = collected
     wanted = []
     for env in range(NUM_ENVS):
         kinds, rewards = arrays[f"kinds.{env}"], arrays[f"rewards.{env}"]
@@ -64,3 +76,12 @@ def test_games_are_told_with_their_return_and_length(collected):
         for start, end in zip([-1, *ends[:-1]], ends, strict=True):
             wanted.append((float(rewards[start + 1 : end].sum()), int(end - start - 1)))
     assert sorted((game.raw_return, game.num_steps) for game in games) == sorted(wanted)
+
+
+def test_the_planner_is_told_of_every_start_whatever_ended_the_episode_before(collected):
+    arrays, _, starts = collected
+    for env in range(NUM_ENVS):
+        kinds = arrays[f"kinds.{env}"]
+        follows_an_end = [True, *(kinds[index - 1] != STEP for index in range(1, len(kinds)))]
+        of_steps = [start for start, kind in zip(follows_an_end, kinds, strict=True) if kind == STEP]
+        assert starts[:NUM_STEPS, env].tolist() == of_steps

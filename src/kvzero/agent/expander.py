@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Int
 
 from kvzero.cache import SearchContexts
-from kvzero.model import Network
+from kvzero.model import Network, NodeStepper
 from kvzero.search import Evaluation, Leaves
 
 __all__ = ["CachedExpander"]
@@ -19,17 +19,17 @@ class CachedExpander:
     ) -> None:
         """Prepare a search below roots whose latent tokens have the indices `root_positions`."""
         network.transformer.rotary.reserve(int(root_positions.max()) + 2 * num_simulations + 1)
-        self._network = network
+        self._device = network.device
+        self._step = NodeStepper(network)
         self._contexts = contexts
         self._root_positions = root_positions[:, None] + np.array([-1, 0])
 
     def expand(self, leaves: Leaves) -> Evaluation:
         """Evaluate node `leaves.node` of every environment and keep its keys and values."""
-        device = self._network.device
-        positions = torch.from_numpy(self._root_positions + 2 * leaves.depths[:, None]).to(device)
-        actions = torch.from_numpy(leaves.actions).to(device)
+        positions = torch.from_numpy(self._root_positions + 2 * leaves.depths[:, None]).to(self._device)
+        actions = torch.from_numpy(leaves.actions).to(self._device)
         window = self._contexts.read(leaves.parents)
-        expansion = self._network.expand(actions, positions, window)
+        expansion = self._step(actions, positions, window)
         self._contexts.write(leaves.node, actions=actions, latents=expansion.latents, window=window)
         return Evaluation(
             expansion.rewards.float().cpu().numpy(),

@@ -166,36 +166,41 @@ class _TreeContexts:
         tokens = np.arange(-context, 0) + lengths[:, None]
         self._is_ragged = bool((tokens < 0).any())
         store._table[self._rows.table] = as_index(np.where(tokens < 0, -1, tokens % context), device)
+        first = context + 2 * torch.arange(store._num_nodes, device=device)
+        self._own_slots = torch.stack([first, first + 1], dim=1)
         self._slots = torch.zeros(len(envs), context + 2, dtype=torch.int64, device=device)
         self._is_valid = torch.ones(len(envs), context + 2, dtype=torch.bool, device=device)
         self._keys_values = torch.empty(
             len(envs), context + 2, *store.layout.token_shape, device=device, dtype=store._arena.dtype
         )
+        self._window = Window(self._keys_values, self._is_valid if self._is_ragged else None)
+        self._old = self._slots[:, :context], self._keys_values[:, :context]
+        self._new = self._slots[:, context:], self._keys_values[:, context:]
 
     def read(self, parents: Int[np.ndarray, " batch"]) -> Window:
         """Return the context of each environment's parent node, with room for the child's two tokens."""
-        store, context = self._store, self._store.layout.context_tokens
+        store, (old_slots, old_keys_values) = self._store, self._old
         self._refuse_over()
         rows = store._table.index_select(0, self._rows.table + as_index(parents, self._slots.device))
-        self._slots[:, :context] = rows
+        old_slots.copy_(rows)
         if self._is_ragged:
-            torch.ge(rows, 0, out=self._is_valid[:, :context])
+            torch.ge(rows, 0, out=self._is_valid[:, : rows.shape[1]])
             rows = rows.clamp(min=0)
-        slots = (rows + self._rows.arena).flatten()
-        self._keys_values[:, :context] = store._arena.index_select(0, slots).view_as(self._keys_values[:, :context])
-        return Window(self._keys_values, self._is_valid if self._is_ragged else None)
+        slots = (rows + self._rows.arena).view(-1)
+        old_keys_values.copy_(store._arena.index_select(0, slots).view_as(old_keys_values))
+        return self._window
 
     def write(
         self, node: int, *, actions: Int[Tensor, " batch"], latents: Float[Tensor, "batch embed"], window: Window
     ) -> None:
         """Keep the two tokens that the window gained as those of `node`."""
-        del actions, latents  # an address needs no key
+        del actions, latents, window  # an address needs no key, and the window is the one that `read` made
         self._refuse_over()
-        first = self._store.layout.context_tokens + 2 * node
-        self._slots[:, -2], self._slots[:, -1] = first, first + 1
-        self._store._table[self._rows.table + node] = self._slots[:, 2:]
-        own = (self._rows.arena + self._slots[:, -2:]).flatten()
-        self._store._arena.index_copy_(0, own, window.keys_values[:, -2:].flatten(0, 1))
+        own_slots = self._own_slots[node]
+        new_slots, new_keys_values = self._new
+        new_slots.copy_(own_slots)
+        self._store._table.index_copy_(0, self._rows.table + node, self._slots[:, 2:])
+        self._store._arena.index_copy_(0, (self._rows.arena + own_slots).view(-1), new_keys_values.flatten(0, 1))
 
     def _refuse_over(self) -> None:
         if self._number != self._store._search:

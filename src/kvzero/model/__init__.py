@@ -2,7 +2,8 @@
 
 from kvzero.model.config import ModelConfig
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
-from kvzero.model.network import Expansion, Network, Predictions, RootReading
+from kvzero.model.network import Network, Predictions, RootReading
+from kvzero.model.stepper import Expansion, NodeStepper
 from kvzero.model.support import Support, compress, expand
 from kvzero.model.transformer import band_mask
 
@@ -11,6 +12,7 @@ __all__ = [
     "LatentLoss",
     "ModelConfig",
     "Network",
+    "NodeStepper",
     "Predictions",
     "RootReading",
     "Support",

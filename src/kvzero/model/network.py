@@ -16,7 +16,7 @@ from kvzero.model.support import Support
 from kvzero.model.transformer import INIT_STD, Transformer
 from kvzero.records import EnvSpec
 
-__all__ = ["Expansion", "Network", "Predictions", "RootReading"]
+__all__ = ["Network", "Predictions", "RootReading"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,6 @@ class RootReading:
 
     values: Float[Tensor, " batch"]
     policy_logits: Float[Tensor, "batch action"]
-
-
-@dataclass(frozen=True, slots=True)
-class Expansion:
-    """What the network says of one new node per environment."""
-
-    rewards: Float[Tensor, " batch"]
-    values: Float[Tensor, " batch"]
-    policy_logits: Float[Tensor, "batch action"]
-    latents: Float[Tensor, "batch embed"]
 
 
 class Network(nn.Module):
@@ -136,18 +126,6 @@ class Network(nn.Module):
         tokens = torch.stack([self.action_table(actions), latents], dim=1)
         outputs = self.transformer.extend(tokens, positions, window, end=window.keys_values.shape[1])
         return self._read_latent_token(outputs[:, -1])
-
-    def expand(self, actions: Int[Tensor, " batch"], positions: Int[Tensor, "batch 2"], window: Window) -> Expansion:
-        """Evaluate one new node per environment: its action token first, then the latent which that one predicts."""
-        end = window.keys_values.shape[1]
-        token = self.action_table(actions)[:, None]
-        output = self.transformer.extend(token, positions[:, :1], window, end=end - 1)
-        reward_logits, next_latents = self.action_head(output[:, 0])
-        latents = self.next_latent_norm(next_latents)
-        output = self.transformer.extend(latents[:, None], positions[:, 1:], window, end=end)
-        value_logits, policy_logits = self.latent_head(output[:, 0])
-        rewards, values = self.support.decode(torch.stack([reward_logits, value_logits]))
-        return Expansion(rewards, values, policy_logits, latents)
 
     def _read_latent_token(self, outputs: Float[Tensor, "batch embed"]) -> RootReading:
         value_logits, policy_logits = self.latent_head(outputs)

@@ -139,7 +139,7 @@ class Transformer(nn.Module):
         if is_valid is not None:
             mask = mask & is_valid[:, None, None, :] | torch.eye(num_tokens, dtype=torch.bool, device=tokens.device)
         cache = []
-        for block in self._layers:
+        for block in self.layers:
             tokens, keys_values = block(tokens, rotation, mask)
             cache.append(keys_values)
         return self.final_norm(tokens), cache
@@ -160,13 +160,14 @@ class Transformer(nn.Module):
         visible = slice(end - num_new - self.context_tokens + 1, end)
         mask = self._window_mask(window, visible, num_new)
         rotation = self.rotary(positions)
-        for layer, block in enumerate(self._layers):
+        for layer, block in enumerate(self.layers):
             tokens = block.extend(tokens, rotation, window.keys_values[:, visible, layer], mask)
         extended: Tensor = self.final_norm(tokens)
         return extended
 
     @property
-    def _layers(self) -> list[Block]:
+    def layers(self) -> list[Block]:
+        """The blocks, first one first."""
         return cast("list[Block]", list(self.blocks))
 
     def _window_mask(self, window: Window, visible: slice, num_new: int) -> Bool[Tensor, "#batch 1 token slot"] | None:

@@ -88,7 +88,7 @@ def atari_small() -> RunConfig:
         preset="atari-small",
         agent=replace(base.agent, model=model, num_eval_simulations=25),
         replay=ReplayConfig(replay_capacity=50_000),
-        learner=replace(base.learner, batch_size=32, learning_rate=5e-4, ema_rate=0.02),
+        learner=replace(base.learner, batch_size=32, unroll_steps=5, learning_rate=5e-4, ema_rate=0.02),
         schedule=replace(
             base.schedule,
             total_env_steps=50_000,

@@ -1,0 +1,72 @@
+"""The loop's own state goes into a checkpoint and comes back; its pace and temperature follow the schedule."""
+
+from dataclasses import replace
+
+import pytest
+from tests.training.samples import NUM_ENVS, tiny_config
+
+from kvzero.agent import newest_checkpoint
+from kvzero.errors import ConfigError
+from kvzero.training import RunConfig, Trainer
+
+STEP = 1
+
+
+class Silent:
+    """Listens, and lets nothing out."""
+
+    def update(self, env_steps, *, updates, figures=None):
+        pass
+
+
+def stopped_after(config: RunConfig, run, num_asks: int) -> Trainer:
+    """Return a trainer that was told to stop when it asked for the `num_asks`th time."""
+    asks = iter(range(1, 10_000))
+    trainer = Trainer(config, run, Silent())
+    result = trainer.run(lambda: next(asks) >= num_asks)
+    trainer.close()
+    assert not result.is_finished
+    assert result.eval_returns == []
+    return trainer
+
+
+@pytest.mark.usefixtures("own_random_state")
+def test_counters_and_random_states_come_back_and_running_episodes_are_ended(tmp_path):
+    config = tiny_config(tmp_path, replay_ratio=0.3)
+    first = stopped_after(config, tmp_path, 40)
+    assert 0 < first._updates_owed % 1 < 1
+    second = Trainer(config, tmp_path, Silent(), resume_from=newest_checkpoint(tmp_path))
+    second.close()
+    assert second.env_steps == first.env_steps > 12
+    assert second._updates_owed == first._updates_owed
+    assert second._learner.num_updates == first._learner.num_updates > 0
+    assert second._rng.random(5).tolist() == first._rng.random(5).tolist()
+    assert second.seconds > second._seconds_before > 0
+    arrays, before = second._replay.state_arrays(), first._replay.state_arrays()
+    assert any(before[f"kinds.{env}"][-1] == STEP for env in range(NUM_ENVS))
+    assert all(arrays[f"kinds.{env}"][-1] != STEP for env in range(NUM_ENVS))
+    assert len(second._replay) < len(first._replay)
+
+
+def test_a_resumed_run_meets_new_episodes_rather_than_those_it_began_with(tmp_path):
+    config = tiny_config(tmp_path)
+    first = stopped_after(config, tmp_path, 30)
+    second = Trainer(config, tmp_path, Silent(), resume_from=newest_checkpoint(tmp_path))
+    second.close()
+    assert second._env_seed != first._env_seed
+
+
+def test_the_temperature_falls_linearly_to_the_middle_of_the_run(tmp_path):
+    trainer = Trainer(tiny_config(tmp_path, first_temperature=1.0, final_temperature=0.2), tmp_path, Silent())
+    trainer.close()
+    temperatures = []
+    for env_steps in (0, 10, 20, 30, 40):
+        trainer._env_steps = env_steps
+        temperatures.append(trainer._temperature())
+    assert temperatures == pytest.approx([1.0, 0.6, 0.2, 0.2, 0.2])
+
+
+def test_a_replay_without_room_for_an_environment_is_refused(tmp_path):
+    config = tiny_config(tmp_path)
+    with pytest.raises(ConfigError, match="replay_capacity 3"):
+        Trainer(replace(config, replay=replace(config.replay, replay_capacity=3)), tmp_path, Silent())
