@@ -126,5 +126,5 @@ def test_the_suite_fails_when_the_cache_is_broken(
     mutation: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutation(monkeypatch)
-    with pytest.raises(AssertionError, match="largest difference|not finite"):
+    with pytest.raises(AssertionError, match=r"largest difference|not finite"):
         live()
