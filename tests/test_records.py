@@ -41,7 +41,10 @@ def test_a_record_survives_json(spec):
         ({"observation_shape": [4], "num_actions": 2, "num_agents": 3}, "num_agents"),
         ({"observation_shape": [4], "num_actions": "many"}, "num_actions"),
         ({"observation_shape": 4, "num_actions": 2}, "observation_shape"),
-        ({"observation_shape": [0], "num_actions": 2}, "invalid value"),
+        ({"observation_shape": [0], "num_actions": 2}, r"observation_shape is \(0,\); kvzero reads vectors"),
+        ({"observation_shape": [3.7], "num_actions": 2}, "3.7 is not a whole number.*observation_shape"),
+        ({"observation_shape": [4], "num_actions": True}, "True is not a whole number.*num_actions"),
+        ([4, 2], "names and values"),
     ],
 )
 def test_a_record_that_does_not_fit_is_refused_by_the_name_of_the_field(found, words):

@@ -63,7 +63,7 @@ def unstructure(record: object) -> Any:
     return _CONVERTER.unstructure(record)
 
 
-def structure(found: Mapping[str, Any], kind: type[Record]) -> Record:
+def structure(found: object, kind: type[Record]) -> Record:
     """Return the record that `unstructure` took apart.
 
     Raises:
@@ -77,6 +77,6 @@ def structure(found: Mapping[str, Any], kind: type[Record]) -> Record:
         raise ConfigError("; ".join(cattrs.transform_error(error, format_exception=_describe))) from error
 
 
-def _describe(error: BaseException, kind: type | None) -> str:
+def _describe(error: BaseException, kind: Any) -> str:
     """Return what a user is told of one wrong field: our own words where there are any."""
     return str(error) if isinstance(error, ConfigError) else format_exception(error, kind)
