@@ -11,7 +11,7 @@ from kvzero.cli.bench import bench
 from kvzero.cli.evaluate import evaluate
 from kvzero.cli.presets import presets
 from kvzero.cli.train import train
-from kvzero.errors import KvzeroError
+from kvzero.errors import ConfigError, KvzeroError
 
 __all__ = ["main"]
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[words[0]](words[1:])
     except KvzeroError as error:
-        return _refuse(str(error), status=2 if isinstance(error, ValueError) else 1)
+        return _refuse(str(error), status=2 if isinstance(error, ConfigError) else 1)
     except KeyboardInterrupt:
         return _refuse("interrupted", status=130)
 

@@ -29,7 +29,7 @@ class Played:
 
 
 def evaluate_run(
-    run: Path,
+    run: str | Path,
     *,
     num_episodes: int,
     seed: int = 0,
@@ -44,6 +44,7 @@ def evaluate_run(
         CheckpointError: if the checkpoint is damaged.
         DeviceError: if there is no such device.
     """
+    run = Path(run)
     checkpoint = newest_checkpoint(run)
     config = read_config(run)
     network, agent = load_network(checkpoint, choose_device(device))
@@ -58,7 +59,7 @@ def evaluate_run(
             planner,
             num_episodes=num_episodes,
             seed=seed,
-            max_steps=config.schedule.max_eval_steps,
+            max_steps=config.schedule.max_eval_steps or config.schedule.total_env_steps,
             on_step=None if on_frame is None else lambda: on_frame(envs.render()),
         )
     finally:
