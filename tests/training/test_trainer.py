@@ -48,6 +48,20 @@ def test_counters_and_random_states_come_back_and_running_episodes_are_ended(tmp
     assert len(second._replay) < len(first._replay)
 
 
+@pytest.mark.usefixtures("own_random_state")
+def test_updates_that_a_stopped_sitting_owed_are_made_up_for_even_at_the_end_of_the_run(tmp_path):
+    config = tiny_config(tmp_path, replay_ratio=0.5, round_env_steps=40)
+    first = Trainer(config, tmp_path, Silent())
+    first.run(lambda: first._learner.num_updates >= 3)
+    first.close()
+    owed = int(first._updates_owed)
+    assert (first.env_steps, owed > 1) == (40, True)
+    second = Trainer(config, tmp_path, Silent(), resume_from=newest_checkpoint(tmp_path))
+    result = second.run(lambda: False)
+    second.close()
+    assert result.updates == 3 + owed
+
+
 def test_a_resumed_run_meets_new_episodes_rather_than_those_it_began_with(tmp_path):
     config = tiny_config(tmp_path)
     first = stopped_after(config, tmp_path, 30)

@@ -133,6 +133,7 @@ class Trainer:
         self._envs.close()
 
     def _train(self, should_stop: Callable[[], bool]) -> None:
+        self._update(should_stop)  # those that an earlier sitting was stopped in
         while self._env_steps < self._config.schedule.total_env_steps and not should_stop():
             before = self._env_steps
             self._collect(should_stop)
