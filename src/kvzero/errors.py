@@ -1,11 +1,13 @@
 """The one tree of errors: every refusal that kvzero makes is a `KvzeroError`."""
 
 __all__ = [
+    "CacheError",
     "CheckpointError",
     "ConfigError",
     "DeviceError",
     "EnvError",
     "KvzeroError",
+    "PoolFullError",
     "RunError",
     "SearchError",
     "StaleContextError",
@@ -30,6 +32,14 @@ class EnvError(KvzeroError, RuntimeError):
 
 class SearchError(KvzeroError, ValueError):
     """A root, an evaluation or a visit count that cannot be searched with: its shape, its type or a number in it."""
+
+
+class CacheError(KvzeroError, ValueError):
+    """A key, an entry or an environment that a cache cannot take."""
+
+
+class PoolFullError(KvzeroError, RuntimeError):
+    """A pool has to evict, but everything in it is pinned."""
 
 
 class StaleContextError(KvzeroError, RuntimeError):

@@ -62,6 +62,16 @@ class ContextLayout:
             return self.context_tokens // 2 - 1
         return self.num_layers * self.context_tokens // 2
 
+    @property
+    def embed_dim(self) -> int:
+        """Width of a token."""
+        return self.num_heads * self.head_dim
+
+    @property
+    def context_shape(self) -> tuple[int, int, int, int, int]:
+        """Shape of the keys and values of a whole context: `(slot, layer, 2, head, head_dim)`."""
+        return (self.context_tokens, *self.token_shape)
+
     def next_positions(self, lengths: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
         """Return the index of the token that comes next on paths of `lengths` tokens, all odd: they end with a latent.
 
@@ -72,6 +82,15 @@ class ContextLayout:
             return lengths
         return np.where(lengths < self.context_tokens - 1, lengths, self.context_tokens - 3)
 
+    def held_tokens(self, lengths: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
+        """Return how many of a path's `lengths` tokens its stored context holds."""
+        return self.next_positions(lengths) if self.is_sliding else lengths.clip(max=self.context_tokens)
+
     def token_bytes(self, dtype: torch.dtype) -> int:
         """Bytes that the keys and values of one token take."""
         return 2 * self.num_layers * self.num_heads * self.head_dim * dtype.itemsize
+
+    def context_bytes(self, dtype: torch.dtype) -> int:
+        """Bytes that a whole stored context takes: `C * 2 * L * E` numbers, and `C * E` raw tokens where it slides."""
+        raw_bytes = self.embed_dim * dtype.itemsize if self.is_sliding else 0
+        return self.context_tokens * (self.token_bytes(dtype) + raw_bytes)
