@@ -25,6 +25,9 @@ class Window:
     is_valid: Bool[Tensor, "batch slot"] | None
     """Which places hold a token that may be attended to; None where all of them do."""
 
+    tokens: Float[Tensor, "batch slot embed"] | None = None
+    """The raw token embeddings at the same places; given where the layout is sliding, and only there."""
+
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
 class SearchContexts(Protocol):

@@ -40,8 +40,13 @@ class TreeStore:
         """Allocate the arena.
 
         Raises:
-            ConfigError: if a count is not positive.
+            ConfigError: if a count is not positive, or the layout is sliding: where a token moves to another index, an
+                address is no longer all that there is to know of it.
         """
+        if layout.is_sliding:
+            raise ConfigError(
+                "a tree store cannot hold windows that slide (learned positions); choose store=pooled or store=legacy"
+            )
         if num_envs < 1 or num_simulations < 1:
             raise ConfigError(
                 f"a tree store was asked for with num_envs={num_envs} and num_simulations={num_simulations}; "
