@@ -119,7 +119,7 @@ def test_left_padding_gives_the_same_as_alone():
 @torch.no_grad()
 def test_where_a_sequence_begins_to_be_counted_makes_no_difference():
     transformer, tokens = random_transformer(), draw(2, 9, 24)
-    transformer.rotary.reserve(40_000)
+    transformer.positions.reserve(40_000)
     positions = torch.arange(9) + torch.tensor([[7], [39_000]])
     agree(transformer(tokens, positions)[0], transformer(tokens)[0])
     scattered = positions * torch.tensor([1, 2, 3, 4, 5, 6, 5, 4, 1])

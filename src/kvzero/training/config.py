@@ -188,3 +188,10 @@ class RunConfig:
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
                 "group_kl compares simplices: use latent_norm=simnorm, or latent_loss=mse or smooth_l1"
             )
+        model, num_tokens = self.agent.model, 2 * (self.learner.unroll_steps + self.learner.bootstrap_steps)
+        if model.positions == "learned" and num_tokens > model.max_tokens:
+            raise ConfigError(
+                f"max_tokens is {model.max_tokens}, but unroll_steps {self.learner.unroll_steps} and bootstrap_steps "
+                f"{self.learner.bootstrap_steps} make training windows of {num_tokens} tokens; give max_tokens at "
+                "least that many, or shorten the windows"
+            )
