@@ -43,6 +43,7 @@ REFUSED = [
             "final_eval_episodes",
             "num_eval_envs",
             "max_eval_steps",
+            "temperature_env_steps",
             "checkpoint_every",
             "keep_checkpoints",
             "log_every",
