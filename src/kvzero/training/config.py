@@ -160,7 +160,7 @@ class RunConfig:
     """Where networks live: cpu, cuda, cuda:N, or auto for the best that there is."""
 
     num_threads: int | None = None
-    """CPU threads that PyTorch computes with, 1 where other programs are busy too; PyTorch's own choice if not given."""
+    """CPU threads that PyTorch computes with, 1 where others are busy too; PyTorch's own choice if not given."""
 
     runs_dir: str = "runs"
     """Folder that run folders are made in."""

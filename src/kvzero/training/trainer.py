@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,7 +14,7 @@ from kvzero.agent import Planner, choose_device
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import EnvError
 from kvzero.model import Network
-from kvzero.replay import Replay
+from kvzero.replay import Replay, sample_ahead
 from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, TRAIN_RETURN, rss_bytes
 from kvzero.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from kvzero.training.collector import Collector, Episode
@@ -223,10 +224,12 @@ class Trainer:
         return ended
 
     def _update(self, should_stop: Callable[[], bool]) -> None:
-        while self._updates_owed >= 1 and not should_stop():
-            segments = self._replay.sample(self._config.learner.batch_size, num_steps=self._learner.window_steps)
-            self._figures = self._learner.update(segments)
-            self._updates_owed -= 1
+        batch_size, num_steps = self._config.learner.batch_size, self._learner.window_steps
+        batches = sample_ahead(self._replay, int(self._updates_owed), batch_size=batch_size, num_steps=num_steps)
+        with closing(batches):
+            while self._updates_owed >= 1 and not should_stop():
+                self._figures = self._learner.update(next(batches))
+                self._updates_owed -= 1
 
     def _await_device(self) -> None:
         if self._learner.network.device.type == "cuda":
