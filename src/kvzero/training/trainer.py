@@ -22,7 +22,7 @@ from kvzero.training.config import RunConfig
 from kvzero.training.evaluator import evaluate
 from kvzero.training.learner import Learner
 
-__all__ = ["Observer", "Result", "Round", "Trainer"]
+__all__ = ["Observer", "Result", "Round", "Silence", "Trainer"]
 
 
 @runtime_checkable
@@ -31,6 +31,13 @@ class Observer(Protocol):
 
     def update(self, env_steps: int, *, updates: int, figures: Mapping[str, float] | None = None) -> None:
         """Take in how far the run is, and what was measured there, if anything."""
+
+
+class Silence:
+    """An observer that lets nothing out."""
+
+    def update(self, env_steps: int, *, updates: int, figures: Mapping[str, float] | None = None) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
