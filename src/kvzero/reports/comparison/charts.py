@@ -55,7 +55,7 @@ def training_charts(comparison: Comparison) -> str:
 
 def memory_chart(comparison: Comparison) -> str:
     """Return the memory that each run's process held."""
-    lines = _by_run(comparison, lambda run: [(turn.env_steps, turn.rss_bytes / 1e6) for turn in run.turns])
+    lines = _by_run(comparison, lambda run: [(float(turn.env_steps), turn.rss_bytes / 1e6) for turn in run.turns])
     return line_chart("Memory held by the process", list(lines), x_label=STEPS, y_label="MB", from_zero=True)
 
 
@@ -78,7 +78,7 @@ def _by_lap(comparison: Comparison, read: Callable[[MeasuredRun], dict[int, floa
         for run in runs_of(comparison, variant.name):
             for lap, figure in read(run).items():
                 laps.setdefault(lap, []).append(figure)
-        medians = [(lap, found.median) for lap, figures in sorted(laps.items()) if (found := spread(figures))]
+        medians = [(float(lap), found.median) for lap, figures in sorted(laps.items()) if (found := spread(figures))]
         yield Line(variant.name, medians, index, has_marks=True)
 
 

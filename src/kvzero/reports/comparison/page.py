@@ -38,8 +38,8 @@ h1 { margin-bottom: 0 } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--
 .legend span { margin-right: 1.4rem; white-space: nowrap }
 .legend i { display: inline-block; width: 1.4rem; height: .3rem; margin-right: .4rem; vertical-align: middle;
   background: currentColor; border-radius: 2px }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 1rem 2rem }
-figure { margin: 0 } figure.wide { max-width: 48rem } figcaption { font-weight: 600; font-size: .95rem }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1rem 2rem }
+figure { margin: 1.2rem 0 0 } figure.wide { max-width: 48rem } figcaption { font-weight: 600; font-size: .95rem }
 svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: var(--soft) }
 svg text.limit { fill: var(--bad) } svg .grid { stroke: var(--line); stroke-width: 1 }
 svg line.limit { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 4 3 }

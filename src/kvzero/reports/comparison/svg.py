@@ -8,9 +8,11 @@ from html import escape
 __all__ = ["NUM_COLOURS", "Line", "line_chart", "ticks"]
 
 NUM_COLOURS = 6
-WIDTH, HEIGHT = 520, 280
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 44
+WIDTH, HEIGHT = 520.0, 280.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 14.0, 14.0, 44.0
 DASHES = ("none", "7 4", "2 4")
+FLAT = 1e-9
+"""Span, as a share of the values, below which they are shown as one."""
 Scale = Callable[[float], float]
 
 
@@ -47,7 +49,7 @@ def line_chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str,
 
 def ticks(low: float, high: float, num: int = 5) -> list[float]:
     """Return about `num` round numbers from at most `low` to at least `high`."""
-    if high <= low:
+    if high - low <= FLAT * max(abs(low), abs(high)):
         margin = abs(low) / 2 or 1.0
         low, high = low - margin, high + margin
     rough = (high - low) / num
@@ -61,7 +63,7 @@ def _plot(lines: Sequence[Line], points: Sequence[tuple[float, float]], *, from_
     xs, ys = [x for x, _ in points], [y for _, y in points]
     rows = ticks(0.0 if from_zero else min(ys), max(ys))
     first, last = min(xs), max(xs)
-    across = _scale(first, last if last > first else first + 1, LEFT, WIDTH - RIGHT)
+    across = _scale(first, last if last > first else first + 1.0, LEFT, WIDTH - RIGHT)
     up = _scale(rows[0], rows[-1], HEIGHT - BOTTOM, TOP)
     columns = [tick for tick in ticks(first, last) if first <= tick <= last]
     return _grid(rows, up) + _columns(columns, across) + "".join(_draw(line, across, up) for line in lines)

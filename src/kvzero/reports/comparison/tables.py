@@ -135,10 +135,10 @@ def _number(value: float | None) -> str:
         return "-"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4g}" if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
+    return f"{value:.3g}" if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
 
 
-def _megabytes(value: float | None) -> str:
+def _megabytes(value: int | float | None) -> str:
     return "-" if value is None else f"{value / 1e6:,.1f}"
 
 

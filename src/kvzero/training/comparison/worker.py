@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from kvzero.errors import KvzeroError
-from kvzero.reports import MetricsLog, library_versions, peak_rss_bytes, rss_bytes
+from kvzero.reports import ENV_STEPS, MetricsLog, library_versions, peak_rss_bytes, rss_bytes
 from kvzero.reports.comparison import Ended, Turn
 from kvzero.training.comparison.messages import (
     Advance,
@@ -124,4 +124,4 @@ class Sitting:
         short = {
             name: float(f"{figure:.{DIGITS}g}") if math.isfinite(figure) else None for name, figure in figures.items()
         }
-        return {"env_steps": self._trainer.env_steps, **short}
+        return {ENV_STEPS: float(self._trainer.env_steps), **short}
