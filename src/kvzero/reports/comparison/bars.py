@@ -18,7 +18,10 @@ def ratio_chart(comparison: Comparison) -> str:
     """Return a figure with one row per variant: median time over that of the fastest, from tenth to tenth of laps."""
     names = [variant.name for variant in comparison.variants]
     failed = {run.variant for run in comparison.runs if run.failure is not None}
-    fastest = min([name for name in names if name not in failed] or names, key=lambda name: _slowest_rival(comparison, name, names))
+    fastest = min(
+        [name for name in names if name not in failed] or names,
+        key=lambda name: _slowest_rival(comparison, name, names),
+    )
     rows = [(index, name, spread(ratios(comparison, name, fastest))) for index, name in enumerate(names)]
     found = [(index, name, ratio) for index, name, ratio in rows if ratio]
     title = f"Time per environment step, {fastest} = 1"

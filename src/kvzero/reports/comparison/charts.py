@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
 
-from kvzero.reports.comparison.figures import CACHE, runs_of
+from kvzero.reports.comparison.figures import CACHE, counted, runs_of
 from kvzero.reports.comparison.records import Comparison, MeasuredRun
 from kvzero.reports.comparison.spread import spread
 from kvzero.reports.comparison.svg import NUM_COLOURS, Line, line_chart
@@ -31,13 +31,15 @@ def speed_charts(comparison: Comparison) -> str:
     """Return environment steps and updates per second over laps, medians over seeds."""
     return line_chart(
         "Environment steps per second",
-        list(_by_lap(comparison, lambda run: {turn.lap: turn.num_env_steps / turn.seconds for turn in run.turns})),
+        list(
+            _by_lap(comparison, lambda run: {turn.lap: turn.num_env_steps / turn.seconds for turn in counted(run, 0)})
+        ),
         x_label="lap",
         y_label="steps/s",
         from_zero=True,
     ) + line_chart(
         "Updates per second",
-        list(_by_lap(comparison, lambda run: {turn.lap: turn.num_updates / turn.seconds for turn in run.turns})),
+        list(_by_lap(comparison, lambda run: {turn.lap: turn.num_updates / turn.seconds for turn in counted(run, 0)})),
         x_label="lap",
         y_label="updates/s",
         from_zero=True,

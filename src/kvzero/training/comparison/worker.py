@@ -110,8 +110,8 @@ class Sitting:
             env_steps=self._trainer.env_steps,
             num_env_steps=sum(each.num_env_steps for each in rounds),
             num_updates=sum(each.num_updates for each in rounds),
-            collect_seconds=sum(each.collect_seconds for each in rounds),
-            update_seconds=sum(each.update_seconds for each in rounds),
+            collect_seconds=math.fsum(each.collect_seconds for each in rounds),
+            update_seconds=math.fsum(each.update_seconds for each in rounds),
             rss_bytes=rss_bytes(),
             peak_rss_bytes=peak_rss_bytes(),
         )
