@@ -43,11 +43,14 @@ UNUSED = (
 class Compare:
     """Train the same agent with each store, in turn, and report on speed, memory, cache and whether results agree."""
 
-    env_steps: int
-    """Environment steps of each run."""
+    run: RunConfig
+    """What all runs share."""
 
-    out: Path
-    """Folder for the report and the runs; must be new or empty."""
+    env_steps: int | None = None
+    """Environment steps of each run; must be given."""
+
+    out: Path | None = None
+    """Folder for the report and the runs, new or empty; must be given."""
 
     stores: str = "tree"
     """Stores to compare, with commas between; the others are held against the first."""
@@ -57,9 +60,6 @@ class Compare:
 
     num_laps: int = 10
     """Turns that every run has."""
-
-    run: RunConfig
-    """What all runs share."""
 
 
 def compare(arguments: Sequence[str]) -> int:
@@ -86,9 +86,11 @@ def parse_comparison(name: str, arguments: Sequence[str]) -> ComparisonConfig:
         Compare,
         arguments,
         prog=f"kvzero compare {name}",
-        default=Compare(env_steps=tyro.MISSING, out=tyro.MISSING, run=base),
+        default=Compare(run=base),
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed, tyro.conf.FlagConversionOff),
     )
+    if request.env_steps is None or request.out is None:
+        raise ConfigError("say how long and where to: give --env-steps N and --out DIR")
     _refuse_idle_flags(request.run, base)
     return ComparisonConfig(
         run=request.run,

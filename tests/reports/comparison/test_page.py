@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -88,6 +89,14 @@ def test_the_page_shows_verdict_tables_and_charts_and_fetches_nothing(whole: Com
 def test_a_page_can_be_made_of_little(times: dict[str, list[float]]) -> None:
     page = Page(render_page(comparison(times)))
     assert {"verdict", "speed", "facts"} <= set(page.ids)
+
+
+def test_a_lap_in_which_nothing_was_left_to_do_is_passed_over() -> None:
+    whole = run("tree", [1.0, 2.0])
+    idle = replace(whole.turns[1], lap=2, num_env_steps=0, num_updates=0, collect_seconds=0.0, update_seconds=0.0)
+    html = render_page(comparison({"tree": []}, runs=[replace(whole, turns=(*whole.turns, idle))]))
+    (speeds,) = [figure for figure in html.split("<figure") if "<figcaption>Environment steps per second<" in figure]
+    assert speeds.count("<circle") == 2
 
 
 def test_every_line_of_a_run_is_in_its_chart(whole: Comparison) -> None:
