@@ -1,12 +1,14 @@
 """The one tree of errors: every refusal that kvzero makes is a `KvzeroError`."""
 
 __all__ = [
+    "CacheError",
     "CheckpointError",
     "ConfigError",
     "DeviceError",
     "EmptyReplayError",
     "EnvError",
     "KvzeroError",
+    "PoolFullError",
     "RunError",
     "SearchError",
     "StaleContextError",
@@ -35,6 +37,14 @@ class EmptyReplayError(KvzeroError, LookupError):
 
 class SearchError(KvzeroError, ValueError):
     """A root, an evaluation or a visit count that cannot be searched with: its shape, its type or a number in it."""
+
+
+class CacheError(KvzeroError, ValueError):
+    """A key, an entry or an environment that a cache cannot take."""
+
+
+class PoolFullError(KvzeroError, RuntimeError):
+    """A pool has to evict, but everything in it is pinned."""
 
 
 class StaleContextError(KvzeroError, RuntimeError):

@@ -1,13 +1,14 @@
 """A random life of several environments, in which every prediction through the cache is held against the reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 import torch
 from tests.equivalence.reference import Path
 
-from kvzero.agent import AgentConfig, Planner
+from kvzero.agent import AgentConfig, Planner, StoreKind
+from kvzero.cache import CacheConfig
 from kvzero.model import Expansion, ModelConfig, Network, NodeStepper
 from kvzero.records import EnvSpec
 from kvzero.search import Outcome, SearchConfig
@@ -25,6 +26,8 @@ class Shape:
     num_simulations: int = 7
     num_steps: int = 30
     episode_steps: int = 40
+    store: StoreKind = "tree"
+    cache: CacheConfig = field(default_factory=CacheConfig)
 
 
 def random_network(shape: Shape, seed: int) -> Network:
@@ -45,7 +48,7 @@ class Life:
         self.rng = np.random.default_rng(seed)
         self.network = network or random_network(shape, seed)
         search = SearchConfig(num_simulations=shape.num_simulations)
-        self.config = AgentConfig(model=shape.model, search=search)
+        self.config = AgentConfig(model=shape.model, search=search, store=shape.store, cache=shape.cache)
         self.planner = Planner(self.network, self.config, num_envs=shape.num_envs)
         self.actions = np.zeros(shape.num_envs, np.int64)
         self.observed: list[list[np.ndarray]] = [[] for _ in range(shape.num_envs)]

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Int, Shaped
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.history import History
-from kvzero.cache import ContextStore, TreeStore
+from kvzero.agent.stores import build_store
+from kvzero.cache import ContextStore
 from kvzero.model import Network, RootReading
 from kvzero.search import Outcome, Roots, SearchConfig, search
 
@@ -33,7 +34,7 @@ class Planner:
         self._network = network
         self._search = _with_simulations(config.search, num_simulations)
         layout = config.model.layout
-        self._store = _build_store(network, config, num_envs, self._search.num_simulations)
+        self._store = build_store(network, config, num_envs=num_envs, num_simulations=self._search.num_simulations)
         self._history = History(network.spec, num_envs=num_envs, num_steps=layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
@@ -129,16 +130,6 @@ class Planner:
     def _keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
         self._values[envs] = reading.values.float().cpu().numpy()
         self._logits[envs] = reading.policy_logits.float().cpu().numpy()
-
-
-def _build_store(network: Network, config: AgentConfig, num_envs: int, num_simulations: int) -> ContextStore:
-    return TreeStore(
-        config.model.layout,
-        num_envs=num_envs,
-        num_simulations=num_simulations,
-        device=network.device,
-        dtype=network.action_table.weight.dtype,
-    )
 
 
 def _with_simulations(config: SearchConfig, num_simulations: int | None) -> SearchConfig:

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.store import SearchContexts, Window, as_index
+from kvzero.cache.store import SEARCH_OVER, SearchContexts, Window, as_index
 from kvzero.errors import ConfigError, StaleContextError
 
 __all__ = ["TreeStore"]
@@ -40,8 +40,13 @@ class TreeStore:
         """Allocate the arena.
 
         Raises:
-            ConfigError: if a count is not positive.
+            ConfigError: if a count is not positive, or the layout is sliding: where a token moves to another index, an
+                address is no longer all that there is to know of it.
         """
+        if layout.is_sliding:
+            raise ConfigError(
+                "a tree store cannot hold windows that slide (learned positions); choose store=pooled or store=legacy"
+            )
         if num_envs < 1 or num_simulations < 1:
             raise ConfigError(
                 f"a tree store was asked for with num_envs={num_envs} and num_simulations={num_simulations}; "
@@ -103,9 +108,10 @@ class TreeStore:
         lengths: Int[np.ndarray, " batch"],
         latents: Float[Tensor, "batch embed"],
         keys_values: Float[Tensor, "batch token layer 2 head head_dim"],
+        tokens: Float[Tensor, "batch token embed"] | None = None,
     ) -> None:
         """Replace each root by the last `C` tokens of a fresh forward pass, newest last."""
-        del latents  # an address needs no key
+        del latents, tokens  # an address needs no key, and a layout that slides was refused
         self._put_newest(envs, lengths, keys_values[:, -self.layout.context_tokens :])
         self._versions[envs] = version
 
@@ -118,6 +124,10 @@ class TreeStore:
             )
         self._search += 1
         return _TreeContexts(self, envs)
+
+    def figures(self) -> dict[str, float]:
+        """Return nothing: what has an address cannot be missed."""
+        return {}
 
     def _refuse_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
         if self.is_stale(envs, version):
@@ -204,7 +214,4 @@ class _TreeContexts:
 
     def _refuse_over(self) -> None:
         if self._number != self._store._search:
-            raise StaleContextError(
-                "this search is over: in its store a root has changed or another search was begun; "
-                "finish a search before observing, and keep one store per planner"
-            )
+            raise StaleContextError(SEARCH_OVER)
