@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from tests.cli.test_train import SMALL
 
+from kvzero import CacheConfig
 from kvzero.cli.compare import parse_comparison
 from kvzero.errors import ConfigError
+from kvzero.training.comparison import variants
 
 NEEDED = ["--env-steps", "12", "--out", "there"]
 
@@ -41,19 +43,53 @@ def test_flags_describe_the_comparison_and_the_runs_in_it():
         (["--num-eval-simulations", "7"], ["--num-eval-simulations"]),
         (["--stores", "tree,cupboard"], ["'cupboard'", "tree"]),
         (["--stores", "tree,tree"], ["stores is tree, tree", "once"]),
+        (["--pool-sizes", "4,4"], ["pool_sizes is 4, 4"]),
+        (["--pool-sizes", "4,x"], ["--pool-sizes", "'4,x'"]),
+        (["--pool-sizes", "0"], ["init_pool_size is 0"]),
+        (["--stores", "tree", "--pool-sizes", "4"], ["pool_sizes would have no effect on tree", "pooled or legacy"]),
+        (["--stores", "tree,legacy", "--eviction", "lru"], ["evictions would have no effect", "pooled"]),
+        (["--stores", "tree", "--key-mode", "latent"], ["cache would have no effect on tree"]),
+        (["--pool-sizes", "4", "--recur-pool-size", "9"], ["pool_sizes stands for"]),
+        (["--eviction", "fifo,least"], ["'least'", "fifo, lru, priority"]),
+        (["--store", "legacy"], ["--store ", "--stores"]),
         (["--stores", ""], ["''", "tree"]),
         (["--seeds", "0,one"], ["--seeds", "'0,one'"]),
         (["--seeds", "1,1"], ["seeds is 1, 1"]),
         (["--seeds", "0,-1"], ["seeds has -1"]),
         (["--env-steps", "0"], ["env_steps is 0"]),
         (["--num-laps", "0"], ["num_laps is 0"]),
-        (["--colour", "red"], ["--colour", "kvzero compare cartpole --help"]),
+        (["--colour", "red"], ["--colour", "kvzero train cartpole --help"]),
     ],
 )
 def test_what_cannot_work_or_would_have_no_effect_is_refused(words, parts):
     with pytest.raises(ConfigError) as refused:
         parse_comparison("cartpole", [*NEEDED, *words])
     assert [part for part in parts if part not in str(refused.value)] == []
+
+
+def test_stores_come_in_every_size_and_strategy_that_they_know():
+    config = parse_comparison("cartpole", [*NEEDED, "--pool-sizes", "4,256", "--eviction", "fifo,lru"])
+    found = {variant.name: agent for variant, agent in variants(config)}
+    assert list(found) == [
+        "tree", "pooled-4-fifo", "pooled-4-lru", "pooled-256-fifo", "pooled-256-lru", "legacy-4", "legacy-256",
+    ]  # fmt: skip
+    agent = found["pooled-4-lru"]
+    assert (agent.store, agent.cache.recur_pool_size, agent.cache.init_pool_size, agent.cache.eviction) == (
+        "pooled", 4, 4, "lru",
+    )  # fmt: skip
+    assert found["tree"].cache == CacheConfig()
+
+
+def test_settings_of_pools_hold_for_all_stores_that_have_them():
+    config = parse_comparison("cartpole", [*NEEDED, "--recur-pool-size", "9", "--stores", "legacy,tree,pooled"])
+    found = {variant.name: agent.cache.recur_pool_size for variant, agent in variants(config)}
+    assert found == {"legacy": 9, "tree": None, "pooled": 9}
+
+
+def test_three_stores_and_two_seeds_are_compared_if_nothing_else_is_said():
+    config = parse_comparison("cartpole", NEEDED)
+    assert [variant.name for variant, _ in variants(config)] == ["tree", "pooled", "legacy"]
+    assert config.seeds == (0, 1)
 
 
 @pytest.mark.parametrize("missing", ["--env-steps", "--out"])

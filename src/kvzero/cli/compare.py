@@ -2,15 +2,16 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
-import tyro
 from rich.console import Console
 
 from kvzero.agent import StoreKind
-from kvzero.cli.parse import parse
+from kvzero.cache import EvictionName
+from kvzero.cli.parse import parse_some
+from kvzero.cli.train import change_run
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
 from kvzero.reports.comparison import Comparison, judge
@@ -21,6 +22,7 @@ from kvzero.training.comparison import compare as run_comparison
 __all__ = ["compare", "parse_comparison"]
 
 INTERRUPTED = 130
+Choice = TypeVar("Choice")
 
 REPLACED = {
     "seed": "--seeds",
@@ -41,10 +43,10 @@ UNUSED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
-    """Train the same agent with each store, in turn, and report on speed, memory, cache and whether results agree."""
+    """Train the same agent with each store, in turn, and report on speed, memory, cache and whether results agree.
 
-    run: RunConfig
-    """What all runs share."""
+    Any other setting of `kvzero train PRESET` holds for all runs; `kvzero train PRESET --help` lists them.
+    """
 
     env_steps: int | None = None
     """Environment steps of each run; must be given."""
@@ -52,11 +54,17 @@ class Compare:
     out: Path | None = None
     """Folder for the report and the runs, new or empty; must be given."""
 
-    stores: str = "tree"
+    stores: str = ",".join(get_args(StoreKind))
     """Stores to compare, with commas between; the others are held against the first."""
 
     seeds: str = "0,1"
     """Seeds to train each of them with, with commas between."""
+
+    pool_sizes: str | None = None
+    """Sizes of pools to compare, in contexts, with commas between; as the run has them if not given."""
+
+    eviction: str | None = None
+    """Eviction strategies to compare, with commas between; as the run has it if not given."""
 
     num_laps: int = 10
     """Turns that every run has."""
@@ -82,24 +90,23 @@ def parse_comparison(name: str, arguments: Sequence[str]) -> ComparisonConfig:
         ConfigError: if there is no such preset, or a value cannot work or would have no effect.
     """
     base = preset(name)
-    request = parse(
-        Compare,
-        arguments,
-        prog=f"kvzero compare {name}",
-        default=Compare(run=base),
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed, tyro.conf.FlagConversionOff),
-    )
+    base = replace(base, agent=replace(base.agent, store="pooled"))  # which takes every setting of a cache
+    prog = f"kvzero compare {name}"
+    request, rest = parse_some(Compare, arguments, prog=prog)
+    run = change_run(base, rest, prog=f"kvzero train {name}")
     if request.env_steps is None or request.out is None:
         raise ConfigError("say how long and where to: give --env-steps N and --out DIR")
-    _refuse_idle_flags(request.run, base)
+    _refuse_idle_flags(run, base)
     return ComparisonConfig(
-        run=request.run,
+        run=run,
         env_steps=request.env_steps,
         out=request.out,
-        stores=_stores(request.stores),
+        stores=tuple(_choice("store", word, get_args(StoreKind)) for word in _words(request.stores)),
         seeds=_numbers("seeds", request.seeds),
+        pool_sizes=_numbers("pool-sizes", request.pool_sizes),
+        evictions=tuple(_choice("eviction", word, get_args(EvictionName)) for word in _words(request.eviction)),
         num_laps=request.num_laps,
-        command=shlex.join(["kvzero", "compare", name, *arguments]),
+        command=shlex.join([*prog.split(), *arguments]),
     )
 
 
@@ -119,25 +126,22 @@ def _value(config: object, path: str) -> object:
     return config
 
 
-def _stores(text: str) -> tuple[StoreKind, ...]:
-    known: tuple[StoreKind, ...] = get_args(StoreKind)
-    found: dict[str, StoreKind] = {name: name for name in known}
-    names = _words(text)
-    for name in names:
-        if name not in found:
-            raise ConfigError(f"there is no store {name!r}; choose from {', '.join(known)}")
-    return tuple(found[name] for name in names)
+def _choice(kind: str, word: str, choices: tuple[Choice, ...]) -> Choice:
+    found = {str(choice): choice for choice in choices}
+    if word not in found:
+        raise ConfigError(f"there is no {kind} {word!r}; choose from {', '.join(found)}")
+    return found[word]
 
 
-def _numbers(flag: str, text: str) -> tuple[int, ...]:
+def _numbers(flag: str, text: str | None) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in _words(text))
     except ValueError as error:
-        raise ConfigError(f"--{flag} is {text!r}; give whole numbers with commas between, such as 0,1") from error
+        raise ConfigError(f"--{flag} is {text!r}; give whole numbers with commas between, such as 4,20") from error
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",")]
+def _words(text: str | None) -> list[str]:
+    return [] if text is None else [word.strip() for word in text.split(",")]
 
 
 def _report(console: Console, comparison: Comparison, out: Path) -> int:

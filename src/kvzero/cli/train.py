@@ -49,11 +49,20 @@ def parse_run(name: str, arguments: Sequence[str]) -> RunConfig:
     Raises:
         ConfigError: if there is no such preset, or a value cannot work.
     """
+    return change_run(preset(name), arguments, prog=f"kvzero train {name}")
+
+
+def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> RunConfig:
+    """Return a config changed by flags; `prog` is the command whose help lists them.
+
+    Raises:
+        ConfigError: if a value cannot work.
+    """
     return parse(
         RunConfig,
         arguments,
-        prog=f"kvzero train {name}",
-        default=preset(name),
+        prog=prog,
+        default=config,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed, tyro.conf.FlagConversionOff),
     )
 
