@@ -12,7 +12,7 @@ from kvzero.cache.levels import ContextLevels, PooledLevels
 from kvzero.cache.manager import KVCacheManager, ManagerStats
 from kvzero.cache.pool import KVCachePool
 from kvzero.cache.stats import CacheStats, LevelStats
-from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, Window
+from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tree import TreeStore
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "PooledLevels",
     "Regenerator",
     "SearchContexts",
+    "TreeMemory",
     "TreeStore",
     "Window",
     "hash_state",

@@ -2,6 +2,7 @@
 
 from kvzero.model.config import ModelConfig
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
+from kvzero.model.native import NativeEngine, NativeSearch
 from kvzero.model.network import Network, Predictions, RootReading
 from kvzero.model.sliding_stepper import SlidingStepper, build_stepper
 from kvzero.model.stepper import Expansion, NodeStepper
@@ -12,6 +13,8 @@ __all__ = [
     "Expansion",
     "LatentLoss",
     "ModelConfig",
+    "NativeEngine",
+    "NativeSearch",
     "Network",
     "NodeStepper",
     "Predictions",
