@@ -5,6 +5,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "DeviceError",
+    "EmptyReplayError",
     "EnvError",
     "KvzeroError",
     "PoolFullError",
@@ -28,6 +29,10 @@ class DeviceError(KvzeroError, RuntimeError):
 
 class EnvError(KvzeroError, RuntimeError):
     """An environment raised, or returned something that cannot be learnt from."""
+
+
+class EmptyReplayError(KvzeroError, LookupError):
+    """A sample was asked of a replay that holds no step with a next observation yet."""
 
 
 class SearchError(KvzeroError, ValueError):

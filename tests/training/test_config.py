@@ -90,7 +90,9 @@ def test_values_at_the_edge_of_what_works_are_taken(config, values):
     assert all(getattr(config(**values), name) == value for name, value in values.items())
 
 
-def test_a_run_refuses_a_negative_seed_and_a_latent_loss_that_its_norm_does_not_fit():
+def test_a_run_refuses_a_negative_seed_no_threads_and_a_latent_loss_that_its_norm_does_not_fit():
+    with pytest.raises(ConfigError, match="num_threads is 0"):
+        RunConfig(preset="mine", num_threads=0)
     with pytest.raises(ConfigError, match="seed is -1"):
         RunConfig(preset="mine", seed=-1)
     agent = AgentConfig(model=ModelConfig(latent_norm="layernorm"))

@@ -1,6 +1,6 @@
 """Stores of keys and values, their layout and their statistics; knows no model."""
 
-from kvzero.cache.config import CacheConfig, KeyMode, ManagerConfig, ManagerSettings, plan_sizes
+from kvzero.cache.config import CacheConfig, EvictionName, KeyMode, ManagerConfig, ManagerSettings, plan_sizes
 from kvzero.cache.eviction import EvictionStrategy
 from kvzero.cache.keyed import KeyedStore
 from kvzero.cache.keyed_search import Parts
@@ -22,6 +22,7 @@ __all__ = [
     "ContextLayout",
     "ContextLevels",
     "ContextStore",
+    "EvictionName",
     "EvictionStrategy",
     "KVCacheManager",
     "KVCachePool",

@@ -56,7 +56,7 @@ def parse_run(name: str, arguments: Sequence[str]) -> RunConfig:
     Raises:
         ConfigError: if there is no such preset, or a value cannot work.
     """
-    return _change(preset(name), arguments, name)
+    return change_run(preset(name), arguments, prog=f"kvzero train {name}")
 
 
 def parse_lightzero(arguments: Sequence[str]) -> RunConfig:
@@ -75,17 +75,22 @@ def parse_lightzero(arguments: Sequence[str]) -> RunConfig:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", LightZeroWarning)
         config = load_file(file)
-    config = _change(config, flags, f"{LIGHTZERO} {file}")
+    config = change_run(config, flags, prog=f"kvzero train {LIGHTZERO} {file}")
     for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
     return config
 
 
-def _change(config: RunConfig, flags: Sequence[str], name: str) -> RunConfig:
+def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> RunConfig:
+    """Return a config changed by flags; `prog` is the command whose help lists them.
+
+    Raises:
+        ConfigError: if a value cannot work.
+    """
     return parse(
         RunConfig,
-        flags,
-        prog=f"kvzero train {name}",
+        arguments,
+        prog=prog,
         default=config,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed, tyro.conf.FlagConversionOff),
     )

@@ -19,6 +19,8 @@ from kvzero.records import EnvSpec
 
 __all__ = ["Network", "Predictions", "RootReading"]
 
+LATENT_TOKENS, ACTION_TOKENS, NEWEST_TOKEN = slice(0, None, 2), slice(1, None, 2), slice(-1, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
@@ -90,16 +92,16 @@ class Network(nn.Module):
     def forward(self, latents: Float[Tensor, "batch time embed"], actions: Int[Tensor, "batch time"]) -> Predictions:
         """Predict every step of whole sequences, `latents[t]` followed by `actions[t]`, from token 0 on."""
         outputs, _ = self.transformer(interleave(latents, self.action_table(actions)))
-        reward_logits, next_latents = self.action_head(outputs[:, 1::2])
-        value_logits, policy_logits = self.latent_head(outputs[:, 0::2])
+        reward_logits, next_latents = self.action_head(outputs[:, ACTION_TOKENS])
+        value_logits, policy_logits = self.latent_head(outputs[:, LATENT_TOKENS])
         return Predictions(reward_logits, self.next_latent_norm(next_latents), value_logits, policy_logits)
 
     def read_values(
         self, latents: Float[Tensor, "batch time embed"], actions: Int[Tensor, "batch time"]
     ) -> Float[Tensor, "batch time"]:
         """Return the value of every step of whole sequences, in the reward's units, each seen in its context."""
-        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)))
-        value_logits, _ = self.latent_head(outputs[:, 0::2])
+        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)), read=LATENT_TOKENS)
+        value_logits, _ = self.latent_head(outputs)
         return self.support.decode(value_logits)
 
     def read_roots(
@@ -113,7 +115,7 @@ class Network(nn.Module):
         """Read the last observation of whole, left-padded histories; also return all keys and values."""
         padded = functional.pad(actions, (0, 1))  # an action after the last latent, cut off again
         tokens = interleave(latents, self.action_table(padded))[:, :-1]
-        outputs, cache = self.transformer(tokens, positions, is_valid=is_valid)
+        outputs, cache = self.transformer(tokens, positions, is_valid=is_valid, read=NEWEST_TOKEN)
         return self._read_latent_token(outputs[:, -1]), torch.stack(cache, dim=2)
 
     def extend_roots(

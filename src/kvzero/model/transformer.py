@@ -15,6 +15,7 @@ from kvzero.model.rotary import rotate
 __all__ = ["Transformer", "band_mask"]
 
 INIT_STD = 0.02
+EVERY_TOKEN = slice(None)
 
 
 def band_mask(num_tokens: int, context_tokens: int, *, device: torch.device) -> Bool[Tensor, "token token"]:
@@ -38,10 +39,11 @@ class Attention(nn.Module):
         tokens: Float[Tensor, "batch token embed"],
         rotation: Float[Tensor, "#batch token 2 head_dim"],
         mask: Bool[Tensor, "#batch 1 token token"],
-    ) -> tuple[Float[Tensor, "batch token embed"], Float[Tensor, "batch token 2 head head_dim"]]:
-        """Attend within a whole sequence; also return its keys and values."""
+        read: slice,
+    ) -> tuple[Float[Tensor, "batch read embed"], Float[Tensor, "batch token 2 head head_dim"]]:
+        """Let the tokens in `read` attend to a whole sequence; also return the keys and values of all of it."""
         query, key, value = self._query_key_value(tokens, rotation)
-        mixed = self._attend(query, key, value, mask)
+        mixed = self._attend(query[:, read], key, value, mask[:, :, read])
         return mixed, torch.stack([key, value], dim=2)
 
     def extend(
@@ -92,11 +94,11 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, tokens: Tensor, rotation: Tensor, mask: Tensor
-    ) -> tuple[Float[Tensor, "batch token embed"], Float[Tensor, "batch token 2 head head_dim"]]:
-        """Pass a whole sequence; also return its keys and values."""
-        mixed, keys_values = self.attention(self.attention_norm(tokens), rotation, mask)
-        tokens = tokens + mixed
+        self, tokens: Tensor, rotation: Tensor, mask: Tensor, read: slice
+    ) -> tuple[Float[Tensor, "batch read embed"], Float[Tensor, "batch token 2 head head_dim"]]:
+        """Pass the tokens in `read` of a whole sequence; also return the keys and values of all of it."""
+        mixed, keys_values = self.attention(self.attention_norm(tokens), rotation, mask, read)
+        tokens = tokens[:, read] + mixed
         return tokens + self.mlp(self.mlp_norm(tokens)), keys_values
 
     def extend(
@@ -125,11 +127,13 @@ class Transformer(nn.Module):
         positions: Int[Tensor, "#batch token"] | None = None,
         *,
         is_valid: Bool[Tensor, "batch token"] | None = None,
-    ) -> tuple[Float[Tensor, "batch token embed"], list[Float[Tensor, "batch token 2 head head_dim"]]]:
-        """Pass whole sequences: return outputs, and per layer the keys and values of every token.
+        read: slice = EVERY_TOKEN,
+    ) -> tuple[Float[Tensor, "batch read embed"], list[Float[Tensor, "batch token 2 head head_dim"]]]:
+        """Pass whole sequences: return the outputs of the tokens in `read`, and per layer all keys and values.
 
-        `positions` are token indices, counted from 0 by default; given ones must have been reserved.
-        Tokens that are not valid are padding: nothing attends to them but they themselves.
+        `positions` are token indices, counted from 0 by default; given ones must have been reserved. Tokens that are
+        not valid are padding: nothing attends to them but they themselves. What is not read is not computed where
+        nothing else depends on it, which is after the last layer's keys and values.
         """
         num_tokens = tokens.shape[1]
         if positions is None:
@@ -141,8 +145,8 @@ class Transformer(nn.Module):
         if is_valid is not None:
             mask = mask & is_valid[:, None, None, :] | torch.eye(num_tokens, dtype=torch.bool, device=tokens.device)
         cache = []
-        for block in self.layers:
-            tokens, keys_values = block(tokens, rotation, mask)
+        for layer, block in enumerate(self.layers, start=1):
+            tokens, keys_values = block(tokens, rotation, mask, read if layer == len(self.blocks) else EVERY_TOKEN)
             cache.append(keys_values)
         return self.final_norm(tokens), cache
 

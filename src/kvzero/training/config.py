@@ -163,6 +163,9 @@ class RunConfig:
     device: str = "auto"
     """Where networks live: cpu, cuda, cuda:N, or auto for the best that there is."""
 
+    num_threads: int | None = None
+    """CPU threads that PyTorch computes with, 1 where others are busy too; PyTorch's own choice if not given."""
+
     runs_dir: str = "runs"
     """Folder that run folders are made in."""
 
@@ -187,6 +190,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; give 0 or more")
+        _check(self, "num_threads", lambda value: value is None or value >= 1, "give at least 1, or nothing")
         if self.learner.latent_loss == "group_kl" and self.agent.model.latent_norm != "simnorm":
             raise ConfigError(
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
