@@ -4,6 +4,7 @@ from importlib.metadata import version as _version
 
 from kvzero.agent import Agent, AgentConfig
 from kvzero.cache import CacheConfig, CacheStats, EvictionStrategy, KeysValues, KVCacheManager, KVCachePool
+from kvzero.compat import LightZeroWarning
 from kvzero.envs import EnvConfig
 from kvzero.errors import KvzeroError
 from kvzero.model import ModelConfig, Network
@@ -25,6 +26,7 @@ __all__ = [
     "KeysValues",
     "KvzeroError",
     "LearnerConfig",
+    "LightZeroWarning",
     "ModelConfig",
     "Network",
     "ReplayConfig",
