@@ -44,8 +44,8 @@ class Network(nn.Module):
     A latent token is read by the policy and value heads, an action token by the reward and next-latent heads.
     """
 
-    def __init__(self, config: ModelConfig, spec: EnvSpec) -> None:
-        """Build the network.
+    def __init__(self, config: ModelConfig, spec: EnvSpec, *, encoder: nn.Module | None = None) -> None:
+        """Build the network, around an encoder that exists already if one is given.
 
         Raises:
             ConfigError: if the observations do not fit the encoder.
@@ -55,7 +55,7 @@ class Network(nn.Module):
         self.spec = spec
         self._marks = 0
         embed, hidden = config.embed_dim, config.embed_dim * config.head_expansion
-        self.encoder = build_encoder(spec, config)
+        self.encoder = build_encoder(spec, config) if encoder is None else encoder
         self.action_table = nn.Embedding(spec.num_actions, embed)
         nn.init.normal_(self.action_table.weight, std=INIT_STD)
         self.transformer = Transformer(config)
