@@ -1,14 +1,15 @@
 """A random life of several environments, in which every prediction through the cache is held against the reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 import torch
 from tests.equivalence.reference import Path
 
-from kvzero.agent import AgentConfig, Planner
-from kvzero.model import Expansion, ModelConfig, Network, NodeStepper
+from kvzero.agent import AgentConfig, Planner, StoreKind
+from kvzero.cache import CacheConfig
+from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, SlidingStepper
 from kvzero.records import EnvSpec
 from kvzero.search import Outcome, SearchConfig
 
@@ -25,6 +26,8 @@ class Shape:
     num_simulations: int = 7
     num_steps: int = 30
     episode_steps: int = 40
+    store: StoreKind = "tree"
+    cache: CacheConfig = field(default_factory=CacheConfig)
 
 
 def random_network(shape: Shape, seed: int) -> Network:
@@ -45,7 +48,7 @@ class Life:
         self.rng = np.random.default_rng(seed)
         self.network = network or random_network(shape, seed)
         search = SearchConfig(num_simulations=shape.num_simulations)
-        self.config = AgentConfig(model=shape.model, search=search)
+        self.config = AgentConfig(model=shape.model, search=search, store=shape.store, cache=shape.cache)
         self.planner = Planner(self.network, self.config, num_envs=shape.num_envs)
         self.actions = np.zeros(shape.num_envs, np.int64)
         self.observed: list[list[np.ndarray]] = [[] for _ in range(shape.num_envs)]
@@ -71,14 +74,15 @@ class Life:
         """Search, check every node, and act at random so that paths are diverse."""
         self.expansions.clear()
         masks = np.ones((len(envs), self.shape.spec.num_actions), bool)
-        step = NodeStepper.__call__
+        kind = SlidingStepper if self.shape.model.layout.is_sliding else NodeStepper
+        step = kind.__call__
 
-        def keep(stepper: NodeStepper, *arguments: object) -> Expansion:
+        def keep(stepper: NodeStepper | SlidingStepper, *arguments: object) -> Expansion:
             self.expansions.append(step(stepper, *arguments))
             return self.expansions[-1]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(NodeStepper, "__call__", keep)
+            patch.setattr(kind, "__call__", keep)
             outcome = self.planner.plan(envs, masks, rng=self.rng if explore else None)
         self.actions[envs] = self.rng.integers(self.shape.spec.num_actions, size=len(envs))
         return outcome

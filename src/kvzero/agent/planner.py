@@ -9,7 +9,8 @@ from jaxtyping import Bool, Int, Shaped
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.history import History
-from kvzero.cache import ContextStore, TreeStore
+from kvzero.agent.stores import build_store
+from kvzero.cache import ContextStore
 from kvzero.model import Network, RootReading
 from kvzero.search import Outcome, Roots, SearchConfig, search
 
@@ -33,7 +34,7 @@ class Planner:
         self._network = network
         self._search = _with_simulations(config.search, num_simulations)
         self._layout = config.model.layout
-        self._store = _build_store(network, config, num_envs, self._search.num_simulations)
+        self._store = build_store(network, config, num_envs=num_envs, num_simulations=self._search.num_simulations)
         self._history = History(network.spec, num_envs=num_envs, num_steps=self._layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
@@ -112,34 +113,31 @@ class Planner:
         past = self._history.read(envs)
         num_steps = past.is_valid.shape[1]
         lengths = 2 * self._history.counts(envs) - 1
-        positions = (lengths[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
-        self._network.transformer.positions.reserve(int(lengths.max()))
+        ends = self._layout.next_positions(lengths - 2) + 2  # one past the newest token, whose window has not slid yet
+        positions = (ends[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
+        self._network.transformer.positions.reserve(int(ends.max()))
         observations = torch.from_numpy(past.observations).to(device)
         latents = self._network.encode(observations.flatten(0, 1)).reshape(len(envs), num_steps, -1)
-        reading, keys_values = self._network.read_roots(
+        reading, window = self._network.read_roots(
             latents,
             torch.from_numpy(past.actions).to(device),
             torch.from_numpy(positions).to(device),
             is_valid=torch.from_numpy(past.is_valid).to(device).repeat_interleave(2, dim=1)[:, :-1],
         )
+        self._network.slide(window)
         self._store.replace_roots(
-            envs, self._network.version, lengths=lengths, latents=latents[:, -1], keys_values=keys_values
+            envs,
+            self._network.version,
+            lengths=lengths,
+            latents=latents[:, -1],
+            keys_values=window.keys_values,
+            tokens=window.tokens,
         )
         self._keep(envs, reading)
 
     def _keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
         self._values[envs] = reading.values.float().cpu().numpy()
         self._logits[envs] = reading.policy_logits.float().cpu().numpy()
-
-
-def _build_store(network: Network, config: AgentConfig, num_envs: int, num_simulations: int) -> ContextStore:
-    return TreeStore(
-        config.model.layout,
-        num_envs=num_envs,
-        num_simulations=num_simulations,
-        device=network.device,
-        dtype=network.action_table.weight.dtype,
-    )
 
 
 def _with_simulations(config: SearchConfig, num_simulations: int | None) -> SearchConfig:

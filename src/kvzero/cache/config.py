@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args, runtime_checkable
 
+import torch
+
 from kvzero.cache.eviction import read_strategy
 from kvzero.cache.layout import ContextLayout
 from kvzero.errors import ConfigError
 
-__all__ = ["CacheConfig", "EvictionName", "KeyMode", "ManagerConfig", "ManagerSettings"]
+__all__ = ["CacheConfig", "EvictionName", "KeyMode", "ManagerConfig", "ManagerSettings", "PoolSizes", "plan_sizes"]
 
 EvictionName = Literal["fifo", "lru", "priority"]
 KeyMode = Literal["path", "latent"]
@@ -102,3 +104,48 @@ class ManagerSettings:
         for name in ("num_simulations", "game_segment_length"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSizes:
+    """How many contexts each pool begins with."""
+
+    init: int
+    """Roots of one environment."""
+
+    recur: int
+    """Nodes of one search, over all environments."""
+
+    wm: int
+    """Scratch."""
+
+
+def plan_sizes(config: ManagerConfig, env_num: int, dtype: torch.dtype, *, has_scratch: bool = True) -> PoolSizes:
+    """Return the sizes that a config means for so many environments.
+
+    Raises:
+        ConfigError: if there are none, or sizes do not fit the bounds or the budget that the config gives.
+    """
+    if env_num < 1:
+        raise ConfigError(f"env_num is {env_num}; caches serve at least 1 environment")
+    cache, one_search = config.cache, config.num_simulations * env_num
+    sizes = PoolSizes(
+        config.game_segment_length if cache.init_pool_size is None else cache.init_pool_size,
+        one_search if cache.recur_pool_size is None else cache.recur_pool_size,
+        env_num if has_scratch else 0,
+    )
+    if cache.recur_pool_bounds is not None and cache.recur_pool_bounds[1] < one_search:
+        raise ConfigError(
+            f"recur_pool_bounds is {cache.recur_pool_bounds}, but one search makes {one_search} nodes; "
+            "let the pool grow to that, so that it never evicts from a search in progress"
+        )
+    largest_init = sizes.init if cache.init_pool_bounds is None else cache.init_pool_bounds[1]
+    largest_recur = sizes.recur if cache.recur_pool_bounds is None else cache.recur_pool_bounds[1]
+    num_contexts = env_num * largest_init + largest_recur + sizes.wm
+    needed = num_contexts * config.layout.context_bytes(dtype)
+    if cache.cache_max_bytes is not None and needed > cache.cache_max_bytes:
+        raise ConfigError(
+            f"pools of up to {num_contexts} contexts would take {needed:,} bytes, and cache_max_bytes is "
+            f"{cache.cache_max_bytes:,}; make init_pool_size or recur_pool_size smaller, or raise the budget"
+        )
+    return sizes

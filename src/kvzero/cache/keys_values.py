@@ -1,5 +1,6 @@
 """Contexts in the shape in which pools keep them: one, or a batch of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,3 +47,19 @@ class ContextBatch:
 
     tokens: Float[Tensor, "batch slot embed"] | None = None
     """Raw token embeddings, where the layout is sliding."""
+
+    def row(self, row: int) -> KeysValues:
+        """Return one of the contexts; it shares memory with the batch."""
+        tokens = None if self.tokens is None else self.tokens[row]
+        return KeysValues(self.keys_values[row], int(self.sizes[row]), tokens)
+
+    def take(self, index: Int[Tensor, " row"], rows: Sequence[int]) -> "ContextBatch":
+        """Return copies of some of the contexts; the rows are given for the device and for the host."""
+        tokens = None if self.tokens is None else self.tokens[index]
+        return ContextBatch(self.keys_values[index], self.sizes[list(rows)], tokens)
+
+    def put(self, index: Int[Tensor, " row"], contexts: "ContextBatch") -> None:
+        """Copy contexts into these rows; sizes are left to the caller."""
+        self.keys_values[index] = contexts.keys_values
+        if self.tokens is not None and contexts.tokens is not None:
+            self.tokens[index] = contexts.tokens

@@ -4,12 +4,15 @@ Two faults of the original are mended, as nothing could be compared with them: a
 that last pointed to it only if it still does, and clearing clears all four parts.
 """
 
-from kvzero.cache.keys_values import KeysValues
+from collections.abc import Sequence
+
+from kvzero.cache.keys_values import ContextBatch, KeysValues
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.stats import CacheStats, Counters
+from kvzero.cache.levels import MISSING
+from kvzero.cache.stats import CacheStats, Counters, LevelStats
 from kvzero.errors import CacheError, ConfigError
 
-__all__ = ["LegacyCaches", "LegacyRing"]
+__all__ = ["LegacyCaches", "LegacyLevels", "LegacyRing"]
 
 
 class LegacyRing:
@@ -32,10 +35,10 @@ class LegacyRing:
     def __contains__(self, key: object) -> bool:
         return key in self.slots
 
-    def get(self, key: int) -> KeysValues | None:
+    def get(self, key: int, *, is_counted: bool = True) -> KeysValues | None:
         """Return the context under a key, which the reader must not write into; None if it is not there."""
         slot = self.slots.get(key)
-        if self._counters is not None:
+        if is_counted and self._counters is not None:
             self._counters.count_query(is_hit=slot is not None)
         return None if slot is None else self.shared_pool[slot]
 
@@ -105,8 +108,6 @@ class LegacyCaches:
         Raises:
             ConfigError: if a size is not positive.
         """
-        if env_num < 1:
-            raise ConfigError(f"env_num is {env_num}; caches serve at least 1 environment")
         self.layout = layout
         self.env_num = env_num
         self.init_rings = [LegacyRing(init_pool_size, enable_stats=enable_stats) for _ in range(env_num)]
@@ -146,3 +147,62 @@ class LegacyCaches:
         """Forget all roots and nodes."""
         for ring in (*self.init_rings, self.recur_ring):
             ring.clear()
+
+
+class LegacyLevels:
+    """The older caches as the two levels of a keyed store."""
+
+    def __init__(self, caches: LegacyCaches) -> None:
+        self.caches = caches
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the contexts held now."""
+        return sum(ring.nbytes for ring in (*self.caches.init_rings, self.caches.recur_ring))
+
+    def holds(self, env: int, key: int) -> bool:
+        """Tell whether either level has a context, without counting a query."""
+        return key in self.caches.init_ring(env) or key in self.caches.recur_ring
+
+    def read(self, envs: Sequence[int], keys: Sequence[int], batch: ContextBatch, *, is_counted: bool = True) -> None:
+        """Copy each context into its row of the batch, from the roots if they have it, else from the nodes."""
+        for row, (env, key) in enumerate(zip(envs, keys, strict=True)):
+            roots = self.caches.init_ring(env)
+            entry = (roots if key in roots else self.caches.recur_ring).get(key, is_counted=is_counted)
+            batch.sizes[row] = MISSING if entry is None else entry.size
+            if entry is not None:
+                batch.keys_values[row].copy_(entry.keys_values)
+            if entry is not None and entry.tokens is not None and batch.tokens is not None:
+                batch.tokens[row].copy_(entry.tokens)
+
+    def write_roots(self, envs: Sequence[int], keys: Sequence[int], batch: ContextBatch) -> None:
+        """Keep the new root of each environment."""
+        for row, (env, key) in enumerate(zip(envs, keys, strict=True)):
+            self.caches.init_ring(env).set(key, batch.row(row))
+
+    def write_nodes(self, keys: Sequence[int], batch: ContextBatch) -> None:
+        """Keep the contexts of nodes."""
+        for row, key in enumerate(keys):
+            self.caches.recur_ring.set(key, batch.row(row))
+
+    def clear_roots(self, env: int) -> None:
+        """Forget the roots of one environment."""
+        self.caches.init_ring(env).clear()
+
+    def clear_nodes(self) -> None:
+        """Forget all nodes."""
+        self.caches.recur_ring.clear()
+
+    def count_lost_root(self, env: int) -> None:
+        """Count a root that was wanted and is no longer there."""
+        self.caches.init_ring(env).count_miss()
+
+    def count_regeneration(self, seconds: float) -> None:
+        """Count time that it took to compute anew what had been missed."""
+        self.caches.recur_ring.count_regeneration(seconds)
+
+    def stats(self) -> LevelStats | None:
+        """Return what both levels have done so far; None where statistics are off."""
+        recur = self.caches.recur_ring.stats()
+        inits = [ring.stats() for ring in self.caches.init_rings]
+        return None if recur is None else LevelStats.of(inits, recur)

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from kvzero.cache.config import ManagerConfig
+from kvzero.cache.config import ManagerConfig, plan_sizes
 from kvzero.cache.keys_values import KeysValues
 from kvzero.cache.pool import CPU, KVCachePool
 from kvzero.cache.sizing import PoolSizer
-from kvzero.cache.stats import CacheStats
-from kvzero.errors import CacheError, ConfigError
+from kvzero.cache.stats import CacheStats, LevelStats
+from kvzero.errors import CacheError
 
 __all__ = ["KVCacheManager", "ManagerStats"]
 
@@ -20,24 +20,26 @@ __all__ = ["KVCacheManager", "ManagerStats"]
 class ManagerStats:
     """The statistics of every pool of a manager."""
 
-    init_pools: dict[str, CacheStats]
-    """Of each environment's pool of roots, under `env_0`, `env_1`, ..."""
-
-    recur_pool: CacheStats
-    """Of the pool of search nodes."""
+    levels: LevelStats
+    """Of roots and nodes."""
 
     wm_pool: CacheStats
     """Of the scratch pool."""
 
     @property
-    def init_total(self) -> CacheStats:
-        """All init pools taken together."""
-        return CacheStats.total(self.init_pools.values())
+    def init_pools(self) -> dict[str, CacheStats]:
+        """Of each environment's pool of roots, under `env_0`, `env_1`, ..."""
+        return self.levels.init_pools
+
+    @property
+    def recur_pool(self) -> CacheStats:
+        """Of the pool of search nodes."""
+        return self.levels.recur_pool
 
     @property
     def total(self) -> CacheStats:
         """All pools taken together."""
-        return CacheStats.total([*self.init_pools.values(), self.recur_pool, self.wm_pool])
+        return CacheStats.total([self.levels.total, self.wm_pool])
 
 
 class KVCacheManager:
@@ -64,16 +66,10 @@ class KVCacheManager:
             ConfigError: if a size is not positive, sizes and bounds do not fit each other, or the pools would take more
                 than the config's `cache_max_bytes`; nothing has been allocated then.
         """
-        if env_num < 1:
-            raise ConfigError(f"env_num is {env_num}; a manager serves at least 1 environment")
+        sizes = plan_sizes(config, env_num, dtype)
+        cache = config.cache
         self.env_num = env_num
         self.stats_enabled = enable_stats
-        cache = config.cache
-        one_search = config.num_simulations * env_num
-        init_size = config.game_segment_length if cache.init_pool_size is None else cache.init_pool_size
-        recur_size = one_search if cache.recur_pool_size is None else cache.recur_pool_size
-        _check_bounds(config, one_search)
-        _check_budget(config, env_num, init_size, recur_size, dtype)
 
         def make_pool(pool_size: int, name: str) -> KVCachePool:
             return KVCachePool(
@@ -86,9 +82,9 @@ class KVCacheManager:
                 dtype=dtype,
             )
 
-        self.init_pools = [make_pool(init_size, f"init_pool of environment {env}") for env in range(env_num)]
-        self.recur_pool = make_pool(recur_size, "recur_pool")
-        self.wm_pool = make_pool(env_num, "wm_pool")
+        self.init_pools = [make_pool(sizes.init, f"init_pool of environment {env}") for env in range(env_num)]
+        self.recur_pool = make_pool(sizes.recur, "recur_pool")
+        self.wm_pool = make_pool(sizes.wm, "wm_pool")
         init_bounds, recur_bounds = cache.init_pool_bounds, cache.recur_pool_bounds
         self._init_sizers = [] if init_bounds is None else [PoolSizer(pool, init_bounds) for pool in self.init_pools]
         self._recur_sizer = None if recur_bounds is None else PoolSizer(self.recur_pool, recur_bounds)
@@ -169,9 +165,9 @@ class KVCacheManager:
 
     def stats(self) -> ManagerStats | None:
         """Return the statistics of every pool; None where they are off."""
-        inits = {f"env_{env}": stats for env, pool in enumerate(self.init_pools) if (stats := pool.stats()) is not None}
+        inits = [pool.stats() for pool in self.init_pools]
         recur, wm = self.recur_pool.stats(), self.wm_pool.stats()
-        return None if recur is None or wm is None else ManagerStats(inits, recur, wm)
+        return None if recur is None or wm is None else ManagerStats(LevelStats.of(inits, recur), wm)
 
     def get_stats_summary(self) -> dict[str, Any]:
         """Return the statistics of every pool as one line of text each."""
@@ -197,27 +193,3 @@ class KVCacheManager:
 
     def _sizers(self) -> list[PoolSizer]:
         return self._init_sizers if self._recur_sizer is None else [*self._init_sizers, self._recur_sizer]
-
-
-def _check_bounds(config: ManagerConfig, one_search: int) -> None:
-    bounds = config.cache.recur_pool_bounds
-    if bounds is not None and bounds[1] < one_search:
-        raise ConfigError(
-            f"recur_pool_bounds is {bounds}, but one search makes {one_search} nodes; "
-            "let the pool grow to that, so that it never evicts from a search in progress"
-        )
-
-
-def _check_budget(config: ManagerConfig, env_num: int, init_size: int, recur_size: int, dtype: torch.dtype) -> None:
-    cache = config.cache
-    if cache.cache_max_bytes is None:
-        return
-    largest_init = init_size if cache.init_pool_bounds is None else cache.init_pool_bounds[1]
-    largest_recur = recur_size if cache.recur_pool_bounds is None else cache.recur_pool_bounds[1]
-    num_contexts = env_num * largest_init + largest_recur + env_num
-    needed = num_contexts * config.layout.context_bytes(dtype)
-    if needed > cache.cache_max_bytes:
-        raise ConfigError(
-            f"pools of up to {num_contexts} contexts would take {needed:,} bytes, and cache_max_bytes is "
-            f"{cache.cache_max_bytes:,}; make init_pool_size or recur_pool_size smaller, or raise the budget"
-        )

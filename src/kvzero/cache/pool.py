@@ -101,15 +101,22 @@ class KVCachePool:
         self._sizes[slot] = kv_cache.size
         return slot
 
-    def find(self, key: int) -> int | None:
-        """Return the slot of a key, counting the query; None if it is absent.
+    def find(self, key: int, *, is_counted: bool = True) -> int | None:
+        """Return the slot of a key, counting the query unless told not to; None if it is absent.
 
         The slot holds good until the next write, `clear` or `resize`.
         """
         slot = self._table.find(key)
-        if self._counters is not None:
+        if is_counted and self._counters is not None:
             self._counters.count_query(is_hit=slot is not None)
         return slot
+
+    def copy_row(self, slot: int, batch: ContextBatch, row: int) -> None:
+        """Copy the context in one slot into one row of a batch."""
+        batch.keys_values[row].copy_(self._keys_values[slot])
+        if self._tokens is not None and batch.tokens is not None:
+            batch.tokens[row].copy_(self._tokens[slot])
+        batch.sizes[row] = self._sizes[slot]
 
     def copy_out(self, slots: Sequence[int], batch: ContextBatch, rows: Sequence[int]) -> None:
         """Copy the contexts in these slots into these rows of a batch."""

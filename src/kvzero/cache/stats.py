@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-__all__ = ["CacheStats", "Counters"]
+__all__ = ["CacheStats", "Counters", "LevelStats"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,38 @@ class CacheStats:
             resizes=sum(part.resizes for part in listed),
             regenerate_seconds=sum(part.regenerate_seconds for part in listed),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LevelStats:
+    """The statistics of a store's two levels."""
+
+    init_pools: dict[str, CacheStats]
+    """Of each environment's roots, under `env_0`, `env_1`, ..."""
+
+    recur_pool: CacheStats
+    """Of the nodes of searches."""
+
+    @classmethod
+    def of(cls, init_pools: Iterable[CacheStats | None], recur_pool: CacheStats) -> "LevelStats":
+        """Return the statistics of pools in the order of their environments."""
+        named = {f"env_{env}": stats for env, stats in enumerate(init_pools) if stats is not None}
+        return cls(named, recur_pool)
+
+    @property
+    def init_total(self) -> CacheStats:
+        """All init pools taken together."""
+        return CacheStats.total(self.init_pools.values())
+
+    @property
+    def total(self) -> CacheStats:
+        """Both levels taken together."""
+        return CacheStats.total([self.init_total, self.recur_pool])
+
+    def figures(self) -> dict[str, float]:
+        """Return every figure as `init/<figure>`, `recur/<figure>` and, of both together, `global/<figure>`."""
+        parts = {"init": self.init_total, "recur": self.recur_pool, "global": self.total}
+        return {f"{part}/{name}": figure for part, stats in parts.items() for name, figure in stats.figures().items()}
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.store import SearchContexts, Window, as_index
+from kvzero.cache.store import SEARCH_OVER, SearchContexts, Window, as_index
 from kvzero.errors import ConfigError, StaleContextError
 
 __all__ = ["TreeStore"]
@@ -108,9 +108,10 @@ class TreeStore:
         lengths: Int[np.ndarray, " batch"],
         latents: Float[Tensor, "batch embed"],
         keys_values: Float[Tensor, "batch token layer 2 head head_dim"],
+        tokens: Float[Tensor, "batch token embed"] | None = None,
     ) -> None:
         """Replace each root by the last `C` tokens of a fresh forward pass, newest last."""
-        del latents  # an address needs no key
+        del latents, tokens  # an address needs no key, and a layout that slides was refused
         self._put_newest(envs, lengths, keys_values[:, -self.layout.context_tokens :])
         self._versions[envs] = version
 
@@ -123,6 +124,10 @@ class TreeStore:
             )
         self._search += 1
         return _TreeContexts(self, envs)
+
+    def figures(self) -> dict[str, float]:
+        """Return nothing: what has an address cannot be missed."""
+        return {}
 
     def _refuse_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
         if self.is_stale(envs, version):
@@ -209,7 +214,4 @@ class _TreeContexts:
 
     def _refuse_over(self) -> None:
         if self._number != self._store._search:
-            raise StaleContextError(
-                "this search is over: in its store a root has changed or another search was begun; "
-                "finish a search before observing, and keep one store per planner"
-            )
+            raise StaleContextError(SEARCH_OVER)

@@ -109,12 +109,16 @@ class Network(nn.Module):
         positions: Int[Tensor, "batch token"],
         *,
         is_valid: Bool[Tensor, "batch token"],
-    ) -> tuple[RootReading, Float[Tensor, "batch token layer 2 head head_dim"]]:
-        """Read the last observation of whole, left-padded histories; also return all keys and values."""
+    ) -> tuple[RootReading, Window]:
+        """Read the last observation of whole, left-padded histories; also return a window of all that was passed.
+
+        It has as many places as there are tokens, and the raw tokens where positions are learned.
+        """
         padded = functional.pad(actions, (0, 1))  # an action after the last latent, cut off again
         tokens = interleave(latents, self.action_table(padded))[:, :-1]
         outputs, cache = self.transformer(tokens, positions, is_valid=is_valid)
-        return self._read_latent_token(outputs[:, -1]), torch.stack(cache, dim=2)
+        raw = tokens if self.config.layout.is_sliding else None
+        return self._read_latent_token(outputs[:, -1]), Window(torch.stack(cache, dim=2), is_valid, raw)
 
     def extend_roots(
         self,

@@ -81,8 +81,8 @@ class Trainer:
         if resume_from is not None:
             self._restore(load_checkpoint(resume_from, self._learner, self._replay))
         self._env_seed = _seed(config, "collect", self._env_steps)
-        planner = Planner(network, config.agent, num_envs=num_envs)
-        self._collector = Collector(self._envs, planner, self._replay, seed=self._env_seed, rng=self._rng)
+        self._planner = Planner(network, config.agent, num_envs=num_envs)
+        self._collector = Collector(self._envs, self._planner, self._replay, seed=self._env_seed, rng=self._rng)
         self._episodes: list[Episode] = []
         self._figures: dict[str, torch.Tensor] = {}
 
@@ -177,6 +177,7 @@ class Trainer:
         figures["wall_seconds"] = self.seconds
         figures["replay_steps"] = float(len(self._replay))
         figures["rss_bytes"] = float(rss_bytes())
+        figures |= {f"cache/{name}": figure for name, figure in self._planner.store.figures().items()}
         if self._episodes:
             figures[TRAIN_RETURN] = float(np.mean([episode.raw_return for episode in self._episodes]))
             figures["train_episode_steps"] = float(np.mean([episode.num_steps for episode in self._episodes]))
