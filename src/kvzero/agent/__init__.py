@@ -4,7 +4,10 @@ from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig, EngineKind, SearchDtype, StoreKind
 from kvzero.agent.devices import choose_device
 from kvzero.agent.expander import CachedExpander
+from kvzero.agent.inference import InitialInference, RecurrentInference
 from kvzero.agent.planner import Planner
+from kvzero.agent.tokenizer import Tokenizer
+from kvzero.agent.transformer_config import TransformerConfig
 from kvzero.agent.weights import (
     CHECKPOINTS,
     load_network,
@@ -14,6 +17,7 @@ from kvzero.agent.weights import (
     save_agent,
     save_weights,
 )
+from kvzero.agent.world_model import WorldModel
 
 __all__ = [
     "CHECKPOINTS",
@@ -21,9 +25,14 @@ __all__ = [
     "AgentConfig",
     "CachedExpander",
     "EngineKind",
+    "InitialInference",
     "Planner",
+    "RecurrentInference",
     "SearchDtype",
     "StoreKind",
+    "Tokenizer",
+    "TransformerConfig",
+    "WorldModel",
     "choose_device",
     "load_network",
     "load_tensors",
