@@ -11,6 +11,9 @@ __all__ = ["CACHE", "VariantFigures", "counted", "ratios", "runs_of", "summarise
 CACHE = "cache/"
 """How the names of a cache's figures begin; then follow the pool and the figure."""
 
+LOST_SECONDS = f"{CACHE}global/regenerate_seconds"
+"""Name of the seconds that all pools of a run lost to misses."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantFigures:
@@ -37,6 +40,10 @@ class VariantFigures:
     """Most memory that any of its processes ever held."""
     growth_bytes: Spread | None
     """Memory at the end less memory after the warm-up lap; spread over seeds."""
+    miss_seconds: Spread | None
+    """Time spent on computing anew what pools had lost; spread over seeds."""
+    miss_share: Spread | None
+    """That time as a share of the time of collecting; spread over seeds."""
     cache: dict[str, float]
     """The last cache figures without their `cache/`, mean over seeds."""
 
@@ -96,6 +103,8 @@ def _summarise(variant: str, runs: list[MeasuredRun], first_lap: int) -> Variant
         rss_bytes_mean=sum(held) / len(held) if held else None,
         peak_rss_bytes=max((turn.peak_rss_bytes for turn in turns), default=None),
         growth_bytes=spread(_growth(runs)),
+        miss_seconds=spread(lost for _, lost in _lost(runs)),
+        miss_share=spread(lost / sum(turn.collect_seconds for turn in run.turns) for run, lost in _lost(runs)),
         cache=_mean_cache(runs),
     )
 
@@ -111,6 +120,14 @@ def _seconds_per_game(runs: list[MeasuredRun], first_lap: int) -> Iterable[float
 
 def _growth(runs: list[MeasuredRun]) -> Iterable[float]:
     return (run.turns[-1].rss_bytes - run.turns[0].rss_bytes for run in runs if len(run.turns) > 1)
+
+
+def _lost(runs: list[MeasuredRun]) -> Iterable[tuple[MeasuredRun, float]]:
+    """Return the runs that count it, with the seconds that they lost to misses."""
+    for run in runs:
+        lost = run.curve[-1].get(LOST_SECONDS) if run.curve else None
+        if lost is not None:
+            yield run, lost
 
 
 def _mean_cache(runs: list[MeasuredRun]) -> dict[str, float]:

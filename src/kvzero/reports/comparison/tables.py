@@ -58,7 +58,13 @@ def memory_table(figures: Sequence[VariantFigures]) -> str:
 def cache_table(figures: Sequence[VariantFigures]) -> str:
     """Return the last cache figures, one row each, one column per variant."""
     names = sorted({name for each in figures for name in each.cache})
-    rows = ((name, *(_number(each.cache.get(name)) for each in figures)) for name in names)
+    if not names:
+        return ""
+    rows = [
+        ("s lost to misses", *(_spread(each.miss_seconds) for each in figures)),
+        ("share of collecting lost to misses", *(_spread(each.miss_share) for each in figures)),
+        *((name, *(_number(each.cache.get(name)) for each in figures)) for name in names),
+    ]
     return table("cache", ("pool / figure", *(each.variant for each in figures)), rows)
 
 
