@@ -133,7 +133,7 @@ def test_reading_some_tokens_gives_their_outputs_and_everybodys_keys(num_layers,
 
 def test_where_a_sequence_begins_to_be_counted_makes_no_difference():
     transformer, tokens = random_transformer(), draw(2, 9, 24)
-    transformer.rotary.reserve(40_000)
+    transformer.positions.reserve(40_000)
     positions = torch.arange(9) + torch.tensor([[7], [39_000]])
     agree(transformer(tokens, positions)[0], transformer(tokens)[0])
     scattered = positions * torch.tensor([1, 2, 3, 4, 5, 6, 5, 4, 1])

@@ -70,14 +70,19 @@ def test_a_resumed_run_meets_new_episodes_rather_than_those_it_began_with(tmp_pa
     assert second._env_seed != first._env_seed
 
 
-def test_the_temperature_falls_linearly_to_the_middle_of_the_run(tmp_path):
-    trainer = Trainer(tiny_config(tmp_path, first_temperature=1.0, final_temperature=0.2), tmp_path, Silent())
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [(None, [1.0, 0.6, 0.2, 0.2, 0.2]), (10, [1.0, 0.2, 0.2, 0.2, 0.2]), (80, [1, 0.9, 0.8, 0.7, 0.6])],
+)
+def test_the_temperature_falls_linearly_to_the_middle_of_the_run_or_for_as_long_as_is_asked(tmp_path, steps, expected):
+    schedule = {"first_temperature": 1.0, "final_temperature": 0.2, "temperature_env_steps": steps}
+    trainer = Trainer(tiny_config(tmp_path, **schedule), tmp_path, Silent())
     trainer.close()
     temperatures = []
     for env_steps in (0, 10, 20, 30, 40):
         trainer._env_steps = env_steps
         temperatures.append(trainer._temperature())
-    assert temperatures == pytest.approx([1.0, 0.6, 0.2, 0.2, 0.2])
+    assert temperatures == pytest.approx(expected)
 
 
 def test_a_replay_without_room_for_an_environment_is_refused(tmp_path):

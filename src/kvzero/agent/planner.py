@@ -33,9 +33,9 @@ class Planner:
         """
         self._network = network
         self._search = _with_simulations(config.search, num_simulations)
-        layout = config.model.layout
+        self._layout = config.model.layout
         self._store = build_store(network, config, num_envs=num_envs, num_simulations=self._search.num_simulations)
-        self._history = History(network.spec, num_envs=num_envs, num_steps=layout.history_steps)
+        self._history = History(network.spec, num_envs=num_envs, num_steps=self._layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
 
@@ -96,13 +96,14 @@ class Planner:
     ) -> None:
         device, version = self._network.device, self._network.version
         lengths = self._store.lengths(envs)
-        self._network.transformer.rotary.reserve(int(lengths.max()) + 2)
-        positions = (lengths[:, None] + np.array([0, 1])).clip(min=0)
+        positions = (self._layout.next_positions(lengths)[:, None] + np.array([0, 1])).clip(min=0)
+        self._network.transformer.positions.reserve(int(positions.max()) + 1)
         latents = self._network.encode(torch.from_numpy(observations).to(device))
         window = self._store.read_roots(envs, version)
         reading = self._network.extend_roots(
             torch.from_numpy(actions).to(device), latents, torch.from_numpy(positions).to(device), window
         )
+        self._network.slide(window)
         self._store.extend_roots(envs, version, latents=latents, window=window)
         self._keep(envs, reading)
 
@@ -113,7 +114,7 @@ class Planner:
         num_steps = past.is_valid.shape[1]
         lengths = 2 * self._history.counts(envs) - 1
         positions = (lengths[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
-        self._network.transformer.rotary.reserve(int(lengths.max()))
+        self._network.transformer.positions.reserve(int(lengths.max()))
         observations = torch.from_numpy(past.observations).to(device)
         latents = self._network.encode(observations.flatten(0, 1)).reshape(len(envs), num_steps, -1)
         reading, keys_values = self._network.read_roots(

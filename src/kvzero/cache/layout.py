@@ -55,8 +55,11 @@ class ContextLayout:
     def history_steps(self) -> int:
         """Past steps from which a root's context can be rebuilt exactly.
 
-        Through `L` layers a token sees `L(C - 1) + 1` tokens back; `L * C / 2` steps hold at least as many.
+        Through `L` layers a token sees `L(C - 1) + 1` tokens back; `L * C / 2` steps hold at least as many. A sliding
+        window holds `C - 1` tokens, and nothing in it saw what came before.
         """
+        if self.is_sliding:
+            return self.context_tokens // 2 - 1
         return self.num_layers * self.context_tokens // 2
 
     @property

@@ -30,6 +30,8 @@ USAGE = """\
 usage: kvzero COMMAND [ARGUMENTS]
 
   train PRESET [--field value ...]   train an agent; kvzero train PRESET --help lists the fields
+  train --lightzero-config FILE.py [--field value ...]
+                                     train the agent that a LightZero config describes
   train --resume RUN                 go on with a run from its newest checkpoint
   evaluate RUN                       play games with a trained agent
   compare PRESET --env-steps N --out DIR [--stores tree,... --field value ...]

@@ -12,6 +12,7 @@ from kvzero.cache import Window
 from kvzero.model.config import ModelConfig
 from kvzero.model.encoders import build_encoder, build_latent_norm
 from kvzero.model.heads import PairedHead
+from kvzero.model.sliding import slide_window
 from kvzero.model.support import Support
 from kvzero.model.transformer import INIT_STD, Transformer
 from kvzero.records import EnvSpec
@@ -129,14 +130,22 @@ class Network(nn.Module):
         outputs = self.transformer.extend(tokens, positions, window, end=window.keys_values.shape[1])
         return self._read_latent_token(outputs[:, -1])
 
+    def slide(self, window: Window) -> None:
+        """Make room where learned positions have filled a window, as `ModelConfig.window` says; else do nothing.
+
+        To be called after a pair of tokens was passed and before the window is kept: where a context has reached
+        `C - 1` tokens, its oldest observation and action go.
+        """
+        slide_window(self.transformer, window, self.config.window)
+
     def _read_latent_token(self, outputs: Float[Tensor, "batch embed"]) -> RootReading:
         value_logits, policy_logits = self.latent_head(outputs)
         return RootReading(self.support.decode(value_logits), policy_logits)
 
     def decayed_weights(self) -> Iterable[nn.Parameter]:
-        """Return the matrices, which weight decay applies to; biases, norms and tables of actions are left alone."""
-        table = self.action_table.weight
-        return (weights for weights in self.parameters() if weights.ndim > 1 and weights is not table)
+        """Return the matrices, which weight decay applies to; biases, norms and tables of embeddings are left alone."""
+        tables = {id(module.weight) for module in self.modules() if isinstance(module, nn.Embedding)}
+        return (weights for weights in self.parameters() if weights.ndim > 1 and id(weights) not in tables)
 
 
 def interleave(

@@ -245,7 +245,8 @@ class Trainer:
 
     def _temperature(self) -> float:
         schedule = self._config.schedule
-        progress = min(2 * self._env_steps / schedule.total_env_steps, 1.0)
+        steps = schedule.temperature_env_steps or schedule.total_env_steps / 2
+        progress = min(self._env_steps / steps, 1.0)
         return schedule.first_temperature + progress * (schedule.final_temperature - schedule.first_temperature)
 
     def _follow_schedule(self, before: int, should_stop: Callable[[], bool]) -> None:
