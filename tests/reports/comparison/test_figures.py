@@ -1,6 +1,7 @@
 """What turns amount to is what a person would work out by hand."""
 
 from dataclasses import replace
+from operator import attrgetter
 
 import pytest
 from tests.reports.comparison.measured import MEGABYTE, comparison, run
@@ -74,6 +75,15 @@ def test_ratios_pair_turns_of_one_lap_and_seed_only() -> None:
     ]
     found = comparison({"tree": [], "pooled": []}, runs=runs)
     assert ratios(found, "pooled", "tree") == [1.5, 1.0, 0.5]
+
+
+def test_ratios_of_collecting_leave_updates_out() -> None:
+    found = comparison({"tree": [1.0, 2.0], "pooled": [1.0, 4.0]})
+    slow = found.runs[1]
+    turns = tuple(replace(turn, update_seconds=0.0) for turn in slow.turns)
+    found = replace(found, runs=(found.runs[0], replace(slow, turns=turns)))
+    assert ratios(found, "pooled", "tree") == [1.5]
+    assert ratios(found, "pooled", "tree", seconds=attrgetter("collect_seconds")) == [2.0]
 
 
 def test_a_run_that_never_began_has_no_figures() -> None:

@@ -1,7 +1,8 @@
 """What the turns of a comparison amount to, by variant: speed, memory, cache; pure functions of what was measured."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from kvzero.reports.comparison.records import Comparison, MeasuredRun, Turn
 from kvzero.reports.comparison.spread import Spread, spread
@@ -71,16 +72,21 @@ def counted(run: MeasuredRun, first_lap: int) -> list[Turn]:
     return [turn for turn in run.turns if turn.lap >= first_lap and turn.num_env_steps > 0]
 
 
-def ratios(comparison: Comparison, slow: str, fast: str) -> list[float]:
-    """Return how much longer `slow` took than `fast`, within each lap and seed that both finished, per step."""
+def ratios(
+    comparison: Comparison, slow: str, fast: str, *, seconds: Callable[[Turn], float] = attrgetter("seconds")
+) -> list[float]:
+    """Return how much longer `slow` took than `fast`, within each lap and seed that both finished, per step.
+
+    `seconds` reads the time of a turn: all of it if not given.
+    """
     first_lap = warmed_up(comparison)
     rivals = {
-        (run.seed, turn.lap): turn.seconds / turn.num_env_steps
+        (run.seed, turn.lap): seconds(turn) / turn.num_env_steps
         for run in runs_of(comparison, fast)
         for turn in counted(run, first_lap)
     }
     return [
-        turn.seconds / turn.num_env_steps / rivals[run.seed, turn.lap]
+        seconds(turn) / turn.num_env_steps / rivals[run.seed, turn.lap]
         for run in runs_of(comparison, slow)
         for turn in counted(run, first_lap)
         if (run.seed, turn.lap) in rivals
