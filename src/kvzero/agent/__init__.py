@@ -18,6 +18,7 @@ from kvzero.agent.weights import (
     save_weights,
 )
 from kvzero.agent.world_model import WorldModel
+from kvzero.agent.world_model_loss import LossTargets, WorldModelLoss
 
 __all__ = [
     "CHECKPOINTS",
@@ -25,12 +26,14 @@ __all__ = [
     "AgentConfig",
     "CachedExpander",
     "InitialInference",
+    "LossTargets",
     "Planner",
     "RecurrentInference",
     "StoreKind",
     "Tokenizer",
     "TransformerConfig",
     "WorldModel",
+    "WorldModelLoss",
     "choose_device",
     "load_network",
     "load_tensors",
