@@ -7,6 +7,7 @@ import torch
 from tests.agent.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, build, draw, small_config
 
 from kvzero import KVCacheManager, Tokenizer, TransformerConfig, WorldModel
+from kvzero.agent import LossTargets
 from kvzero.errors import CacheError, ConfigError, StaleContextError
 
 BOTH_CACHES = pytest.mark.parametrize("use_new_cache_manager", [True, False], ids=["managed", "by_hand"])
@@ -305,6 +306,61 @@ def test_whole_sequences_are_predicted_as_by_the_network():
     model = build()
     latents, actions = draw(2, 9, EMBED), torch.randint(ACTIONS, (2, 9))
     assert torch.equal(model(latents, actions).value_logits, model.network(latents, actions).value_logits)
+
+
+def loss_inputs(model: WorldModel) -> tuple:
+    latents, actions = model.network.encode(draw(8, FEATURES)).unflatten(0, (2, 4)), torch.tensor([[0, 1, 2, 0]] * 2)
+    targets = LossTargets(
+        latents=draw(2, 4, EMBED, seed=1).unflatten(-1, (2, 8)).softmax(-1).flatten(-2),
+        rewards=draw(2, 4, seed=2),
+        values=draw(2, 4, seed=3) * 5,
+        policies=draw(2, 4, ACTIONS, seed=4).softmax(-1),
+        is_known=torch.tensor([[True, True, True, False], [True, False, True, True]]),
+    )
+    return latents, actions, targets
+
+
+def test_losses_are_weighted_means_of_the_steps_that_count():
+    model = build(gamma=0.9, policy_entropy_weight=0.2)
+    latents, actions, targets = loss_inputs(model)
+    loss, said = model.compute_loss(latents, actions, targets), model(latents, actions)
+    sums, total_weight = dict.fromkeys(("latent", "reward", "value", "policy", "entropy"), 0.0), 0.0
+    for row, step in targets.is_known.nonzero().tolist():
+        weight, policy = 0.9**step, said.policy_logits[row, step].log_softmax(-1)
+        wanted, found = targets.latents[row, step].view(2, 8), said.next_latents[row, step].view(2, 8)
+        sums["latent"] += weight * (wanted * (wanted.log() - found.log())).sum(-1).mean()
+        for name, logits in (("reward", said.reward_logits), ("value", said.value_logits)):
+            scalar = (targets.rewards if name == "reward" else targets.values)[row, step]
+            probabilities = model.network.support.encode(scalar)
+            sums[name] -= weight * (probabilities * logits[row, step].log_softmax(-1)).sum()
+        sums["policy"] -= weight * (targets.policies[row, step] * policy).sum()
+        sums["entropy"] -= weight * (policy.exp() * policy).sum()
+        total_weight += weight
+    for name, wanted in sums.items():
+        torch.testing.assert_close(getattr(loss, name), wanted / total_weight)
+    mean = {name: wanted / total_weight for name, wanted in sums.items()}
+    wanted = 10 * mean["latent"] + mean["reward"] + 0.5 * mean["value"] + mean["policy"] - 0.2 * mean["entropy"]
+    torch.testing.assert_close(loss.total, wanted)
+
+
+def test_every_weight_learns_from_the_loss_and_old_contexts_are_then_forgotten():
+    model = build()
+    store(model, draw(ENVS, EMBED))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    model.compute_loss(*loss_inputs(model)).total.backward()
+    assert all(weights.grad is not None and weights.grad.any() for weights in model.parameters())
+    optimizer.step()
+    model.retrieve_or_generate_kvcache(draw(ENVS, EMBED), ENVS)
+    assert totals(model) == (0, 2 * ENVS)
+
+
+@pytest.mark.parametrize("kind", ["mse", "smooth_l1"])
+def test_the_latent_loss_is_the_one_that_was_chosen(kind):
+    model = build(predict_latent_loss_type=kind)
+    latents, actions, targets = loss_inputs(model)
+    difference = (model(latents, actions).next_latents - targets.latents)[targets.is_known].abs()
+    squares = difference**2 if kind == "mse" else torch.where(difference < 1, difference**2 / 2, difference - 0.5)
+    torch.testing.assert_close(model.compute_loss(latents, actions, targets).latent, squares.mean())
 
 
 def test_images_are_read_too():

@@ -18,6 +18,7 @@ from kvzero.agent.weights import (
     save_weights,
 )
 from kvzero.agent.world_model import WorldModel
+from kvzero.agent.world_model_loss import LossTargets, WorldModelLoss
 
 __all__ = [
     "CHECKPOINTS",
@@ -26,6 +27,7 @@ __all__ = [
     "CachedExpander",
     "EngineKind",
     "InitialInference",
+    "LossTargets",
     "Planner",
     "RecurrentInference",
     "SearchDtype",
@@ -33,6 +35,7 @@ __all__ = [
     "Tokenizer",
     "TransformerConfig",
     "WorldModel",
+    "WorldModelLoss",
     "choose_device",
     "load_network",
     "load_tensors",

@@ -12,6 +12,7 @@ from kvzero.agent.inference import Actions, InitialInference, RecurrentInference
 from kvzero.agent.padded_contexts import ContextRows, PaddedContexts
 from kvzero.agent.tokenizer import Tokenizer
 from kvzero.agent.transformer_config import TransformerConfig
+from kvzero.agent.world_model_loss import LossTargets, WorldModelLoss, world_model_loss
 from kvzero.cache import NO_ACTION, CacheStats, KeysValues, Window
 from kvzero.errors import CacheError, ConfigError
 from kvzero.model import Network, Predictions, expand_nodes
@@ -80,6 +81,22 @@ class WorldModel(nn.Module):
             )
         predictions: Predictions = self.network(latents, actions)
         return predictions
+
+    def compute_loss(
+        self,
+        latents: Float[Tensor, "batch time embed"],
+        actions: Int[Tensor, "batch time"],
+        targets: LossTargets,
+    ) -> WorldModelLoss:
+        """Return the losses of whole sequences, `latents[t]` followed by `actions[t]`, with gradients.
+
+        `predict_latent_loss_type`, `policy_entropy_weight` and `gamma` of the config say how. After an optimiser step
+        by a fused optimiser call `network.mark_changed()`, so that cached contexts are known to be old.
+
+        Raises:
+            ConfigError: if a sequence is longer than `max_blocks` steps.
+        """
+        return world_model_loss(self.forward(latents, actions), targets, self.network.support, self.config)
 
     @torch.no_grad()
     def forward_initial_inference(

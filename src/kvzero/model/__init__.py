@@ -5,6 +5,7 @@ from kvzero.model.encoders import build_encoder
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
 from kvzero.model.native import NativeEngine, NativeSearch
 from kvzero.model.network import Network, Predictions, RootReading
+from kvzero.model.shift_error import ShiftError, shift_error
 from kvzero.model.sliding_stepper import SlidingStepper, build_stepper, expand_nodes
 from kvzero.model.stepper import Expansion, NodeStepper
 from kvzero.model.support import Support, compress, expand
@@ -22,6 +23,7 @@ __all__ = [
     "NodeStepper",
     "Predictions",
     "RootReading",
+    "ShiftError",
     "SlidingStepper",
     "Support",
     "WindowSlide",
@@ -34,4 +36,5 @@ __all__ = [
     "expand",
     "expand_nodes",
     "latent_distance",
+    "shift_error",
 ]
