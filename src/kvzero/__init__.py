@@ -2,8 +2,9 @@
 
 from importlib.metadata import version as _version
 
-from kvzero.agent import Agent, AgentConfig
+from kvzero.agent import Agent, AgentConfig, Tokenizer, TransformerConfig, WorldModel
 from kvzero.cache import CacheConfig, CacheStats, EvictionStrategy, KeysValues, KVCacheManager, KVCachePool
+from kvzero.compat import LightZeroWarning
 from kvzero.envs import EnvConfig
 from kvzero.errors import KvzeroError
 from kvzero.model import ModelConfig, Network
@@ -25,12 +26,16 @@ __all__ = [
     "KeysValues",
     "KvzeroError",
     "LearnerConfig",
+    "LightZeroWarning",
     "ModelConfig",
     "Network",
     "ReplayConfig",
     "RunConfig",
     "ScheduleConfig",
     "SearchConfig",
+    "Tokenizer",
+    "TransformerConfig",
+    "WorldModel",
     "evaluate_run",
     "preset",
     "resume",

@@ -6,6 +6,7 @@ __all__ = [
     "ConfigError",
     "DeviceError",
     "EmptyReplayError",
+    "EngineError",
     "EnvError",
     "KvzeroError",
     "PoolFullError",
@@ -25,6 +26,10 @@ class ConfigError(KvzeroError, ValueError):
 
 class DeviceError(KvzeroError, RuntimeError):
     """A device was asked for that this machine does not have."""
+
+
+class EngineError(KvzeroError, RuntimeError):
+    """The native engine was asked for where it cannot run; the message names why."""
 
 
 class EnvError(KvzeroError, RuntimeError):

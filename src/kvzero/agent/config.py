@@ -8,7 +8,11 @@ from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
 from kvzero.search import SearchConfig
 
-__all__ = ["AgentConfig", "StoreKind"]
+__all__ = ["AgentConfig", "EngineKind", "SearchDtype", "StoreKind"]
+
+EngineKind = Literal["auto", "native", "eager"]
+
+SearchDtype = Literal["float32", "bfloat16"]
 
 StoreKind = Literal["tree", "pooled", "legacy"]
 
@@ -32,6 +36,14 @@ class AgentConfig:
     cache: CacheConfig = field(default_factory=CacheConfig)
     """The pools of the keyed stores, pooled and legacy."""
 
+    engine: EngineKind = "auto"
+    """What computes a search: native is machine code compiled on first use, eager is PyTorch; auto is the faster one
+    that can serve. With native, a search that it cannot serve is an error."""
+
+    search_dtype: SearchDtype = "float32"
+    """Number type of weights, keys and values in search. With bfloat16 it reads half the bytes and is less precise; the
+    weights that are trained stay as they are."""
+
     def __post_init__(self) -> None:
         if self.num_eval_simulations is not None and self.num_eval_simulations < 1:
             raise ConfigError(f"num_eval_simulations is {self.num_eval_simulations}; search needs at least 1")
@@ -42,6 +54,10 @@ class AgentConfig:
             raise ConfigError(
                 f"{', '.join(idle)} would have no effect in a {self.store} store; leave it out, or choose store=pooled"
             )
+        if self.engine not in get_args(EngineKind):
+            raise ConfigError(f"engine is {self.engine!r}; choose {', '.join(get_args(EngineKind))}")
+        if self.search_dtype not in get_args(SearchDtype):
+            raise ConfigError(f"search_dtype is {self.search_dtype!r}; choose {' or '.join(get_args(SearchDtype))}")
 
 
 _UNKNOWN_TO: dict[str, tuple[str, ...]] = {

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
-from kvzero.agent.expander import CachedExpander
 from kvzero.agent.history import History
+from kvzero.agent.paths import build_path
+from kvzero.agent.search_network import SearchNetwork
 from kvzero.agent.stores import build_store
 from kvzero.cache import ContextStore
 from kvzero.model import Network, RootReading
@@ -30,11 +31,16 @@ class Planner:
 
         Raises:
             ConfigError: if a size is not positive.
+            EngineError: if `config.engine` is native and cannot serve.
         """
         self._network = network
         self._search = _with_simulations(config.search, num_simulations)
         self._layout = config.model.layout
-        self._store = build_store(network, config, num_envs=num_envs, num_simulations=self._search.num_simulations)
+        self._searched = SearchNetwork(network, config)
+        self._store = build_store(
+            self._searched, config, num_envs=num_envs, num_simulations=self._search.num_simulations
+        )
+        self._path = build_path(self._searched, config, self._store, num_envs=num_envs)
         self._history = History(network.spec, num_envs=num_envs, num_steps=self._layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
@@ -85,26 +91,17 @@ class Planner:
         version = self._network.version
         if self._store.is_stale(envs, version):
             self._rebuild(envs)
-        contexts = self._store.begin_search(envs, version)
         roots = Roots(self._logits[envs], self._values[envs], action_masks)
-        expander = CachedExpander(self._network, contexts, self._store.lengths(envs) - 1, self._search.num_simulations)
+        expander = self._path.begin_search(envs, version, self._search.num_simulations)
         return search(roots, expander, self._search, rng=rng)
 
     @torch.inference_mode()
     def _extend(
         self, envs: Int[np.ndarray, " env"], observations: Shaped[np.ndarray, "env ..."], actions: np.ndarray
     ) -> None:
-        device, version = self._network.device, self._network.version
-        lengths = self._store.lengths(envs)
-        positions = (self._layout.next_positions(lengths)[:, None] + np.array([0, 1])).clip(min=0)
-        self._network.transformer.positions.reserve(int(positions.max()) + 1)
-        latents = self._network.encode(torch.from_numpy(observations).to(device))
-        window = self._store.read_roots(envs, version)
-        reading = self._network.extend_roots(
-            torch.from_numpy(actions).to(device), latents, torch.from_numpy(positions).to(device), window
-        )
-        self._network.slide(window)
-        self._store.extend_roots(envs, version, latents=latents, window=window)
+        latents = self._network.encode(torch.from_numpy(observations).to(self._network.device))
+        latents = latents.to(self._searched.dtype)
+        reading = self._path.extend_roots(envs, self._network.version, actions=actions, latents=latents)
         self._keep(envs, reading)
 
     @torch.inference_mode()
@@ -113,18 +110,25 @@ class Planner:
         past = self._history.read(envs)
         num_steps = past.is_valid.shape[1]
         lengths = 2 * self._history.counts(envs) - 1
-        positions = (lengths[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
-        self._network.transformer.positions.reserve(int(lengths.max()))
+        ends = self._layout.next_positions(lengths - 2) + 2  # one past the newest token, whose window has not slid yet
+        positions = (ends[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
+        self._network.transformer.positions.reserve(int(ends.max()))
         observations = torch.from_numpy(past.observations).to(device)
         latents = self._network.encode(observations.flatten(0, 1)).reshape(len(envs), num_steps, -1)
-        reading, keys_values = self._network.read_roots(
+        reading, window = self._network.read_roots(
             latents,
             torch.from_numpy(past.actions).to(device),
             torch.from_numpy(positions).to(device),
             is_valid=torch.from_numpy(past.is_valid).to(device).repeat_interleave(2, dim=1)[:, :-1],
         )
+        self._network.slide(window)
         self._store.replace_roots(
-            envs, self._network.version, lengths=lengths, latents=latents[:, -1], keys_values=keys_values
+            envs,
+            self._network.version,
+            lengths=lengths,
+            latents=latents[:, -1].to(self._searched.dtype),
+            keys_values=window.keys_values.to(self._searched.dtype),
+            tokens=None if window.tokens is None else window.tokens.to(self._searched.dtype),
         )
         self._keep(envs, reading)
 

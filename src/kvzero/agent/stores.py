@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.search_network import SearchNetwork
 from kvzero.cache import (
     ContextLevels,
     ContextStore,
@@ -24,7 +25,6 @@ from kvzero.cache import (
     make_keys,
     plan_sizes,
 )
-from kvzero.model import Network
 
 __all__ = ["NetworkReplayer", "build_store"]
 
@@ -32,7 +32,7 @@ __all__ = ["NetworkReplayer", "build_store"]
 class NetworkReplayer:
     """Makes a node's context anew by passing what led to it through the network."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: SearchNetwork) -> None:
         self._network = network
 
     def replay(
@@ -44,26 +44,28 @@ class NetworkReplayer:
         lengths: Int[np.ndarray, " batch"],
     ) -> None:
         """Fill the last two places of a window with a known action and the latent that it led to."""
-        positions = self._network.config.layout.next_positions(lengths)[:, None] + np.array([0, 1])
-        self._network.extend_roots(actions, latents, torch.from_numpy(positions).to(self._network.device), window)
+        network = self._network.current
+        positions = network.config.layout.next_positions(lengths)[:, None] + np.array([0, 1])
+        network.extend_roots(actions, latents, torch.from_numpy(positions).to(network.device), window)
+        network.slide(window)
 
 
 @dataclass(frozen=True, slots=True)
 class _Site:
     """Who a store is built for."""
 
-    network: Network
+    network: SearchNetwork
     config: AgentConfig
     num_envs: int
     num_simulations: int
 
     @property
     def device(self) -> torch.device:
-        return self.network.device
+        return self.network.source.device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.network.action_table.weight.dtype
+        return self.network.dtype
 
     @property
     def settings(self) -> ManagerSettings:
@@ -72,7 +74,7 @@ class _Site:
         )
 
 
-def build_store(network: Network, config: AgentConfig, *, num_envs: int, num_simulations: int) -> ContextStore:
+def build_store(network: SearchNetwork, config: AgentConfig, *, num_envs: int, num_simulations: int) -> ContextStore:
     """Return the store that `config.store` names.
 
     Raises:

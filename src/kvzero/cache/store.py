@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["ContextStore", "Regenerator", "SearchContexts", "Window"]
+__all__ = ["ContextStore", "Regenerator", "SearchContexts", "TreeMemory", "Window"]
 
 SEARCH_OVER = (
     "this search is over: in its store a root has changed or another search was begun; "
@@ -32,6 +32,23 @@ class Window:
 
     tokens: Float[Tensor, "batch slot embed"] | None = None
     """The raw token embeddings at the same places; given where the layout is sliding, and only there."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeMemory:
+    """A tree store's own tensors, for code that reads and writes keys and values in place; see `TreeStore`."""
+
+    arena: Float[Tensor, "env_slot layer 2 head head_dim"]
+    """Slot `s` of environment `e` is row `e * num_slots + s`."""
+
+    table: Int[Tensor, "env_node token"]
+    """The slots of the context of node `n` of environment `e`, in row `e * num_nodes + n`; oldest first, -1 is none."""
+
+    num_slots: int
+    """Slots of each environment."""
+
+    num_nodes: int
+    """Nodes of each environment, the root included."""
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance

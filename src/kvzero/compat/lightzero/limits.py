@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from math import inf
 from typing import Any
 
 from kvzero.compat.lightzero.facts import WORLD
@@ -26,7 +27,12 @@ def equals(*accepted: Any) -> Callable[[Any], bool]:
     return lambda value: any(value is choice or (type(value) is not bool and value == choice) for choice in accepted)
 
 
-off = equals(False, None, 0)
+off = equals(False, 0)
+
+
+def within(low: float, high: float) -> Callable[[Any], bool]:
+    """Return a test for numbers from `low` to `high`."""
+    return lambda value: isinstance(value, int | float) and low <= value <= high
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         (f"{WORLD}.encoder_type", "policy.model.encoder_type"),
-        equals("resnet", None),
+        equals("resnet"),
         "images are read by a ResNet",
         is_refused=True,
     ),
@@ -149,7 +155,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(("policy.use_augmentation",), off, "kvzero does not augment images"),
     Limit(("policy.use_priority", f"{WORLD}.use_priority"), off, "kvzero draws windows uniformly"),
     Limit(("policy.reanalyze_ratio",), off, "kvzero does not renew old targets"),
-    Limit(("policy.buffer_reanalyze_freq",), lambda value: value <= 1e-5, "kvzero does not renew old targets"),
+    Limit(("policy.buffer_reanalyze_freq",), within(-inf, 1e-5), "kvzero does not renew old targets"),
     Limit(
         (
             "policy.use_rnd_model",
@@ -169,7 +175,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(("policy.accumulation_steps",), equals(1), "kvzero makes a gradient step of each batch"),
     Limit(("policy.ignore_done",), off, "kvzero tells terminations from truncations by itself"),
     Limit(("policy.model.self_supervised_learning_loss",), equals(True), "kvzero always predicts latents"),
-    Limit(("env.stop_value",), lambda value: value >= 1e6, "a run ends at total_env_steps, whatever it earns"),
+    Limit(("env.stop_value",), within(1e6, inf), "a run ends at total_env_steps, whatever it earns"),
     Limit(("env.save_replay", "env.save_replay_gif", "env.save_video"), off, "kvzero evaluate --video makes videos"),
     Limit(("policy.use_wandb",), off, "metrics go to metrics.jsonl and TensorBoard"),
 )
@@ -208,7 +214,7 @@ def find_unmet(given: Mapping[str, Any]) -> dict[str, str]:
     for limit in LIMITS:
         for name in (name for name in limit.names if name in given):
             value = given[name]
-            if isinstance(value, Placeholder) or limit.is_met(value):
+            if value is None or isinstance(value, Placeholder) or limit.is_met(value):
                 continue
             if limit.is_refused:
                 raise ConfigError(f"{name}={value!r}: {limit.reason}")
