@@ -31,7 +31,9 @@ usage: kvzero COMMAND [ARGUMENTS]
   train --resume RUN                 go on with a run from its newest checkpoint
   evaluate RUN                       play games with a trained agent
   presets                            list the presets
-  bench search                       measure how fast search is on this machine
+  bench search [--peer mctx]         measure how fast search is on this machine
+  bench suite                        the same for the shapes of the documentation, against mctx
+  bench train                        measure how fast a preset collects and learns
 
   --version                          print the version
 """

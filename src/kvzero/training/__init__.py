@@ -1,6 +1,7 @@
 """Targets, learner, collector, evaluator, checkpoints and the loop that joins them."""
 
 from kvzero.agent import choose_device
+from kvzero.training.collector import Collector
 from kvzero.training.config import LearnerConfig, RunConfig, ScheduleConfig
 from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
@@ -10,6 +11,7 @@ from kvzero.training.train import Finished, resume, train
 from kvzero.training.trainer import Result, Trainer
 
 __all__ = [
+    "Collector",
     "Finished",
     "Learner",
     "LearnerConfig",
