@@ -5,9 +5,20 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from kvzero.cli.bench import floor as room
 from kvzero.cli.bench.config import SearchBench
-from kvzero.cli.bench.floor import LinearLayers, _addmm, _packed, layer_sizes, measure_floor, torch_ways
+from kvzero.cli.bench.floor import (
+    LinearLayers,
+    _addmm,
+    _packed,
+    layer_sizes,
+    measure_floor,
+    native_ways,
+    torch_ways,
+)
 from kvzero.cli.bench.own import random_network
+from kvzero.cli.bench.threads import torch_threads
+from kvzero.errors import EngineError
 
 SHAPE = SearchBench(
     num_envs=3, num_actions=5, embed_dim=16, num_layers=3, num_heads=2, support_size=11, head_expansion=2
@@ -63,3 +74,21 @@ def test_every_way_applies_all_layers_of_both_passes(dtype, monkeypatch):
     assert layers.search() > 0
     sizes, order = layer_sizes(config)
     assert applied == [(sizes[index][0], getattr(torch, dtype)) for index in order]
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("num_envs", "embed_dim"), [(3, 16), (70, 256)])  # threads that share rows, and layers
+def test_the_native_engine_has_a_way_too(num_envs, embed_dim, dtype, num_threads):
+    config = SearchBench(num_envs=num_envs, num_simulations=2, embed_dim=embed_dim, dtype=dtype)
+    with torch_threads(num_threads):
+        (way,) = native_ways(config).values()
+        assert way.search() > 0
+
+
+def test_a_machine_without_the_engine_has_one_way_less(monkeypatch):
+    def refuse(*arguments, **options):
+        raise EngineError("no compiler")
+
+    monkeypatch.setattr(room, "NativeEngine", refuse)
+    assert native_ways(SHAPE) == {}

@@ -24,9 +24,10 @@ SHAPE = {
 FLAGS = [word for name, value in SHAPE.items() for word in (f"--{name}", value)]
 
 
+@pytest.mark.parametrize("engine", ["native", "eager"])
 @pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("bfloat16", 2)])
-def test_the_figures_have_the_names_that_others_rely_on_and_bytes_follow_the_formula(command, dtype, size):
-    said = command("bench", "search", "--json", *FLAGS, "--dtype", dtype)
+def test_the_figures_have_the_names_that_others_rely_on_and_bytes_follow_the_formula(command, dtype, size, engine):
+    said = command("bench", "search", "--json", *FLAGS, "--dtype", dtype, "--engine", engine)
     assert said.status == 0
     found = json.loads(said.out)
     speeds = ("simulations_per_second", "milliseconds_per_simulation", "env_steps_per_second")
@@ -37,7 +38,8 @@ def test_the_figures_have_the_names_that_others_rely_on_and_bytes_follow_the_for
     assert found["simulations_per_second"] == pytest.approx(3000 / found["milliseconds_per_simulation"], rel=0.6)
     share = found["floor_milliseconds"] / found["milliseconds_per_simulation"]
     assert found["floor_share"] == pytest.approx(share, rel=0.05, abs=1e-3)
-    assert found["floor_way"].startswith("torch")
+    assert found["floor_way"].startswith(("torch", "native"))
+    assert found["engine"] == engine
     assert found["peer"] is found["peer_ratio_median"] is None
     assert found["machine"]["processor"]
     assert found["torch"].startswith(found["machine"]["versions"]["torch"])

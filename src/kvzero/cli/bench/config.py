@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kvzero.agent import AgentConfig, StoreKind
+from kvzero.agent import AgentConfig, EngineKind, StoreKind
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
 from kvzero.search import SearchConfig
@@ -51,7 +51,10 @@ class SearchBench:
     """Draw the last layers of the heads too, which start at zero: trees grow deeper, as if values differed much."""
 
     dtype: NumberType = "float32"
-    """Number type of weights and cache."""
+    """Number type of weights and cache in search."""
+
+    engine: EngineKind = "auto"
+    """What computes the search: native is machine code, eager is PyTorch; auto is the first of them that can serve."""
 
     device: str = "cpu"
     """Where to search."""
@@ -111,4 +114,10 @@ class SearchBench:
             support_size=self.support_size,
             head_expansion=self.head_expansion,
         )
-        return AgentConfig(model=model, search=SearchConfig(num_simulations=self.num_simulations), store=self.store)
+        return AgentConfig(
+            model=model,
+            search=SearchConfig(num_simulations=self.num_simulations),
+            store=self.store,
+            engine=self.engine,
+            search_dtype=self.dtype,
+        )

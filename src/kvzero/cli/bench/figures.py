@@ -16,6 +16,8 @@ __all__ = ["SearchFigures", "read_contest", "read_searches"]
 class SearchFigures:
     """What was measured; times are medians over searches."""
 
+    engine: str
+    """What computed the search: native or eager."""
     simulations_per_second: float
     """Simulations of all environments together."""
     simulations_per_second_p10: float
@@ -62,6 +64,7 @@ def read_searches(
     rates = sorted(simulations / each for each in seconds)
     milliseconds = 1000 * statistics.median(seconds) / config.num_simulations
     return SearchFigures(
+        engine=ours.engine,
         simulations_per_second=round(statistics.median(rates), 1),
         simulations_per_second_p10=round(rates[len(rates) // 10], 1),
         simulations_per_second_p90=round(rates[-1 - len(rates) // 10], 1),

@@ -15,10 +15,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from kvzero.cli.bench.config import SearchBench
+from kvzero.cli.bench.own import random_network
 from kvzero.cli.bench.turns import Searcher, take_turn
+from kvzero.errors import EngineError
+from kvzero.model import NativeEngine
 from kvzero.training import choose_device
 
-__all__ = ["Floor", "LinearLayers", "layer_sizes", "measure_floor", "torch_ways"]
+__all__ = ["Floor", "LinearLayers", "NativeLayers", "layer_sizes", "measure_floor", "native_ways", "torch_ways"]
 
 NUM_ROUNDS = 5
 ROUND_SECONDS = 0.05
@@ -70,6 +73,34 @@ def torch_ways(config: SearchBench) -> dict[str, Searcher]:
     if device.type == "cpu" and _has_packed(dtype):
         ways["torch linear, packed weights"] = _packed
     return {name: LinearLayers(config, way) for name, way in ways.items()}
+
+
+def native_ways(config: SearchBench) -> dict[str, Searcher]:
+    """Return the way that the native engine has, where it can serve."""
+    try:
+        return {"native": NativeLayers(config)}
+    except EngineError:
+        return {}
+
+
+class NativeLayers:
+    """The linear layers of a search as the native engine computes them, without anything between them."""
+
+    def __init__(self, config: SearchBench) -> None:
+        """Pack weights.
+
+        Raises:
+            EngineError: if the engine cannot serve here.
+        """
+        network = random_network(config).to(choose_device(config.device))
+        self._engine = NativeEngine(network, dtype=getattr(torch, config.dtype), max_rows=config.num_envs)
+        self._sizes = config.num_envs, config.num_simulations
+
+    def search(self) -> float:
+        """Compute the layers of one search; return the seconds that one simulation of it took."""
+        before = time.perf_counter()
+        self._engine.multiply(*self._sizes)
+        return (time.perf_counter() - before) / self._sizes[1]
 
 
 class LinearLayers:

@@ -35,7 +35,7 @@ class OwnSearch:
     def __init__(self, config: SearchBench) -> None:
         """Build a planner, and let it observe until its context is full."""
         self._num_actions = config.num_actions
-        network = random_network(config).to(choose_device(config.device), getattr(torch, config.dtype))
+        network = random_network(config).to(choose_device(config.device))
         self._planner = Planner(network, config.agent, num_envs=config.num_envs)
         self._rng = np.random.default_rng(config.seed)
         self._everyone = np.arange(config.num_envs)
@@ -44,6 +44,11 @@ class OwnSearch:
         """Seconds of each observation and search together."""
         for step in range(config.context_tokens // 2 + 1):
             self._observe(is_first=step == 0)
+
+    @property
+    def engine(self) -> str:
+        """What computes the search."""
+        return self._planner.engine
 
     @property
     def kv_bytes(self) -> int:

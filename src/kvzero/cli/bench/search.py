@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from kvzero.cli.bench.config import SearchBench
 from kvzero.cli.bench.figures import SearchFigures, read_contest, read_searches
-from kvzero.cli.bench.floor import measure_floor, torch_ways
+from kvzero.cli.bench.floor import measure_floor, native_ways, torch_ways
 from kvzero.cli.bench.output import describe, say, show, write
 from kvzero.cli.bench.own import OwnSearch
 from kvzero.cli.bench.peers import Peer, find_peer, find_peer_floor
@@ -60,7 +60,7 @@ def measure_search(config: SearchBench) -> SearchFigures:
 def _measure_alone(config: SearchBench, ours: OwnSearch, num_threads: int) -> SearchFigures:
     ours.step_seconds.clear()
     seconds = [ours.search() for _ in range(config.num_searches)]
-    floor = measure_floor(torch_ways(config))
+    floor = measure_floor(torch_ways(config) | native_ways(config))
     return read_searches(config, ours, seconds, floor, num_threads=num_threads)
 
 
@@ -69,6 +69,6 @@ def _measure_with(peer: Peer, config: SearchBench, ours: OwnSearch, num_threads:
     num_searches = -(-config.num_searches // config.pairs)
     pairs = compete(ours, peer.searcher, num_pairs=config.pairs, num_searches=num_searches)
     seconds = [each for pair in pairs for each in pair.ours]
-    floor = measure_floor(torch_ways(config) | find_peer_floor(config))
+    floor = measure_floor(torch_ways(config) | native_ways(config) | find_peer_floor(config))
     figures = read_searches(config, ours, seconds, floor, num_threads=num_threads)
     return read_contest(config, figures, peer, pairs)
