@@ -45,7 +45,7 @@ def test_one_expansion_of_the_peer_equals_ours_and_leaves_the_same_context(dtype
     before = np.ascontiguousarray(keys_values[:, :6].movedim(2, 1).numpy().copy())
     ours = NodeStepper(network)(actions, positions, Window(keys_values, None))
     theirs, context = jax.jit(model.expand_node)(
-        model.read_params(network, dtype),
+        model.read_params(network, dtype, num_positions=40),
         jax.numpy.asarray(actions.numpy()),
         jax.numpy.asarray(before, dtype),
         jax.numpy.asarray(positions[:, 0].numpy()),

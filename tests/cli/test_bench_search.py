@@ -19,7 +19,7 @@ SHAPE = {
     "num-heads": 2,
     "context-tokens": 6,
     "support-size": 11,
-    "num-searches": 2,
+    "num-searches": 3,  # odd, so that the median of rates is that of times
 }
 FLAGS = [word for name, value in SHAPE.items() for word in (f"--{name}", value)]
 
@@ -35,7 +35,7 @@ def test_the_figures_have_the_names_that_others_rely_on_and_bytes_follow_the_for
     context, simulations, layers, embed = 6, 4, 3, 16
     assert found["kv_bytes_per_env"] == (context + 2 * (simulations + 1)) * 2 * layers * embed * size
     assert found["config"]["num_actions"] == 5
-    assert found["simulations_per_second"] == pytest.approx(3000 / found["milliseconds_per_simulation"], rel=0.6)
+    assert found["simulations_per_second"] == pytest.approx(3000 / found["milliseconds_per_simulation"], rel=0.01)
     share = found["floor_milliseconds"] / found["milliseconds_per_simulation"]
     assert found["floor_share"] == pytest.approx(share, rel=0.05, abs=1e-3)
     assert found["floor_way"].startswith(("torch", "native"))

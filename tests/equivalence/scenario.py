@@ -1,16 +1,17 @@
 """A random life of several environments, in which every prediction through the cache is held against the reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 import torch
 from tests.equivalence.reference import Path
 
-from kvzero.agent import AgentConfig, EngineKind, Planner, SearchDtype
+from kvzero.agent import AgentConfig, EngineKind, Planner, SearchDtype, StoreKind
 from kvzero.agent import planner as planner_module
 from kvzero.agent.native import NativeExpander
-from kvzero.model import Expansion, ModelConfig, Network, NodeStepper
+from kvzero.cache import CacheConfig
+from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, SlidingStepper
 from kvzero.records import EnvSpec
 from kvzero.search import Evaluation, Expander, Leaves, Outcome, SearchConfig, search
 
@@ -27,6 +28,8 @@ class Shape:
     num_simulations: int = 7
     num_steps: int = 30
     episode_steps: int = 40
+    store: StoreKind = "tree"
+    cache: CacheConfig = field(default_factory=CacheConfig)
 
 
 def random_network(shape: Shape, seed: int) -> Network:
@@ -72,6 +75,8 @@ class Life:
         self.config = AgentConfig(
             model=shape.model,
             search=SearchConfig(num_simulations=shape.num_simulations),
+            store=shape.store,
+            cache=shape.cache,
             engine=engine,
             search_dtype=dtype,
         )
@@ -109,9 +114,10 @@ class Life:
 
     def _record(self, patch: pytest.MonkeyPatch) -> None:
         """Keep all expansions of the search that follows, by either engine."""
-        step = NodeStepper.__call__
+        kind = SlidingStepper if self.shape.model.layout.is_sliding else NodeStepper
+        step = kind.__call__
 
-        def keep(stepper: NodeStepper, *arguments: object) -> Expansion:
+        def keep(stepper: NodeStepper | SlidingStepper, *arguments: object) -> Expansion:
             self.expansions.append(step(stepper, *arguments))
             return self.expansions[-1]
 
@@ -119,7 +125,7 @@ class Life:
             is_native = isinstance(expander, NativeExpander)
             return search(roots, Recorder(expander, self.expansions) if is_native else expander, *rest, **chance)
 
-        patch.setattr(NodeStepper, "__call__", keep)
+        patch.setattr(kind, "__call__", keep)
         patch.setattr(planner_module, "search", search_recorded)
 
     def some_envs(self) -> np.ndarray:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import psutil
 
-from kvzero.reports import describe_machine
 from kvzero.reports import machine as room
+from kvzero.reports import machine_facts
 
 
 def test_a_machine_is_described_by_what_speed_depends_on():
-    found = describe_machine(also=("pytest", "no-such-library"))
+    found = machine_facts(also=("pytest", "no-such-library"))
     assert found["versions"]["pytest"] == version("pytest")
     assert found["versions"]["torch"] == version("torch")
     assert "no-such-library" not in found["versions"]
@@ -25,11 +25,11 @@ def test_name_and_abilities_of_a_processor_are_read_as_linux_tells_them(monkeypa
     told = "processor\t: 0\nmodel name\t: Abacus: 3000\nflags\t\t: fpu avx2 fma sse amx_bf16\n\nprocessor\t: 1\n"
     (tmp_path / "cpuinfo").write_text(told, encoding="utf-8")
     monkeypatch.setattr(room, "CPU_FACTS", tmp_path / "cpuinfo")
-    found = describe_machine()
+    found = machine_facts()
     assert found["processor"] == "Abacus: 3000"
     assert found["processor_flags"] == ["avx2", "fma", "amx_bf16"]
 
 
 def test_a_system_that_tells_nothing_of_its_processor_has_no_flags(monkeypatch):
     monkeypatch.setattr(room, "CPU_FACTS", Path("/nowhere"))
-    assert describe_machine()["processor_flags"] == []
+    assert machine_facts()["processor_flags"] == []

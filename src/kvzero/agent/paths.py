@@ -1,7 +1,6 @@
 """The ways in which new tokens pass through the network during acting, and which of them is taken."""
 
 import logging
-from copy import deepcopy
 from functools import cache
 from typing import Protocol, runtime_checkable
 
@@ -13,12 +12,13 @@ from torch import Tensor
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.native import NativePath
+from kvzero.agent.search_network import SearchNetwork
 from kvzero.cache import ContextStore, TreeStore
 from kvzero.errors import EngineError
-from kvzero.model import Network, RootReading
+from kvzero.model import RootReading
 from kvzero.search import Expander
 
-__all__ = ["EagerPath", "Path", "SearchNetwork", "build_path"]
+__all__ = ["EagerPath", "Path", "build_path"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,29 +45,6 @@ class Path(Protocol):
         """
 
 
-class SearchNetwork:
-    """The network in the number type of the search: itself, or a copy that follows its weights."""
-
-    def __init__(self, network: Network, dtype: torch.dtype) -> None:
-        """Copy the network if its weights have another type."""
-        self._source = network
-        self._copy: Network | None = None
-        self._version = network.version
-        if network.action_table.weight.dtype != dtype:
-            with torch.inference_mode(mode=False):
-                self._copy = deepcopy(network).to(dtype).requires_grad_(requires_grad=False)
-
-    @property
-    def current(self) -> Network:
-        """The network with the weights of now."""
-        if self._copy is None:
-            return self._source
-        if self._version != self._source.version:
-            self._copy.load_state_dict(self._source.state_dict())
-            self._version = self._source.version
-        return self._copy
-
-
 class EagerPath:
     """Passes tokens with PyTorch, on any device and through any store."""
 
@@ -85,9 +62,9 @@ class EagerPath:
     ) -> RootReading:
         """Append the action taken and the latent seen next to each root, and read it."""
         network = self._network.current
-        lengths = self._store.lengths(envs)
-        network.transformer.rotary.reserve(int(lengths.max()) + 2)
-        positions = (lengths[:, None] + np.array([0, 1])).clip(min=0)
+        first = network.config.layout.next_positions(self._store.lengths(envs))
+        positions = (first[:, None] + np.array([0, 1])).clip(min=0)
+        network.transformer.positions.reserve(int(positions.max()) + 1)
         window = self._store.read_roots(envs, version)
         reading = network.extend_roots(
             torch.from_numpy(actions).to(network.device),
@@ -95,6 +72,7 @@ class EagerPath:
             torch.from_numpy(positions).to(network.device),
             window,
         )
+        network.slide(window)
         self._store.extend_roots(envs, version, latents=latents, window=window)
         return reading
 
@@ -104,9 +82,7 @@ class EagerPath:
         return CachedExpander(self._network.current, contexts, self._store.lengths(envs) - 1, num_simulations)
 
 
-def build_path(
-    network: Network, config: AgentConfig, store: ContextStore, *, dtype: torch.dtype, num_envs: int
-) -> Path:
+def build_path(network: SearchNetwork, config: AgentConfig, store: ContextStore, *, num_envs: int) -> Path:
     """Return the native path where it can serve and the config allows it, else the eager one.
 
     That `auto` has to do without is said once, in the log.
@@ -115,16 +91,16 @@ def build_path(
         EngineError: if `engine` is native and it cannot serve.
     """
     if config.engine == "eager":
-        return EagerPath(SearchNetwork(network, dtype), store)
+        return EagerPath(network, store)
     try:
         if not isinstance(store, TreeStore):
             raise EngineError(f"the store is {config.store}; the native engine works on the tree store's memory")
-        return NativePath(network, store, dtype=dtype, max_rows=num_envs)
+        return NativePath(network.source, store, dtype=network.dtype, max_rows=num_envs)
     except EngineError as error:
         if config.engine == "native":
             raise
         _tell_once(str(error))
-    return EagerPath(SearchNetwork(network, dtype), store)
+    return EagerPath(network, store)
 
 
 @cache

@@ -10,7 +10,9 @@ from kvzero.agent.config import AgentConfig
 from kvzero.agent.history import History
 from kvzero.agent.native import NativePath
 from kvzero.agent.paths import build_path
-from kvzero.cache import ContextStore, TreeStore
+from kvzero.agent.search_network import SearchNetwork
+from kvzero.agent.stores import build_store
+from kvzero.cache import ContextStore
 from kvzero.model import Network, RootReading
 from kvzero.search import Outcome, Roots, SearchConfig, search
 
@@ -34,11 +36,13 @@ class Planner:
         """
         self._network = network
         self._search = _with_simulations(config.search, num_simulations)
-        layout = config.model.layout
-        self._dtype = _search_dtype(network, config)
-        self._store = _build_store(network, config, num_envs, self._search.num_simulations, self._dtype)
-        self._path = build_path(network, config, self._store, dtype=self._dtype, num_envs=num_envs)
-        self._history = History(network.spec, num_envs=num_envs, num_steps=layout.history_steps)
+        self._layout = config.model.layout
+        self._searched = SearchNetwork(network, config)
+        self._store = build_store(
+            self._searched, config, num_envs=num_envs, num_simulations=self._search.num_simulations
+        )
+        self._path = build_path(self._searched, config, self._store, num_envs=num_envs)
+        self._history = History(network.spec, num_envs=num_envs, num_steps=self._layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
 
@@ -102,7 +106,8 @@ class Planner:
         self, envs: Int[np.ndarray, " env"], observations: Shaped[np.ndarray, "env ..."], actions: np.ndarray
     ) -> None:
         latents = self._network.encode(torch.from_numpy(observations).to(self._network.device))
-        reading = self._path.extend_roots(envs, self._network.version, actions=actions, latents=latents.to(self._dtype))
+        latents = latents.to(self._searched.dtype)
+        reading = self._path.extend_roots(envs, self._network.version, actions=actions, latents=latents)
         self._keep(envs, reading)
 
     @torch.inference_mode()
@@ -111,45 +116,31 @@ class Planner:
         past = self._history.read(envs)
         num_steps = past.is_valid.shape[1]
         lengths = 2 * self._history.counts(envs) - 1
-        positions = (lengths[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
-        self._network.transformer.rotary.reserve(int(lengths.max()))
+        ends = self._layout.next_positions(lengths - 2) + 2  # one past the newest token, whose window has not slid yet
+        positions = (ends[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
+        self._network.transformer.positions.reserve(int(ends.max()))
         observations = torch.from_numpy(past.observations).to(device)
         latents = self._network.encode(observations.flatten(0, 1)).reshape(len(envs), num_steps, -1)
-        reading, keys_values = self._network.read_roots(
+        reading, window = self._network.read_roots(
             latents,
             torch.from_numpy(past.actions).to(device),
             torch.from_numpy(positions).to(device),
             is_valid=torch.from_numpy(past.is_valid).to(device).repeat_interleave(2, dim=1)[:, :-1],
         )
+        self._network.slide(window)
         self._store.replace_roots(
             envs,
             self._network.version,
             lengths=lengths,
-            latents=latents[:, -1].to(self._dtype),
-            keys_values=keys_values.to(self._dtype),
+            latents=latents[:, -1].to(self._searched.dtype),
+            keys_values=window.keys_values.to(self._searched.dtype),
+            tokens=None if window.tokens is None else window.tokens.to(self._searched.dtype),
         )
         self._keep(envs, reading)
 
     def _keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
         self._values[envs] = reading.values.float().cpu().numpy()
         self._logits[envs] = reading.policy_logits.float().cpu().numpy()
-
-
-def _build_store(
-    network: Network, config: AgentConfig, num_envs: int, num_simulations: int, dtype: torch.dtype
-) -> ContextStore:
-    return TreeStore(
-        config.model.layout,
-        num_envs=num_envs,
-        num_simulations=num_simulations,
-        device=network.device,
-        dtype=dtype,
-    )
-
-
-def _search_dtype(network: Network, config: AgentConfig) -> torch.dtype:
-    """Return the number type to search in: bfloat16 where it was asked for, else that of the weights."""
-    return torch.bfloat16 if config.search_dtype == "bfloat16" else network.action_table.weight.dtype
 
 
 def _with_simulations(config: SearchConfig, num_simulations: int | None) -> SearchConfig:

@@ -1,7 +1,52 @@
 """Stores of keys and values, their layout and their statistics; knows no model."""
 
+from kvzero.cache.config import CacheConfig, EvictionName, KeyMode, ManagerConfig, ManagerSettings, plan_sizes
+from kvzero.cache.eviction import EvictionStrategy
+from kvzero.cache.keyed import KeyedStore
+from kvzero.cache.keyed_search import Parts
+from kvzero.cache.keys import NO_ACTION, Keys, hash_state, make_keys, start_key
+from kvzero.cache.keys_values import ContextBatch, KeysValues
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.store import ContextStore, SearchContexts, TreeMemory, Window
+from kvzero.cache.legacy import LegacyCaches, LegacyLevels, LegacyRing
+from kvzero.cache.levels import ContextLevels, PooledLevels
+from kvzero.cache.manager import KVCacheManager, ManagerStats
+from kvzero.cache.pool import KVCachePool
+from kvzero.cache.stats import CacheStats, LevelStats
+from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tree import TreeStore
 
-__all__ = ["ContextLayout", "ContextStore", "SearchContexts", "TreeMemory", "TreeStore", "Window"]
+__all__ = [
+    "NO_ACTION",
+    "CacheConfig",
+    "CacheStats",
+    "ContextBatch",
+    "ContextLayout",
+    "ContextLevels",
+    "ContextStore",
+    "EvictionName",
+    "EvictionStrategy",
+    "KVCacheManager",
+    "KVCachePool",
+    "KeyMode",
+    "KeyedStore",
+    "Keys",
+    "KeysValues",
+    "LegacyCaches",
+    "LegacyLevels",
+    "LegacyRing",
+    "LevelStats",
+    "ManagerConfig",
+    "ManagerSettings",
+    "ManagerStats",
+    "Parts",
+    "PooledLevels",
+    "Regenerator",
+    "SearchContexts",
+    "TreeMemory",
+    "TreeStore",
+    "Window",
+    "hash_state",
+    "make_keys",
+    "plan_sizes",
+    "start_key",
+]

@@ -12,11 +12,14 @@ from kvzero.cache import Window
 from kvzero.model.config import ModelConfig
 from kvzero.model.encoders import build_encoder, build_latent_norm
 from kvzero.model.heads import PairedHead
+from kvzero.model.sliding import slide_window
 from kvzero.model.support import Support
 from kvzero.model.transformer import INIT_STD, Transformer
 from kvzero.records import EnvSpec
 
 __all__ = ["Network", "Predictions", "RootReading"]
+
+LATENT_TOKENS, ACTION_TOKENS, NEWEST_TOKEN = slice(0, None, 2), slice(1, None, 2), slice(-1, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,8 @@ class Network(nn.Module):
     A latent token is read by the policy and value heads, an action token by the reward and next-latent heads.
     """
 
-    def __init__(self, config: ModelConfig, spec: EnvSpec) -> None:
-        """Build the network.
+    def __init__(self, config: ModelConfig, spec: EnvSpec, *, encoder: nn.Module | None = None) -> None:
+        """Build the network, around an encoder that exists already if one is given.
 
         Raises:
             ConfigError: if the observations do not fit the encoder.
@@ -54,7 +57,7 @@ class Network(nn.Module):
         self.spec = spec
         self._marks = 0
         embed, hidden = config.embed_dim, config.embed_dim * config.head_expansion
-        self.encoder = build_encoder(spec, config)
+        self.encoder = build_encoder(spec, config) if encoder is None else encoder
         self.action_table = nn.Embedding(spec.num_actions, embed)
         nn.init.normal_(self.action_table.weight, std=INIT_STD)
         self.transformer = Transformer(config)
@@ -89,16 +92,16 @@ class Network(nn.Module):
     def forward(self, latents: Float[Tensor, "batch time embed"], actions: Int[Tensor, "batch time"]) -> Predictions:
         """Predict every step of whole sequences, `latents[t]` followed by `actions[t]`, from token 0 on."""
         outputs, _ = self.transformer(interleave(latents, self.action_table(actions)))
-        reward_logits, next_latents = self.action_head(outputs[:, 1::2])
-        value_logits, policy_logits = self.latent_head(outputs[:, 0::2])
+        reward_logits, next_latents = self.action_head(outputs[:, ACTION_TOKENS])
+        value_logits, policy_logits = self.latent_head(outputs[:, LATENT_TOKENS])
         return Predictions(reward_logits, self.next_latent_norm(next_latents), value_logits, policy_logits)
 
     def read_values(
         self, latents: Float[Tensor, "batch time embed"], actions: Int[Tensor, "batch time"]
     ) -> Float[Tensor, "batch time"]:
         """Return the value of every step of whole sequences, in the reward's units, each seen in its context."""
-        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)))
-        value_logits, _ = self.latent_head(outputs[:, 0::2])
+        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)), read=LATENT_TOKENS)
+        value_logits, _ = self.latent_head(outputs)
         return self.support.decode(value_logits)
 
     def read_roots(
@@ -108,12 +111,16 @@ class Network(nn.Module):
         positions: Int[Tensor, "batch token"],
         *,
         is_valid: Bool[Tensor, "batch token"],
-    ) -> tuple[RootReading, Float[Tensor, "batch token layer 2 head head_dim"]]:
-        """Read the last observation of whole, left-padded histories; also return all keys and values."""
+    ) -> tuple[RootReading, Window]:
+        """Read the last observation of whole, left-padded histories; also return a window of all that was passed.
+
+        It has as many places as there are tokens, and the raw tokens where positions are learned.
+        """
         padded = functional.pad(actions, (0, 1))  # an action after the last latent, cut off again
         tokens = interleave(latents, self.action_table(padded))[:, :-1]
-        outputs, cache = self.transformer(tokens, positions, is_valid=is_valid)
-        return self._read_latent_token(outputs[:, -1]), torch.stack(cache, dim=2)
+        outputs, cache = self.transformer(tokens, positions, is_valid=is_valid, read=NEWEST_TOKEN)
+        raw = tokens if self.config.layout.is_sliding else None
+        return self._read_latent_token(outputs[:, -1]), Window(torch.stack(cache, dim=2), is_valid, raw)
 
     def extend_roots(
         self,
@@ -127,14 +134,22 @@ class Network(nn.Module):
         outputs = self.transformer.extend(tokens, positions, window, end=window.keys_values.shape[1])
         return self._read_latent_token(outputs[:, -1])
 
+    def slide(self, window: Window) -> None:
+        """Make room where learned positions have filled a window, as `ModelConfig.window` says; else do nothing.
+
+        To be called after a pair of tokens was passed and before the window is kept: where a context has reached
+        `C - 1` tokens, its oldest observation and action go.
+        """
+        slide_window(self.transformer, window, self.config.window)
+
     def _read_latent_token(self, outputs: Float[Tensor, "batch embed"]) -> RootReading:
         value_logits, policy_logits = self.latent_head(outputs)
         return RootReading(self.support.decode(value_logits), policy_logits)
 
     def decayed_weights(self) -> Iterable[nn.Parameter]:
-        """Return the matrices, which weight decay applies to; biases, norms and tables of actions are left alone."""
-        table = self.action_table.weight
-        return (weights for weights in self.parameters() if weights.ndim > 1 and weights is not table)
+        """Return the matrices, which weight decay applies to; biases, norms and tables of embeddings are left alone."""
+        tables = {id(module.weight) for module in self.modules() if isinstance(module, nn.Embedding)}
+        return (weights for weights in self.parameters() if weights.ndim > 1 and id(weights) not in tables)
 
 
 def interleave(

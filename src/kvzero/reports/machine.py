@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-__all__ = ["describe_machine", "library_versions", "peak_rss_bytes", "rss_bytes"]
+__all__ = ["describe_machine", "library_versions", "machine_facts", "peak_rss_bytes", "rss_bytes"]
 
 CPU_FACTS = Path("/proc/cpuinfo")
 LIBRARIES = ("kvzero", "torch", "numpy", "numba", "gymnasium", "ale-py", "box2d", "safetensors")
@@ -40,7 +40,7 @@ def library_versions(*, also: Sequence[str] = ()) -> dict[str, str]:
     return versions
 
 
-def describe_machine(*, also: Sequence[str] = ()) -> dict[str, Any]:
+def machine_facts(*, also: Sequence[str] = ()) -> dict[str, Any]:
     """Return what speed depends on: processor, cores, memory in bytes, load now, system, and versions of libraries.
 
     `load_average` counts the processes that wanted to compute in the last 1, 5 and 15 minutes: beside more than the
@@ -57,6 +57,18 @@ def describe_machine(*, also: Sequence[str] = ()) -> dict[str, Any]:
         "load_average": [round(load, 2) for load in psutil.getloadavg()],
         "system": platform.platform(),
         "versions": library_versions(also=also),
+    }
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what this machine is, and how busy it was in the last minute, in words."""
+    load = psutil.getloadavg()[0]
+    return {
+        "system": platform.platform(),
+        "processor": _processor()[0],
+        "cores": str(psutil.cpu_count()),
+        "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
+        "load before": f"{load:.2f}",
     }
 
 

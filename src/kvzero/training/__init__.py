@@ -1,6 +1,7 @@
 """Targets, learner, collector, evaluator, checkpoints and the loop that joins them."""
 
 from kvzero.agent import choose_device
+from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.collector import Collector
 from kvzero.training.config import LearnerConfig, RunConfig, ScheduleConfig
 from kvzero.training.evaluate_run import Played, evaluate_run
@@ -23,6 +24,7 @@ __all__ = [
     "choose_device",
     "evaluate",
     "evaluate_run",
+    "keep_freed_memory",
     "read_config",
     "resume",
     "train",

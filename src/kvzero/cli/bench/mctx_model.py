@@ -8,14 +8,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from kvzero.model import Network
+from kvzero.model import SIMNORM_GROUP, Network
 
 __all__ = ["Answers", "Params", "expand_node", "read_params"]
 
-SIMNORM_GROUP = 8
 NORM_EPSILON = 1e-5
 SUPPORT_EPSILON = 0.001
 
@@ -66,8 +66,10 @@ class Answers(NamedTuple):
     policy_logits: jax.Array
 
 
-def read_params(network: Network, dtype: str) -> Params:
-    """Return the weights of a network in another library; its rotary table must be long enough for the search."""
+def read_params(network: Network, dtype: str, *, num_positions: int) -> Params:
+    """Return the weights of a network in another library, and rotations for token indices below `num_positions`."""
+    positions = network.transformer.positions
+    positions.reserve(num_positions)
 
     def place(tensor: Tensor) -> jax.Array:
         return jnp.asarray(tensor.detach().cpu().numpy(), dtype)
@@ -91,7 +93,7 @@ def read_params(network: Network, dtype: str) -> Params:
         head(network.action_head),
         head(network.latent_head),
         place(network.action_table.weight),
-        jnp.asarray(network.transformer.rotary.table.numpy()),
+        jnp.asarray(positions(torch.arange(num_positions)).numpy()),
         jnp.asarray(network.support.bins.numpy()),
     )
 

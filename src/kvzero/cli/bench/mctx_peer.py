@@ -25,9 +25,9 @@ class MctxSearch:
     def __init__(self, config: SearchBench, dtype: NumberType) -> None:
         """Place weights and roots on the device, and compile."""
         device = jax.devices(config.device.partition(":")[0])[0]
-        network = random_network(config)
-        network.transformer.rotary.reserve(config.context_tokens + 2 * config.num_simulations + 2)
-        params, roots = read_params(network, dtype), _draw_roots(config, dtype)
+        num_positions = config.context_tokens + 2 * config.num_simulations + 2
+        params = read_params(random_network(config), dtype, num_positions=num_positions)
+        roots = _draw_roots(config, dtype)
         self._params, self._roots = jax.device_put((params, roots), device)
         plan = partial(_plan, num_simulations=config.num_simulations, discount=config.agent.search.discount)
         self._plan = jax.jit(plan)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kvzero.errors import RunError
-from kvzero.reports import describe_machine, write_atomically
+from kvzero.reports import machine_facts, write_atomically
 
 __all__ = ["describe", "make_folder", "say", "show", "write"]
 
@@ -23,7 +23,7 @@ def describe(config: Any) -> dict[str, Any]:
     return {
         "config": asdict(config),
         "torch": torch.__version__,
-        "machine": describe_machine(also=PEER_PACKAGES),
+        "machine": machine_facts(also=PEER_PACKAGES),
     }
 
 

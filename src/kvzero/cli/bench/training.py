@@ -13,7 +13,8 @@ from kvzero.cli.bench.threads import torch_threads
 from kvzero.envs import make_environments
 from kvzero.errors import ConfigError
 from kvzero.model import Network
-from kvzero.training import Collector, Learner, RunConfig, choose_device
+from kvzero.replay import sample_ahead
+from kvzero.training import Collector, Learner, RunConfig, choose_device, keep_freed_memory
 
 __all__ = ["TrainBench", "TrainFigures", "measure_training"]
 
@@ -37,7 +38,7 @@ class TrainBench:
     """Updates that are measured, after a warm-up."""
 
     num_threads: int | None = None
-    """Threads of PyTorch; as many as it chooses if not given."""
+    """Threads of PyTorch; those of the preset if not given."""
 
     device: str = "cpu"
     """Where to search and learn."""
@@ -94,7 +95,9 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
     Raises:
         ConfigError, DeviceError, EnvError: where machine or environment do not allow it.
     """
-    with torch_threads(config.num_threads) as num_threads, _built(config, run) as (collector, learner, replay, parts):
+    keep_freed_memory()
+    threads = torch_threads(config.num_threads or run.num_threads)
+    with threads as num_threads, _built(config, run) as (collector, learner, replay, parts):
         with time_encoder(learner.network.encoder, parts):
             step = _measure_steps(collector, parts, config.num_steps, run.schedule.first_temperature)
         update = _measure_updates(learner, replay, parts, config.num_updates, run.learner.batch_size)
@@ -138,16 +141,18 @@ def _measure_steps(collector: Collector, parts: Parts, num_steps: int, temperatu
 def _measure_updates(
     learner: Learner, replay: TimedReplay, parts: Parts, num_updates: int, batch_size: int
 ) -> Measured:
-    def update() -> None:
-        segments = replay.sample(batch_size, num_steps=learner.window_steps)
-        parts.mark("sample")
-        learner.update(segments, mark=parts.mark)
-
-    for _ in range(WARM_UP_UPDATES):
-        update()
+    _update(learner, replay, parts, WARM_UP_UPDATES, batch_size)
     parts.clear()
     before = parts.now()
-    for _ in range(num_updates):
-        update()
+    _update(learner, replay, parts, num_updates, batch_size)
     seconds = parts.now() - before
     return Measured(seconds / num_updates, parts.milliseconds(UPDATE_PARTS, total_seconds=seconds, count=num_updates))
+
+
+def _update(learner: Learner, replay: TimedReplay, parts: Parts, num_updates: int, batch_size: int) -> None:
+    """Do what a run does: while one batch is trained on, a thread draws the next, so that `sample` is only waiting."""
+    batches = sample_ahead(replay, num_updates, batch_size=batch_size, num_steps=learner.window_steps)
+    with closing(batches):
+        for segments in batches:
+            parts.mark("sample")
+            learner.update(segments, mark=parts.mark)
