@@ -22,8 +22,9 @@ WARM_UP_SEARCHES = 3
 def bench_search(arguments: Sequence[str]) -> int:
     """Run `kvzero bench search`."""
     config = parse(SearchBench, arguments, prog="kvzero bench search")
+    surroundings = describe(config)  # first, so that the load is that of others
     figures = asdict(measure_search(config))
-    found = figures | describe(config)
+    found = figures | surroundings
     sweep = None
     if config.sweep is not None:
         with torch_threads(config.num_threads):

@@ -12,7 +12,7 @@ from kvzero.cli.parse import parse
 from kvzero.errors import ConfigError
 from kvzero.reports import write_atomically
 
-__all__ = ["CASES", "SuiteBench", "bench_suite", "measure_suite", "table"]
+__all__ = ["CASES", "SuiteBench", "bench_suite", "measure_case", "table"]
 
 SMALL, LARGE = {"embed_dim": 64, "num_heads": 2}, {"embed_dim": 768, "num_heads": 8}
 SHAPES: Sequence[Mapping[str, Any]] = (
@@ -59,23 +59,24 @@ class SuiteBench:
 
 
 def bench_suite(arguments: Sequence[str]) -> int:
-    """Run `kvzero bench suite`."""
+    """Run `kvzero bench suite`; what was measured so far is written after each row."""
     config = parse(SuiteBench, arguments, prog="kvzero bench suite")
     make_folder(config.out)
-    rows = measure_suite(config, CASES)
-    found = describe(config) | {"cases": rows}
-    write(found, config.out / "suite.json")
-    text = table(rows)
-    write_atomically(config.out / "suite.md", text.encode())
-    print(text, end="")
+    surroundings, rows = describe(config), list[dict[str, Any]]()
+    print(table(rows), end="")
+    for case in CASES:
+        rows.append(measure_case(config, case))
+        print(table(rows).splitlines()[-1], flush=True)
+        write(surroundings | {"cases": rows}, config.out / "suite.json")
+        write_atomically(config.out / "suite.md", table(rows).encode())
     return 0
 
 
-def measure_suite(config: SuiteBench, cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Measure every case, one after the other; return figures and flags of each."""
+def measure_case(config: SuiteBench, case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures and the flags of one row."""
     base = SearchBench(peer="mctx", num_threads=config.num_threads, num_pairs=config.num_pairs)
-    configs = [replace(base, **case) for case in cases]
-    return [{**asdict(measure_search(each)), "config": asdict(each)} for each in configs]
+    asked = replace(base, **case)
+    return {**asdict(measure_search(asked)), "config": asdict(asked)}
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

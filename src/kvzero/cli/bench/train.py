@@ -14,8 +14,9 @@ __all__ = ["bench_train"]
 def bench_train(arguments: Sequence[str]) -> int:
     """Run `kvzero bench train`."""
     config = parse(TrainBench, arguments, prog="kvzero bench train")
+    surroundings = describe(config)  # first, so that the load is that of others
     figures = asdict(measure_training(config, preset(config.preset)))
-    found = figures | describe(config)
+    found = figures | surroundings
     write(found, config.out)
     if config.json:
         say(found)
