@@ -1,9 +1,12 @@
 """The library's defining test: prediction with the cache equals prediction without."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.equivalence.scenario import Life, Shape
 
+from kvzero.cache import CacheConfig
 from kvzero.model import ModelConfig
 from kvzero.records import EnvSpec
 
@@ -36,10 +39,26 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("seed", [0, 1])
-def test_every_node_of_every_search_equals_one_uncached_forward(name: str, seed: int) -> None:
-    shape = SHAPES[name]
+STORES = {
+    "tree": {"store": "tree"},
+    "pooled": {"store": "pooled"},
+    "legacy": {"store": "legacy"},
+    "pooled_small": {"store": "pooled", "cache": CacheConfig(init_pool_size=1, recur_pool_size=3, eviction="lru")},
+    "legacy_small": {"store": "legacy", "cache": CacheConfig(init_pool_size=1, recur_pool_size=2)},
+}
+"""Every store with room for a whole search, and the keyed ones with pools that are far too small for one."""
+
+LIVES = [
+    *((name, "tree", seed) for name in SHAPES for seed in (0, 1)),
+    *((name, store, 0) for name in ("vector", "smallest_context", "three_layers_layernorm") for store in STORES),
+    ("image", "pooled", 1),
+    ("wide_context", "pooled_small", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "store", "seed"), list(dict.fromkeys(LIVES)))
+def test_every_node_of_every_search_equals_one_uncached_forward(name: str, store: str, seed: int) -> None:
+    shape = replace(SHAPES[name], **STORES[store])
     life = Life(shape, seed)
     for step in range(shape.num_steps):
         envs = life.some_envs()
@@ -48,11 +67,22 @@ def test_every_node_of_every_search_equals_one_uncached_forward(name: str, seed:
         if step % 4 == 3 or step > shape.num_steps - 4:
             life.check(envs, outcome)
     assert life.roll_overs >= 6
+    figures = life.planner.store.figures()
+    if store.endswith("small"):
+        assert figures["recur/misses"] > 0 < figures["recur/evictions"]
+    elif store != "tree":
+        assert figures["global/misses"] == 0
 
 
-@pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm"])
-def test_roots_are_rebuilt_exactly_after_weight_updates(name: str) -> None:
-    shape = SHAPES[name]
+@pytest.mark.parametrize(
+    ("name", "store"),
+    [
+        *((name, "tree") for name in ("vector", "image", "three_layers_layernorm")),
+        *(("vector", store) for store in ("pooled", "legacy", "pooled_small")),
+    ],
+)
+def test_roots_are_rebuilt_exactly_after_weight_updates(name: str, store: str) -> None:
+    shape = replace(SHAPES[name], **STORES[store])
     life = Life(shape, seed=2)
     for step in range(shape.num_steps):
         envs = life.some_envs()
@@ -67,8 +97,9 @@ def test_roots_are_rebuilt_exactly_after_weight_updates(name: str) -> None:
     assert life.roll_overs >= 6
 
 
-def test_evaluation_between_two_collects_disturbs_neither() -> None:
-    shape = SHAPES["vector"]
+@pytest.mark.parametrize("store", ["tree", "pooled", "legacy"])
+def test_evaluation_between_two_collects_disturbs_neither(store: str) -> None:
+    shape = replace(SHAPES["vector"], **STORES[store])
     collector = Life(shape, seed=3)
     evaluator = Life(shape, seed=4, network=collector.network)
     for _ in range(shape.num_steps):
@@ -78,8 +109,9 @@ def test_evaluation_between_two_collects_disturbs_neither() -> None:
             life.check(envs, life.plan(envs))
 
 
-def test_a_subset_is_planned_for_as_if_it_were_alone() -> None:
-    shape = SHAPES["vector"]
+@pytest.mark.parametrize("store", ["tree", "pooled", "legacy"])
+def test_a_subset_is_planned_for_as_if_it_were_alone(store: str) -> None:
+    shape = replace(SHAPES["vector"], **STORES[store])
     together, alone = Life(shape, seed=5), Life(shape, seed=5)
     everyone = np.arange(shape.num_envs)
     for _ in range(12):
