@@ -188,3 +188,12 @@ class RunConfig:
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
                 "group_kl compares simplices: use latent_norm=simnorm, or latent_loss=mse or smooth_l1"
             )
+        self._check_pools()
+
+    def _check_pools(self) -> None:
+        """Refuse pools that would do for collecting and only then turn out not to do for an evaluation."""
+        agent, schedule = self.agent, self.schedule
+        collecting = agent.search.num_simulations
+        agent.check_pools(num_envs=self.env.num_envs, num_simulations=collecting)
+        num_eval_envs = min(max(schedule.eval_episodes, schedule.final_eval_episodes), schedule.num_eval_envs)
+        agent.check_pools(num_envs=num_eval_envs, num_simulations=agent.num_eval_simulations or collecting)
