@@ -93,7 +93,7 @@ class NativeEngine:
         Raises:
             EngineError: if there is no memory for the rows.
         """
-        self.refresh()
+        self.refresh(self.network.version)
         if not self._library.kvzero_multiply(self._address, num_rows, num_simulations, torch.get_num_threads()):
             raise EngineError(f"there is no memory for {num_rows} rows")
 
