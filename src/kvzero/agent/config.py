@@ -49,6 +49,11 @@ class AgentConfig:
             raise ConfigError(f"num_eval_simulations is {self.num_eval_simulations}; search needs at least 1")
         if self.store not in get_args(StoreKind):
             raise ConfigError(f"store is {self.store!r}; choose one of {', '.join(get_args(StoreKind))}")
+        if self.store == "tree" and self.model.layout.is_sliding:
+            raise ConfigError(
+                "store is tree, which cannot hold windows that slide (positions=learned); "
+                "choose store=pooled or store=legacy"
+            )
         idle = [name for name in _changed(self.cache) if self.store == "tree" or name in _UNKNOWN_TO[self.store]]
         if idle:
             raise ConfigError(
