@@ -11,7 +11,7 @@ from kvzero.search.expander import Evaluation, Expander, Leaves, Roots, check_ev
 from kvzero.search.noise import add_noise, draw_tie_keys
 from kvzero.search.tree import UNVISITED, Puct, Tree, allocate_tree, back_up, plant, select
 
-__all__ = ["Outcome", "search"]
+__all__ = ["Outcome", "read_outcome", "search"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def search(roots: Roots, expander: Expander, config: SearchConfig, *, rng: np.ra
         broken_env = back_up(tree, puct.discount, node, held.rewards, held.values, held.logits)
         if broken_env >= 0:
             raise SearchError(_describe(held, node, broken_env))
-    return _read_outcome(tree, config.discount)
+    return read_outcome(tree, config.discount)
 
 
 def _plant(roots: Roots, config: SearchConfig, rng: np.random.Generator | None) -> Tree:
@@ -99,7 +99,8 @@ def _describe(held: Evaluation, node: int, env: int) -> str:
     )
 
 
-def _read_outcome(tree: Tree, discount: float) -> Outcome:
+def read_outcome(tree: Tree, discount: float) -> Outcome:
+    """Return what a grown tree says about its root."""
     values = tree.value_sums[:, 0] / tree.visit_counts[:, 0]
     children = tree.children[:, 0]
     is_visited = children != UNVISITED
