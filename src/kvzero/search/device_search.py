@@ -1,6 +1,7 @@
 """One search on a device from roots to visit counts: the host neither waits nor looks before the last node is added."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -164,7 +165,11 @@ class DeviceSearch:
 
 
 def choose_steps(workspace: Workspace, config: SearchConfig) -> Steps:
-    """Return the fastest steps that can be taken where the workspace lies."""
+    """Return the fastest steps that can be taken where the workspace lies: kernels on a GPU, if there is a Triton."""
+    if workspace.tree_memory.device.type == "cuda" and find_spec("triton") is not None:
+        from kvzero.search.triton_steps import TritonSteps  # noqa: PLC0415  # optional
+
+        return TritonSteps(workspace, config)
     return TensorSteps(workspace, config)
 
 

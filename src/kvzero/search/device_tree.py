@@ -74,13 +74,12 @@ def allocate_workspace(
 ) -> Workspace:
     """Return tensors for searches of `num_envs` environments; pinned host memory can be copied without waiting."""
     num_nodes = config.num_simulations + 1
-    place = {"device": device, "pin_memory": is_pinned}
     num_tree = num_envs * (6 * num_nodes + 2 * num_nodes * num_actions + 3)
     num_chance = num_envs * (2 * num_actions + 1 + num_nodes * num_actions)
     with torch.inference_mode(mode=False):  # written to in every mode
-        tree_memory = torch.zeros(num_tree, dtype=torch.int64, **place)
-        chance_memory = torch.zeros(num_chance, dtype=torch.float64, **place)
-        evaluations = torch.zeros(num_nodes, num_envs, 2 + num_actions, **place)
+        tree_memory = torch.zeros(num_tree, dtype=torch.int64, device=device, pin_memory=is_pinned)
+        chance_memory = torch.zeros(num_chance, dtype=torch.float64, device=device, pin_memory=is_pinned)
+        evaluations = torch.zeros(num_nodes, num_envs, 2 + num_actions, device=device)
         exploration = torch.from_numpy(exploration_weights(config)).to(device)
     edges = (num_envs, num_nodes, num_actions)
     tree, chance = _lay_out_tree(tree_memory, edges), _lay_out_chance(chance_memory, edges)
@@ -134,7 +133,7 @@ def _lay_out_chance(memory: Float64[Tensor, " word"], edges: tuple[int, int, int
 
 def _cut(memory: Float[Tensor, " word"] | Int64[Tensor, " word"], shapes: tuple[tuple[int, ...], ...]) -> list[Tensor]:
     """Return views of `memory`, one after the other."""
-    parts = memory.split([int(np.prod(shape)) for shape in shapes])
+    parts = torch.split(memory, [int(np.prod(shape)) for shape in shapes])
     return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 

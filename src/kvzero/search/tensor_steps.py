@@ -12,7 +12,7 @@ from kvzero.search.config import SearchConfig
 from kvzero.search.device_tree import NO_FAILURE, Workspace, clear
 from kvzero.search.tree import UNVISITED
 
-__all__ = ["TensorSteps"]
+__all__ = ["TensorSteps", "plant_roots"]
 
 INFINITY = float("inf")
 
@@ -34,14 +34,7 @@ class TensorSteps:
 
     def plant(self) -> None:
         """Empty the trees and make their roots of row 0 of the evaluations, as visited once."""
-        tree, chance = self._workspace.tree, self._workspace.chance
-        clear(tree)
-        numbers = self._take_evaluation(0)
-        priors = numbers[:, 2:].masked_fill(chance.legal == 0, -INFINITY).softmax(dim=1)
-        share = chance.noise_share[:, None]
-        tree.priors[:, 0] = (1.0 - share) * priors + share * chance.noise
-        tree.value_sums[:, 0] = numbers[:, 1]
-        tree.visit_counts[:, 0] = 1
+        plant_roots(self._workspace)
         self._paths.fill_(UNVISITED)
         self._paths[:, 0, 0] = 0
 
@@ -67,7 +60,7 @@ class TensorSteps:
     def back_up(self, node: int) -> None:
         """Store the evaluation of the new `node` of every tree, and tell all nodes above what it is worth."""
         tree = self._workspace.tree
-        numbers = self._take_evaluation(node)
+        numbers = take_evaluation(self._workspace, node)
         tree.rewards[:, node] = numbers[:, 0]
         tree.priors[:, node] = numbers[:, 2:].softmax(dim=1)
         path = self._extend_path(node)
@@ -82,13 +75,6 @@ class TensorSteps:
         low, high = tree.bounds.unbind(1)
         torch.minimum(low, torch.where(path > 0, edges, INFINITY).amin(1), out=low)
         torch.maximum(high, torch.where(path > 0, edges, -INFINITY).amax(1), out=high)
-
-    def _take_evaluation(self, node: int) -> Float64[Tensor, "env prediction"]:
-        """Return what the model said of `node`; note where it is not finite, and read zeros there."""
-        row, failures = self._workspace.evaluations[node], self._workspace.tree.failures
-        is_finite = row.isfinite().all(1)
-        failures.masked_fill_(~is_finite & (failures == NO_FAILURE), node)
-        return torch.where(is_finite[:, None], row, 0.0).double()
 
     def _best_actions(self, num_nodes: int) -> Int64[Tensor, "env node"]:
         """Return the action that `tree.select` takes at each of the first nodes."""
@@ -124,3 +110,23 @@ class TensorSteps:
         for reward in rewards.unbind(1)[:-1]:
             received.append(received[-1] * self._discount + reward)
         return torch.stack(received, dim=1)
+
+
+def plant_roots(workspace: Workspace) -> None:
+    """Empty the trees and make their roots of row 0 of the evaluations, as visited once."""
+    tree, chance = workspace.tree, workspace.chance
+    clear(tree)
+    numbers = take_evaluation(workspace, 0)
+    priors = numbers[:, 2:].masked_fill(chance.legal == 0, -INFINITY).softmax(dim=1)
+    share = chance.noise_share[:, None]
+    tree.priors[:, 0] = (1.0 - share) * priors + share * chance.noise
+    tree.value_sums[:, 0] = numbers[:, 1]
+    tree.visit_counts[:, 0] = 1
+
+
+def take_evaluation(workspace: Workspace, node: int) -> Float64[Tensor, "env prediction"]:
+    """Return what the model said of `node`; note where it is not finite, and read zeros there."""
+    row, failures = workspace.evaluations[node], workspace.tree.failures
+    is_finite = row.isfinite().all(1)
+    failures.masked_fill_(~is_finite & (failures == NO_FAILURE), node)
+    return torch.where(is_finite[:, None], row, 0.0).double()
