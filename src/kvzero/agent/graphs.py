@@ -1,11 +1,14 @@
 """Recordings of work on a device: made once for each shape, replayed while all that they read stays where it is."""
 
+import logging
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["CudaRecorder", "DirectRecorder", "Recorder", "Recording", "Recordings", "choose_recorder"]
 
@@ -61,11 +64,12 @@ class CudaRecorder:
     def __init__(self, device: torch.device) -> None:
         self._device = device
 
-    def record(self, work: Callable[[], None]) -> torch.cuda.CUDAGraph:
+    def record(self, work: Callable[[], None]) -> Recording:
         """Run `work` a few times beside the current stream, then capture it on the stream that it ran on.
 
         Running it first lets libraries choose their algorithms and allocate their workspaces, and Triton compile. What
-        other threads do with the device meanwhile, such as fetching a batch, does not break the capture.
+        other threads do with the device meanwhile, such as fetching a batch, does not break the capture. Work that
+        cannot be captured is done directly from then on, and the log says why.
         """
         with torch.cuda.device(self._device):
             current, beside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -75,8 +79,12 @@ class CudaRecorder:
                     work()
             current.wait_stream(beside)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
-                work()
+            try:
+                with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
+                    work()
+            except RuntimeError as error:  # it has just run twice, so what fails is the capture
+                logger.warning("work on %s runs without a CUDA graph, more slowly: %s", self._device, error)
+                return _Again(work)
         return graph
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["ContextStore", "SearchContexts", "Window"]
+__all__ = ["ContextStore", "SearchContexts", "TreeMemory", "Window"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,23 @@ class Window:
 
     is_valid: Bool[Tensor, "batch slot"] | None
     """Which places hold a token that may be attended to; None where all of them do."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeMemory:
+    """A tree store's own tensors, for code that reads and writes keys and values in place; see `TreeStore`."""
+
+    arena: Float[Tensor, "env_slot layer 2 head head_dim"]
+    """Slot `s` of environment `e` is row `e * num_slots + s`."""
+
+    table: Int[Tensor, "env_node token"]
+    """The slots of the context of node `n` of environment `e`, in row `e * num_nodes + n`; oldest first, -1 is none."""
+
+    num_slots: int
+    """Slots of each environment."""
+
+    num_nodes: int
+    """Nodes of each environment, the root included."""
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.store import SearchContexts, Window, as_index
+from kvzero.cache.store import SearchContexts, TreeMemory, Window, as_index
 from kvzero.errors import ConfigError, StaleContextError
 
 __all__ = ["TreeStore"]
@@ -55,6 +55,7 @@ class TreeStore:
         with torch.inference_mode(mode=False):
             self._arena = torch.zeros(num_envs * self._num_slots, *layout.token_shape, device=device, dtype=dtype)
             self._table = torch.full((num_envs * self._num_nodes, layout.context_tokens), -1, device=device)
+        self.memory = TreeMemory(self._arena, self._table, self._num_slots, self._num_nodes)
         self._search = 0  # counts what ends a search: another one, or a root that changes
 
     @property
@@ -111,13 +112,39 @@ class TreeStore:
 
     def begin_search(self, envs: Int[np.ndarray, " batch"], version: int) -> SearchContexts:
         """Open a search below the roots of these environments; any search opened before is over."""
-        self._refuse_stale(envs, version)
-        if (self._lengths[envs] < 1).any():
-            raise StaleContextError(
-                f"environments {envs[self._lengths[envs] < 1].tolist()} have no root; observe them first"
-            )
-        self._search += 1
+        self.begin_in_place(envs, version)
         return _TreeContexts(self, envs)
+
+    def begin_in_place(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
+        """Begin a search that reads and writes `memory` itself: the block table has the roots' rows afterwards.
+
+        Raises:
+            StaleContextError: if a root was made by other weights, or there is none.
+        """
+        self._refuse_stale(envs, version)
+        lengths = self._lengths[envs]
+        if (lengths < 1).any():
+            raise StaleContextError(f"environments {envs[lengths < 1].tolist()} have no root; observe them first")
+        self._search += 1
+        context = self.layout.context_tokens
+        tokens = np.arange(-context, 0) + lengths[:, None]
+        rows = as_index(envs * self._num_nodes, self._table.device)
+        self._table[rows] = as_index(np.where(tokens < 0, -1, tokens % context), self._table.device)
+
+    def extend_in_place(self, envs: Int[np.ndarray, " batch"], version: int) -> Int[np.ndarray, " batch"]:
+        """Count two tokens more at each root, which the caller writes into `memory`; return the lengths before.
+
+        Token `i` belongs into slot `i mod C`; a root without tokens has length -1, and its token -1 is of no use.
+
+        Raises:
+            StaleContextError: if a root was made by other weights.
+        """
+        self._refuse_stale(envs, version)
+        lengths = self.lengths(envs)
+        self._lengths[envs] = lengths + 2
+        self._versions[envs] = version
+        self._search += 1
+        return lengths
 
     def _refuse_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
         if self.is_stale(envs, version):
@@ -162,10 +189,7 @@ class _TreeContexts:
         envs_on_device = as_index(envs, device)
         self._rows = _Rows(envs_on_device[:, None] * store._num_slots, envs_on_device * store._num_nodes)
         context = store.layout.context_tokens
-        lengths = store._lengths[envs]
-        tokens = np.arange(-context, 0) + lengths[:, None]
-        self._is_ragged = bool((tokens < 0).any())
-        store._table[self._rows.table] = as_index(np.where(tokens < 0, -1, tokens % context), device)
+        self._is_ragged = bool((store._lengths[envs] < context).any())
         first = context + 2 * torch.arange(store._num_nodes, device=device)
         self._own_slots = torch.stack([first, first + 1], dim=1)
         self._slots = torch.zeros(len(envs), context + 2, dtype=torch.int64, device=device)
