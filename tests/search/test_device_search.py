@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from tests.search.models import Ask, PathModel, bandit, flat_roots, hashed_answers
 from tests.search.test_twin import Case, cases
 from tests.search.twin import Answer, Path
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kvzero.errors import SearchError
 from kvzero.search import (
@@ -178,6 +179,48 @@ def test_roots_without_a_legal_action_and_too_many_roots_are_refused() -> None:
     ):
         with pytest.raises(SearchError, match=words):
             searching.load(logits, values, masks, rng=None)
+
+
+class Listen(TorchDispatchMode):
+    """Writes down which operations run on tensors of which shapes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[tuple] = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        shapes = [tuple(value.shape) for value in arguments if isinstance(value, torch.Tensor)]
+        self.heard.append(
+            (function.overloadpacket.__name__, shapes, [v for v in arguments if isinstance(v, (int, float))])
+        )
+        return function(*arguments, **(keywords or {}))
+
+
+class Constant:
+    """A model that says what it was made with, whatever it is asked."""
+
+    def __init__(self, predictions: torch.Tensor) -> None:
+        self.answer = DeviceEvaluation(predictions[:, 0], predictions[:, 1], predictions[:, 2:])
+
+    def expand(self, leaves: DeviceLeaves) -> DeviceEvaluation:
+        return self.answer
+
+
+def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_host() -> None:
+    """Else a recording would be wrong, or could not be made. What copies: reading one number, and making a tensor."""
+    heard = []
+    for seed in range(3):
+        searching = DeviceSearch(3, 4, SearchConfig(num_simulations=12), device=CPU)
+        generator = torch.Generator().manual_seed(seed)
+        load(searching, flat_roots(3, 4, value=seed), None if seed else np.random.default_rng(seed))
+        model = Constant(torch.randn(3, 6, generator=generator))
+        with Listen() as listen:
+            searching.run(model)
+        heard.append(listen.heard)
+    assert heard[0] == heard[1] == heard[2]
+    names = {name for name, _, _ in heard[0]}
+    assert {"gather", "scatter_add_", "cat"} <= names
+    assert not names & {"_local_scalar_dense", "lift_fresh", "nonzero", "equal", "masked_select", "scalar_tensor"}
 
 
 def test_a_bandits_best_arm_is_found() -> None:

@@ -1,7 +1,8 @@
 """Planting, selection and backup of all trees at once as plain tensor operations: correct wherever PyTorch runs.
 
 Nothing here waits for a result or looks at one: which operations run depends on shapes and the number of the simulation
-only, so that a search can be recorded once and replayed. The numbers are those of `tree.py`, rounded alike.
+only, so that a search can be recorded once and replayed. Numbers enter as arguments of operations: where PyTorch makes
+tensors of them (`torch.where`), they would be copied from the host. Statistics are those of `tree.py`, rounded alike.
 """
 
 import torch
@@ -36,7 +37,7 @@ class TensorSteps:
         """Empty the trees and make their roots of row 0 of the evaluations, as visited once."""
         plant_roots(self._workspace)
         self._paths.fill_(UNVISITED)
-        self._paths[:, 0, 0] = 0
+        self._paths[:, 0, 0].fill_(0)
 
     def select(self, node: int) -> None:
         """Descend every tree to an action that was not tried, and hang the new `node` there.
@@ -68,13 +69,14 @@ class TensorSteps:
         path = path.clamp(min=0)  # adds nothing to the root
         rewards = tree.rewards.gather(1, path)
         returns = self._discount_back(numbers[:, 1], rewards)
-        tree.value_sums.scatter_add_(1, path, torch.where(is_on_path, returns, 0.0))
+        tree.value_sums.scatter_add_(1, path, returns.masked_fill(~is_on_path, 0.0))
         tree.visit_counts.scatter_add_(1, path, is_on_path.long())
         means = tree.value_sums.gather(1, path) / tree.visit_counts.gather(1, path)
         edges = rewards + self._discount * means
         low, high = tree.bounds.unbind(1)
-        torch.minimum(low, torch.where(path > 0, edges, INFINITY).amin(1), out=low)
-        torch.maximum(high, torch.where(path > 0, edges, -INFINITY).amax(1), out=high)
+        is_root = path == 0
+        torch.minimum(low, edges.masked_fill(is_root, INFINITY).amin(1), out=low)
+        torch.maximum(high, edges.masked_fill(is_root, -INFINITY).amax(1), out=high)
 
     def _best_actions(self, num_nodes: int) -> Int64[Tensor, "env node"]:
         """Return the action that `tree.select` takes at each of the first nodes."""
@@ -82,23 +84,23 @@ class TensorSteps:
         visits, children = tree.visit_counts[:, :num_nodes], tree.children[:, :num_nodes]
         means = tree.value_sums[:, :num_nodes] / visits
         edges = tree.rewards[:, :num_nodes] + self._discount * means
-        is_tried = children != UNVISITED
+        is_untried = children == UNVISITED
         below = children.clamp(min=0).flatten(1)
-        values = torch.where(is_tried, edges.gather(1, below).view_as(children), means[:, :, None])
-        counts = torch.where(is_tried, visits.gather(1, below).view_as(children), 0)
+        values = torch.where(is_untried, means[:, :, None], edges.gather(1, below).view_as(children))
+        counts = visits.gather(1, below).view_as(children).masked_fill(is_untried, 0)
         low, high = tree.bounds[:, 0, None, None], tree.bounds[:, 1, None, None]
         scores = ((values - low) / (high - low).clamp(min=self._min_value_range)).clamp(0.0, 1.0)
         weights = self._workspace.exploration[visits][:, :, None]
         scores = scores + tree.priors[:, :num_nodes] * weights / (1.0 + counts)
         scores[:, 0].masked_fill_(chance.legal == 0, -INFINITY)
-        is_best = scores == scores.amax(2, keepdim=True)
-        return torch.where(is_best, chance.tie_keys[:, :num_nodes], -INFINITY).argmax(2)
+        is_worse = scores < scores.amax(2, keepdim=True)
+        return chance.tie_keys[:, :num_nodes].masked_fill(is_worse, -INFINITY).argmax(2)
 
     def _extend_path(self, node: int) -> Int64[Tensor, "env distance"]:
         """Return the nodes from `node` up to the root, padded with -1; remember them for the node's children."""
         above = self._paths[:, :, :node][self._rows, self._workspace.tree.parents[:, node]]
         path = self._paths[:, node, : node + 1]
-        path[:, 0] = node
+        path[:, 0].fill_(node)
         path[:, 1:] = above
         return path.long()
 
@@ -121,12 +123,12 @@ def plant_roots(workspace: Workspace) -> None:
     share = chance.noise_share[:, None]
     tree.priors[:, 0] = (1.0 - share) * priors + share * chance.noise
     tree.value_sums[:, 0] = numbers[:, 1]
-    tree.visit_counts[:, 0] = 1
+    tree.visit_counts[:, 0].fill_(1)
 
 
 def take_evaluation(workspace: Workspace, node: int) -> Float64[Tensor, "env prediction"]:
     """Return what the model said of `node`; note where it is not finite, and read zeros there."""
     row, failures = workspace.evaluations[node], workspace.tree.failures
-    is_finite = row.isfinite().all(1)
-    failures.masked_fill_(~is_finite & (failures == NO_FAILURE), node)
-    return torch.where(is_finite[:, None], row, 0.0).double()
+    is_broken = ~row.isfinite().all(1)
+    failures.masked_fill_(is_broken & (failures == NO_FAILURE), node)
+    return row.masked_fill(is_broken[:, None], 0.0).double()
