@@ -63,27 +63,21 @@ class DevicePlanner:
         self._everyone = np.arange(num_envs)
         self._num_actions = current().spec.num_actions
         self._device = store.memory.arena.device
-        with torch.inference_mode(mode=False):  # written to in every mode
-            self._values = torch.zeros(num_envs, device=self._device)
-            self._logits = torch.zeros(num_envs, self._num_actions, device=self._device)
         self._rooms: dict[int, _Room] = {}
         self._recordings = Recordings(choose_recorder(self._device))
-
-    def keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
-        """Take in what the network says of the newest observations of these environments; it stays on the device."""
-        rows = torch.from_numpy(envs).to(self._device, non_blocking=True)
-        self._values[rows] = reading.values.float()
-        self._logits[rows] = reading.policy_logits.float()
 
     def search(
         self,
         envs: Int[np.ndarray, " env"],
         version: int,
+        readings: RootReading,
         action_masks: Bool[np.ndarray, "env action"],
         *,
         rng: np.random.Generator | None,
     ) -> Outcome:
         """Search below the newest observations of these environments, as `kvzero.search.search` does.
+
+        `readings` are those of all environments, on the device.
 
         Raises:
             StaleContextError: if a root was made by other weights, or there is none.
@@ -94,7 +88,8 @@ class DevicePlanner:
         network.transformer.rotary.reserve(longest + 2 * self._config.num_simulations)
         room.contexts.begin(envs, version)
         rows = room.contexts.envs
-        room.search.load(self._logits[rows], self._values[rows], action_masks, rng=rng)
+        logits, values = readings.policy_logits[rows].float(), readings.values[rows].float()
+        room.search.load(logits, values, action_masks, rng=rng)
         self._recordings.run(
             len(rows),
             lambda: room.search.run(DeviceExpander(network, room.contexts)),

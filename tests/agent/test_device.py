@@ -1,0 +1,136 @@
+"""A whole search on tensors, network and store included, against the planner's own; it runs here on the CPU."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from tests.equivalence.scenario import Life
+from tests.equivalence.test_exactness import SHAPES
+from tests.search.test_device_search import Listen
+
+from kvzero.agent.device import DevicePlanner
+from kvzero.agent.graphs import DirectRecorder, Recording, Recordings
+from kvzero.errors import SearchError, StaleContextError
+from kvzero.model import RootReading
+from kvzero.search import Outcome
+
+SHAPE = SHAPES["vector"]
+
+
+def device_planner(life: Life) -> DevicePlanner:
+    return DevicePlanner(lambda: life.network, life.planner.store, life.config.search, num_envs=life.shape.num_envs)
+
+
+def readings(life: Life) -> RootReading:
+    return RootReading(torch.as_tensor(life.planner._values), torch.as_tensor(life.planner._logits))
+
+
+@torch.inference_mode()
+def plan(
+    planner: DevicePlanner, life: Life, envs: np.ndarray, seed: int | None, masks: np.ndarray | None = None
+) -> Outcome:
+    rng = None if seed is None else np.random.default_rng(seed)
+    masks = np.ones((len(envs), life.shape.spec.num_actions), bool) if masks is None else masks
+    return planner.search(envs, life.network.version, readings(life), masks, rng=rng)
+
+
+def assert_alike(found: Outcome, wanted: Outcome) -> None:
+    """Hold two searches against each other whose models round differently."""
+    for name in ("parents", "actions", "depths", "visit_counts", "children", "tie_keys", "action_masks"):
+        np.testing.assert_array_equal(getattr(found.tree, name), getattr(wanted.tree, name), err_msg=name)
+    for name in ("rewards", "value_sums", "priors", "bounds"):
+        np.testing.assert_allclose(getattr(found.tree, name), getattr(wanted.tree, name), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found.visit_counts, wanted.visit_counts)
+
+
+@pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm", "smallest_context"])
+def test_trees_are_those_of_the_planners_own_search(name: str) -> None:
+    life = Life(SHAPES[name], seed=8)
+    planner = device_planner(life)
+    num_actions = life.shape.spec.num_actions
+    for step in range(20):
+        envs = life.some_envs()
+        life.observe(envs)
+        masks = life.rng.random((len(envs), num_actions)) < 0.7
+        masks[:, step % num_actions] = True
+        seed = None if step % 3 == 0 else step
+        rng = None if seed is None else np.random.default_rng(seed)
+        wanted = life.planner.plan(envs, masks, rng=rng)
+        assert_alike(plan(planner, life, envs, seed, masks), wanted)
+        life.actions[envs] = life.rng.integers(num_actions, size=len(envs))
+    assert life.roll_overs >= 3
+
+
+@dataclass
+class Shapes:
+    """A recorder that records nothing and counts what it was asked to record."""
+
+    made: int = 0
+    direct: DirectRecorder = field(default_factory=DirectRecorder)
+
+    def record(self, work: Callable[[], None]) -> Recording:
+        self.made += 1
+        return self.direct.record(work)
+
+
+def test_subsets_share_recordings_by_powers_of_two_and_updates_need_no_other() -> None:
+    life = Life(SHAPES["vector"], seed=1)
+    planner, recorder = device_planner(life), Shapes()
+    planner._recordings = Recordings(recorder)
+    everyone = np.arange(3)
+    for size, made in ((1, 1), (2, 2), (3, 3), (2, 3), (1, 3), (3, 3)):
+        life.update_weights()
+        life.observe(everyone)
+        plan(planner, life, everyone[:size], None)
+        assert recorder.made == made
+    life.network.transformer.rotary.reserve(10_000)
+    plan(planner, life, everyone, None)
+    assert recorder.made == 4
+
+
+def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_host() -> None:
+    life = Life(SHAPES["vector"], seed=3)
+    planner = device_planner(life)
+    heard: list[list[tuple]] = []
+
+    class Listening(DirectRecorder):
+        def record(self, work: Callable[[], None]) -> Recording:
+            def listen() -> None:
+                with Listen() as ear:
+                    work()
+                heard.append(ear.heard)
+
+            return super().record(listen)
+
+    planner._recordings = Recordings(Listening())
+    for step in range(4):
+        life.observe(np.arange(3))
+        plan(planner, life, np.array([2, 0]), step)
+    assert heard[0] == heard[1] == heard[2] == heard[3]
+    names = {name for name, _, _ in heard[0]}
+    assert "linear" in names or "addmm" in names
+    assert not names & {"_local_scalar_dense", "lift_fresh", "nonzero", "equal", "masked_select", "scalar_tensor"}
+
+
+def test_weights_that_are_not_finite_are_refused() -> None:
+    life = Life(SHAPES["vector"], seed=2)
+    planner = device_planner(life)
+    life.observe(np.arange(3))
+    with torch.no_grad():
+        life.network.action_head.first.bias.fill_(torch.nan)
+    with pytest.raises(StaleContextError, match="rebuild"):
+        plan(planner, life, np.arange(3), None)
+    life.planner._rebuild(np.arange(3))
+    with pytest.raises(SearchError, match="of node 1 of environment 0 is not finite: reward nan"):
+        plan(planner, life, np.arange(3), None)
+
+
+def test_a_root_that_was_never_observed_is_refused() -> None:
+    life = Life(SHAPES["vector"], seed=2)
+    planner = device_planner(life)
+    life.observe(np.array([1]))
+    with pytest.raises(StaleContextError, match="have no root"):
+        plan(planner, life, np.array([1, 2]), None)
+    assert plan(planner, life, np.array([1]), None).visit_counts.sum() == life.shape.num_simulations
