@@ -10,11 +10,12 @@ from tests.equivalence.scenario import Life
 from tests.equivalence.test_exactness import SHAPES
 from tests.search.test_device_search import Listen
 
-from kvzero.agent.device import DevicePlanner
+from kvzero.agent.device import DeviceExpander, DevicePlanner
 from kvzero.agent.graphs import DirectRecorder, Recording, Recordings
+from kvzero.cache import StaticTreeContexts, TreeStore
 from kvzero.errors import SearchError, StaleContextError
-from kvzero.model import RootReading
-from kvzero.search import Outcome
+from kvzero.model import Network, RootReading
+from kvzero.search import DeviceSearch, Outcome, SearchConfig
 
 SHAPE = SHAPES["vector"]
 
@@ -112,6 +113,18 @@ def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_hos
     names = {name for name, _, _ in heard[0]}
     assert "linear" in names or "addmm" in names
     assert not names & {"_local_scalar_dense", "lift_fresh", "nonzero", "equal", "masked_select", "scalar_tensor"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_a_search_needs_no_numbers_at_all(dtype: torch.dtype) -> None:
+    """Tensors on the meta device have none, and refuse to be mixed with tensors on another."""
+    meta, shape = torch.device("meta"), SHAPES["vector"]
+    network = Network(shape.model, shape.spec).to(meta, dtype)
+    store = TreeStore(shape.model.layout, num_envs=5, num_simulations=7, device=meta, dtype=dtype)
+    search = DeviceSearch(5, shape.spec.num_actions, SearchConfig(num_simulations=7), device=meta)
+    search.run(DeviceExpander(network, StaticTreeContexts(store, 5)))
+    assert search._work.tree.children.shape == (5, 8, 3)
 
 
 def test_weights_that_are_not_finite_are_refused() -> None:

@@ -159,39 +159,52 @@ class Stream:
 
 
 class Entered:
-    """A fake context that notes when it is entered and left."""
+    """A fake context that notes when it is entered and left, and may fail on leaving."""
 
-    def __init__(self, name: str, log: list[str]) -> None:
-        self.name, self.log = name, log
+    def __init__(self, name: str, log: list[str], error: Exception | None = None) -> None:
+        self.name, self.log, self.error = name, log, error
 
     def __enter__(self) -> None:
         self.log.append(f"enter {self.name}")
 
     def __exit__(self, *_: object) -> None:
         self.log.append(f"leave {self.name}")
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass
+class FakeCuda:
+    """CUDA's streams and graphs, of which only the order of calls is known."""
+
+    log: list[str]
+    error: Exception | None = None
+    graph: FakeGraph = field(default_factory=lambda: FakeGraph(nothing))
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        main, side = Stream("main", self.log), Stream("side", self.log)
+
+        def capture(captured: object, *, stream: Stream, capture_error_mode: str) -> Entered:
+            assert (captured, stream, capture_error_mode) == (self.graph, side, "thread_local")
+            return Entered("capture", self.log, self.error)
+
+        fakes = {
+            "device": lambda device: Entered(str(device), self.log),
+            "current_stream": lambda: main,
+            "Stream": lambda: side,
+            "stream": lambda stream: Entered(stream.name, self.log),
+            "CUDAGraph": lambda: self.graph,
+            "graph": capture,
+        }
+        for name, fake in fakes.items():
+            patch.setattr(torch.cuda, name, fake)
 
 
 def test_a_capture_is_warmed_up_and_made_on_one_side_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    log: list[str] = []
-    main, side, graph = Stream("main", log), Stream("side", log), object()
-
-    def capture(captured: object, *, stream: Stream, capture_error_mode: str) -> Entered:
-        assert (captured, stream, capture_error_mode) == (graph, side, "thread_local")
-        return Entered("capture", log)
-
-    fakes = {
-        "device": lambda device: Entered(str(device), log),
-        "current_stream": lambda: main,
-        "Stream": lambda: side,
-        "stream": lambda stream: Entered(stream.name, log),
-        "CUDAGraph": lambda: graph,
-        "graph": capture,
-    }
-    for name, fake in fakes.items():
-        monkeypatch.setattr(torch.cuda, name, fake)
-    unchecked = CudaRecorder.record.__wrapped__ if hasattr(CudaRecorder.record, "__wrapped__") else CudaRecorder.record
-    assert unchecked(CudaRecorder(torch.device("cuda", 1)), lambda: log.append("work")) is graph
-    assert log == [
+    cuda = FakeCuda([])
+    cuda.install(monkeypatch)
+    assert CudaRecorder(torch.device("cuda", 1)).record(lambda: cuda.log.append("work")) is cuda.graph
+    assert cuda.log == [
         "enter cuda:1",
         "side waits for main",
         "enter side",
@@ -203,6 +216,21 @@ def test_a_capture_is_warmed_up_and_made_on_one_side_stream(monkeypatch: pytest.
         "work",
         "leave capture",
         "leave cuda:1",
+    ]
+
+
+def test_what_cannot_be_captured_is_done_directly_and_the_log_says_why(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cuda = FakeCuda([], error=RuntimeError("operation not permitted"))
+    cuda.install(monkeypatch)
+    recordings = Recordings(CudaRecorder(torch.device("cuda", 0)))
+    for _ in range(2):
+        cuda.log.clear()
+        recordings.run(1, lambda: cuda.log.append("work"), reads=[])
+    assert cuda.log == ["enter cuda:0", "work", "leave cuda:0"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "work on cuda:0 runs without a CUDA graph, more slowly: operation not permitted"
     ]
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -84,8 +85,12 @@ class CudaRecorder:
                     work()
             except RuntimeError as error:  # it has just run twice, so what fails is the capture
                 logger.warning("work on %s runs without a CUDA graph, more slowly: %s", self._device, error)
-                return _Again(work)
+                return _Again(partial(self._on_device, work))
         return graph
+
+    def _on_device(self, work: Callable[[], None]) -> None:
+        with torch.cuda.device(self._device):
+            work()
 
 
 @dataclass(frozen=True, slots=True)
