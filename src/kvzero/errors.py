@@ -4,6 +4,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "DeviceError",
+    "EngineError",
     "EnvError",
     "KvzeroError",
     "RunError",
@@ -22,6 +23,10 @@ class ConfigError(KvzeroError, ValueError):
 
 class DeviceError(KvzeroError, RuntimeError):
     """A device was asked for that this machine does not have."""
+
+
+class EngineError(KvzeroError, RuntimeError):
+    """An engine of search was asked for where it cannot run; the message names why."""
 
 
 class EnvError(KvzeroError, RuntimeError):

@@ -1,19 +1,22 @@
 """A whole search on tensors, network and store included, against the planner's own; it runs here on the CPU."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 import torch
-from tests.equivalence.scenario import Life
+from tests.equivalence.scenario import Life, random_network
 from tests.equivalence.test_exactness import SHAPES
 from tests.search.test_device_search import Listen
 
+from kvzero.agent import EngineKind
+from kvzero.agent import paths as paths_module
 from kvzero.agent.device import DeviceExpander, DevicePlanner
 from kvzero.agent.graphs import DirectRecorder, Recording, Recordings
-from kvzero.cache import StaticTreeContexts, TreeStore
-from kvzero.errors import SearchError, StaleContextError
+from kvzero.agent.paths import EagerPath, SearchNetwork, build_device_planner, build_path
+from kvzero.cache import ContextStore, StaticTreeContexts, TreeStore
+from kvzero.errors import EngineError, SearchError, StaleContextError
 from kvzero.model import Network, RootReading
 from kvzero.search import DeviceSearch, Outcome, SearchConfig
 
@@ -21,11 +24,8 @@ SHAPE = SHAPES["vector"]
 
 
 def device_planner(life: Life) -> DevicePlanner:
-    return DevicePlanner(lambda: life.network, life.planner.store, life.config.search, num_envs=life.shape.num_envs)
-
-
-def readings(life: Life) -> RootReading:
-    return RootReading(torch.as_tensor(life.planner._values), torch.as_tensor(life.planner._logits))
+    network = SearchNetwork(life.network, torch.float32)
+    return DevicePlanner(network, life.planner.store, life.config.search, num_envs=life.shape.num_envs)
 
 
 @torch.inference_mode()
@@ -34,7 +34,9 @@ def plan(
 ) -> Outcome:
     rng = None if seed is None else np.random.default_rng(seed)
     masks = np.ones((len(envs), life.shape.spec.num_actions), bool) if masks is None else masks
-    return planner.search(envs, life.network.version, readings(life), masks, rng=rng)
+    roots = RootReading(torch.from_numpy(life.planner._values[envs]), torch.from_numpy(life.planner._logits[envs]))
+    planner.keep(envs, roots)
+    return planner.search(envs, life.network.version, masks, rng=rng)
 
 
 def assert_alike(found: Outcome, wanted: Outcome) -> None:
@@ -147,3 +149,88 @@ def test_a_root_that_was_never_observed_is_refused() -> None:
     with pytest.raises(StaleContextError, match="have no root"):
         plan(planner, life, np.array([1, 2]), None)
     assert plan(planner, life, np.array([1]), None).visit_counts.sum() == life.shape.num_simulations
+
+
+def other_store() -> ContextStore:
+    """Return a store that is no tree store; nothing is asked of it."""
+    return type("OtherStore", (), {name: print for name in vars(ContextStore) if not name.startswith("_")})()
+
+
+def choose(engine: EngineKind, device: str, store: object) -> DevicePlanner | None:
+    """Return what a planner would search with on the device, if the network were there."""
+    life = Life(SHAPE, seed=0)
+    config = replace(life.config, engine=engine)
+    network = SearchNetwork(life.network, torch.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Network, "device", property(lambda self: torch.device(device)))
+        path = build_path(life.network, config, life.planner.store, dtype=torch.float32, num_envs=3)
+        assert isinstance(path, EagerPath) == (engine in ("eager", "device") or device == "cuda")
+        if isinstance(path, EagerPath):
+            path = EagerPath(network, life.planner.store)
+        return build_device_planner(path, store or life.planner.store, config, life.config.search, num_envs=3)
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "is_chosen"),
+    [
+        ("device", "cpu", True),
+        ("device", "cuda", True),
+        ("auto", "cuda", True),
+        ("auto", "cpu", False),
+        ("eager", "cuda", False),
+        ("eager", "cpu", False),
+    ],
+)
+def test_a_search_stays_on_the_device_where_asked_and_by_itself_on_cuda(
+    engine: EngineKind, device: str, is_chosen: bool
+) -> None:
+    assert (choose(engine, device, None) is not None) == is_chosen
+
+
+def test_another_store_is_refused_by_name_or_does_without_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    paths_module._tell_once.cache_clear()
+    with pytest.raises(EngineError, match="only the tree store is read by indices on the device"):
+        choose("device", "cpu", other_store())
+    assert not caplog.records
+    assert [choose("auto", "cuda", other_store()) for _ in range(2)] == [None, None]
+    assert len(caplog.records) == 1
+    assert "not with the device engine: the store is tree;" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["vector", "three_layers_layernorm"])
+def test_visit_counts_are_those_of_the_eager_engine(name: str) -> None:
+    eager, device = Life(SHAPES[name], seed=9, engine="eager"), Life(SHAPES[name], seed=9, engine="device")
+    for step in range(20):
+        envs = eager.some_envs()
+        assert (device.some_envs() == envs).all()
+        counts = []
+        for life in (eager, device):
+            life.observe(envs)
+            counts.append(life.plan(envs, explore=step % 2 > 0).visit_counts)
+        np.testing.assert_array_equal(*counts)
+
+
+def test_bfloat16_searches_with_weights_that_follow() -> None:
+    life = Life(SHAPE, seed=4, engine="device", dtype="bfloat16")
+    for _ in range(3):
+        life.update_weights()
+        life.observe(np.arange(3))
+        assert (life.plan(np.arange(3)).visit_counts.sum(axis=1) == SHAPE.num_simulations).all()
+    assert life.planner.store.memory.arena.dtype == torch.bfloat16
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_recorded_searches_visit_what_the_eager_engine_visits() -> None:
+    network = random_network(SHAPE, 9).cuda()
+    eager, device = (Life(SHAPE, seed=9, network=network, engine=engine) for engine in ("eager", "device"))
+    for step in range(20):
+        envs = eager.some_envs()
+        assert (device.some_envs() == envs).all()
+        counts = []
+        for life in (eager, device):
+            life.observe(envs)
+            outcome = life.planner.plan(envs, np.ones((len(envs), 3), bool), rng=None)
+            life.actions[envs] = step % 3
+            counts.append(outcome.visit_counts)
+        np.testing.assert_array_equal(*counts)
+    assert all(isinstance(held, torch.cuda.CUDAGraph) for held in device.planner._on_device._recordings._held.values())

@@ -7,10 +7,12 @@ import pytest
 import torch
 from tests.equivalence.reference import Path
 
-from kvzero.agent import AgentConfig, Planner
-from kvzero.model import Expansion, ModelConfig, Network, NodeStepper
+from kvzero.agent import AgentConfig, EngineKind, Planner, SearchDtype
+from kvzero.agent import planner as planner_module
+from kvzero.agent.native import NativeExpander
+from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, RootReading
 from kvzero.records import EnvSpec
-from kvzero.search import Outcome, SearchConfig
+from kvzero.search import Evaluation, Expander, Leaves, Outcome, SearchConfig, search
 
 TOLERANCE = 1e-5
 
@@ -37,15 +39,43 @@ def random_network(shape: Shape, seed: int) -> Network:
     return network
 
 
+class Recorder:
+    """An expander that keeps what a native one says, latents included; being Python, it is asked from Python."""
+
+    def __init__(self, expander: NativeExpander, expansions: list[Expansion]) -> None:
+        self._expander = expander
+        self._expansions = expansions
+
+    def expand(self, leaves: Leaves) -> Evaluation:
+        found, latents = self._expander.expand_with_latents(leaves)
+        tensors = map(torch.from_numpy, (found.rewards, found.values, found.logits, latents))
+        self._expansions.append(Expansion(*tensors))
+        return found
+
+
 class Life:
     """Environments that show random observations, the planner that watches them, and their reference paths."""
 
-    def __init__(self, shape: Shape, seed: int, *, network: Network | None = None) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        seed: int,
+        *,
+        network: Network | None = None,
+        engine: EngineKind = "eager",
+        dtype: SearchDtype = "float32",
+        tolerance: float = TOLERANCE,
+    ) -> None:
         self.shape = shape
         self.rng = np.random.default_rng(seed)
         self.network = network or random_network(shape, seed)
-        search = SearchConfig(num_simulations=shape.num_simulations)
-        self.config = AgentConfig(model=shape.model, search=search)
+        self.config = AgentConfig(
+            model=shape.model,
+            search=SearchConfig(num_simulations=shape.num_simulations),
+            engine=engine,
+            search_dtype=dtype,
+        )
+        self.tolerance = tolerance
         self.planner = Planner(self.network, self.config, num_envs=shape.num_envs)
         self.actions = np.zeros(shape.num_envs, np.int64)
         self.observed: list[list[np.ndarray]] = [[] for _ in range(shape.num_envs)]
@@ -71,17 +101,26 @@ class Life:
         """Search, check every node, and act at random so that paths are diverse."""
         self.expansions.clear()
         masks = np.ones((len(envs), self.shape.spec.num_actions), bool)
+        with pytest.MonkeyPatch.context() as patch:
+            self._record(patch)
+            outcome = self.planner.plan(envs, masks, rng=self.rng if explore else None)
+        self.actions[envs] = self.rng.integers(self.shape.spec.num_actions, size=len(envs))
+        return outcome
+
+    def _record(self, patch: pytest.MonkeyPatch) -> None:
+        """Keep all expansions of the search that follows, by either engine."""
         step = NodeStepper.__call__
 
         def keep(stepper: NodeStepper, *arguments: object) -> Expansion:
             self.expansions.append(step(stepper, *arguments))
             return self.expansions[-1]
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(NodeStepper, "__call__", keep)
-            outcome = self.planner.plan(envs, masks, rng=self.rng if explore else None)
-        self.actions[envs] = self.rng.integers(self.shape.spec.num_actions, size=len(envs))
-        return outcome
+        def search_recorded(roots: object, expander: Expander, *rest: object, **chance: object) -> Outcome:
+            is_native = isinstance(expander, NativeExpander)
+            return search(roots, Recorder(expander, self.expansions) if is_native else expander, *rest, **chance)
+
+        patch.setattr(NodeStepper, "__call__", keep)
+        patch.setattr(planner_module, "search", search_recorded)
 
     def some_envs(self) -> np.ndarray:
         """Return a random subset of the environments in random order, never an empty one."""
@@ -107,12 +146,20 @@ class Life:
         for row, env in enumerate(envs):
             root = self.path(env)
             value, logits = root.read()
-            self._compare(self.planner._values[env], value)
-            self._compare(self.planner._logits[env], logits)
+            self._compare(self._readings.values[env], value)
+            self._compare(self._readings.policy_logits[env], logits)
             paths = {0: root}
             for node in range(1, self.shape.num_simulations + 1):
                 self._check_node(paths, row, node, outcome)
-        assert self.worst <= TOLERANCE, f"largest difference {self.worst}"
+        assert self.worst <= self.tolerance, f"largest difference {self.worst}"
+
+    @property
+    def _readings(self) -> RootReading:
+        """What the planner keeps of the roots, wherever it keeps it."""
+        planner = self.planner
+        if planner._on_device is not None:
+            return planner._on_device.readings
+        return RootReading(torch.from_numpy(planner._values), torch.from_numpy(planner._logits))
 
     def _check_node(self, paths: dict[int, Path], row: int, node: int, outcome: Outcome) -> None:
         tree, expansion = outcome.tree, self.expansions[node - 1]

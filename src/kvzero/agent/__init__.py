@@ -1,7 +1,7 @@
 """Joins model, search and cache: observe, plan, act."""
 
 from kvzero.agent.agent import Agent
-from kvzero.agent.config import AgentConfig, StoreKind
+from kvzero.agent.config import AgentConfig, EngineKind, SearchDtype, StoreKind
 from kvzero.agent.devices import choose_device
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.planner import Planner
@@ -20,7 +20,9 @@ __all__ = [
     "Agent",
     "AgentConfig",
     "CachedExpander",
+    "EngineKind",
     "Planner",
+    "SearchDtype",
     "StoreKind",
     "choose_device",
     "load_network",

@@ -1,7 +1,7 @@
 """Planning on the network's device: a whole search is one piece of work there, recorded once and replayed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,15 @@ from kvzero.model import Network, NodeStepper, RootReading
 from kvzero.search import DeviceEvaluation, DeviceLeaves, DeviceSearch, Outcome, SearchConfig
 
 __all__ = ["DeviceExpander", "DevicePlanner"]
+
+
+@runtime_checkable  # the shape checks of the test session ask isinstance
+class Follower(Protocol):
+    """Something that keeps up with a network whose weights change."""
+
+    @property
+    def current(self) -> Network:
+        """The network with the weights of now."""
 
 
 class DeviceExpander:
@@ -50,46 +59,53 @@ class DevicePlanner:
 
     def __init__(
         self,
-        current: Callable[[], Network],
+        network: Follower,
         store: TreeStore,
         config: SearchConfig,
         *,
         num_envs: int,
     ) -> None:
-        """Make room for the readings of all roots; `current` returns the network with the weights of now."""
-        self._current = current
+        """Make room for the readings of all roots."""
+        self._network = network
         self._store = store
         self._config = config
         self._everyone = np.arange(num_envs)
-        self._num_actions = current().spec.num_actions
+        self._num_actions = network.current.spec.num_actions
         self._device = store.memory.arena.device
+        with torch.inference_mode(mode=False):  # written to in every mode
+            self.readings = RootReading(
+                torch.zeros(num_envs, device=self._device),
+                torch.zeros(num_envs, self._num_actions, device=self._device),
+            )
         self._rooms: dict[int, _Room] = {}
         self._recordings = Recordings(choose_recorder(self._device))
+
+    def keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
+        """Take in what the network says of the newest observations of these environments; it stays on the device."""
+        rows = torch.from_numpy(envs).to(self._device, non_blocking=True)
+        self.readings.values[rows] = reading.values.float()
+        self.readings.policy_logits[rows] = reading.policy_logits.float()
 
     def search(
         self,
         envs: Int[np.ndarray, " env"],
         version: int,
-        readings: RootReading,
         action_masks: Bool[np.ndarray, "env action"],
         *,
         rng: np.random.Generator | None,
     ) -> Outcome:
         """Search below the newest observations of these environments, as `kvzero.search.search` does.
 
-        `readings` are those of all environments, on the device.
-
         Raises:
             StaleContextError: if a root was made by other weights, or there is none.
             SearchError: if a number in a root or an evaluation is not finite, or a root has no legal action.
         """
-        network, room = self._current(), self._room(len(envs))
+        network, room = self._network.current, self._room(len(envs))
         longest = int(self._store.lengths(self._everyone).max())
         network.transformer.rotary.reserve(longest + 2 * self._config.num_simulations)
         room.contexts.begin(envs, version)
         rows = room.contexts.envs
-        logits, values = readings.policy_logits[rows].float(), readings.values[rows].float()
-        room.search.load(logits, values, action_masks, rng=rng)
+        room.search.load(self.readings.policy_logits[rows], self.readings.values[rows], action_masks, rng=rng)
         self._recordings.run(
             len(rows),
             lambda: room.search.run(DeviceExpander(network, room.contexts)),

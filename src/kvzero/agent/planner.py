@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
-from kvzero.agent.expander import CachedExpander
 from kvzero.agent.history import History
+from kvzero.agent.paths import build_device_planner, build_path
 from kvzero.cache import ContextStore, TreeStore
 from kvzero.model import Network, RootReading
 from kvzero.search import Outcome, Roots, SearchConfig, search
@@ -29,11 +29,15 @@ class Planner:
 
         Raises:
             ConfigError: if a size is not positive.
+            EngineError: if `config.engine` is native or device and cannot serve.
         """
         self._network = network
         self._search = _with_simulations(config.search, num_simulations)
         layout = config.model.layout
-        self._store = _build_store(network, config, num_envs, self._search.num_simulations)
+        self._dtype = _search_dtype(network, config)
+        self._store = _build_store(network, config, num_envs, self._search.num_simulations, self._dtype)
+        self._path = build_path(network, config, self._store, dtype=self._dtype, num_envs=num_envs)
+        self._on_device = build_device_planner(self._path, self._store, config, self._search, num_envs=num_envs)
         self._history = History(network.spec, num_envs=num_envs, num_steps=layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
@@ -84,25 +88,18 @@ class Planner:
         version = self._network.version
         if self._store.is_stale(envs, version):
             self._rebuild(envs)
-        contexts = self._store.begin_search(envs, version)
+        if self._on_device is not None:
+            return self._on_device.search(envs, version, action_masks, rng=rng)
         roots = Roots(self._logits[envs], self._values[envs], action_masks)
-        expander = CachedExpander(self._network, contexts, self._store.lengths(envs) - 1, self._search.num_simulations)
+        expander = self._path.begin_search(envs, version, self._search.num_simulations)
         return search(roots, expander, self._search, rng=rng)
 
     @torch.inference_mode()
     def _extend(
         self, envs: Int[np.ndarray, " env"], observations: Shaped[np.ndarray, "env ..."], actions: np.ndarray
     ) -> None:
-        device, version = self._network.device, self._network.version
-        lengths = self._store.lengths(envs)
-        self._network.transformer.rotary.reserve(int(lengths.max()) + 2)
-        positions = (lengths[:, None] + np.array([0, 1])).clip(min=0)
-        latents = self._network.encode(torch.from_numpy(observations).to(device))
-        window = self._store.read_roots(envs, version)
-        reading = self._network.extend_roots(
-            torch.from_numpy(actions).to(device), latents, torch.from_numpy(positions).to(device), window
-        )
-        self._store.extend_roots(envs, version, latents=latents, window=window)
+        latents = self._network.encode(torch.from_numpy(observations).to(self._network.device))
+        reading = self._path.extend_roots(envs, self._network.version, actions=actions, latents=latents.to(self._dtype))
         self._keep(envs, reading)
 
     @torch.inference_mode()
@@ -122,23 +119,37 @@ class Planner:
             is_valid=torch.from_numpy(past.is_valid).to(device).repeat_interleave(2, dim=1)[:, :-1],
         )
         self._store.replace_roots(
-            envs, self._network.version, lengths=lengths, latents=latents[:, -1], keys_values=keys_values
+            envs,
+            self._network.version,
+            lengths=lengths,
+            latents=latents[:, -1].to(self._dtype),
+            keys_values=keys_values.to(self._dtype),
         )
         self._keep(envs, reading)
 
     def _keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
+        if self._on_device is not None:
+            self._on_device.keep(envs, reading)
+            return
         self._values[envs] = reading.values.float().cpu().numpy()
         self._logits[envs] = reading.policy_logits.float().cpu().numpy()
 
 
-def _build_store(network: Network, config: AgentConfig, num_envs: int, num_simulations: int) -> ContextStore:
+def _build_store(
+    network: Network, config: AgentConfig, num_envs: int, num_simulations: int, dtype: torch.dtype
+) -> ContextStore:
     return TreeStore(
         config.model.layout,
         num_envs=num_envs,
         num_simulations=num_simulations,
         device=network.device,
-        dtype=network.action_table.weight.dtype,
+        dtype=dtype,
     )
+
+
+def _search_dtype(network: Network, config: AgentConfig) -> torch.dtype:
+    """Return the number type to search in: bfloat16 where it was asked for, else that of the weights."""
+    return torch.bfloat16 if config.search_dtype == "bfloat16" else network.action_table.weight.dtype
 
 
 def _with_simulations(config: SearchConfig, num_simulations: int | None) -> SearchConfig:

@@ -2,6 +2,7 @@
 
 from kvzero.model.config import ModelConfig
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
+from kvzero.model.native import NativeEngine, NativeSearch
 from kvzero.model.network import Network, Predictions, RootReading
 from kvzero.model.stepper import Expansion, NodeStepper
 from kvzero.model.support import Support, compress, expand
@@ -11,6 +12,8 @@ __all__ = [
     "Expansion",
     "LatentLoss",
     "ModelConfig",
+    "NativeEngine",
+    "NativeSearch",
     "Network",
     "NodeStepper",
     "Predictions",

@@ -2,12 +2,13 @@
 
 from kvzero.search.config import SearchConfig
 from kvzero.search.device_search import DeviceEvaluation, DeviceExpander, DeviceLeaves, DeviceSearch
-from kvzero.search.expander import Evaluation, Expander, Leaves, Roots
+from kvzero.search.expander import CompiledExpander, Evaluation, Expander, Leaves, MachineCode, Roots
 from kvzero.search.policies import greedy_actions, sample_actions, visit_policy
 from kvzero.search.simulation import Outcome, search
 from kvzero.search.tree import Tree
 
 __all__ = [
+    "CompiledExpander",
     "DeviceEvaluation",
     "DeviceExpander",
     "DeviceLeaves",
@@ -15,6 +16,7 @@ __all__ = [
     "Evaluation",
     "Expander",
     "Leaves",
+    "MachineCode",
     "Outcome",
     "Roots",
     "SearchConfig",
