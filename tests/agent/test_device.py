@@ -14,7 +14,8 @@ from kvzero.agent import EngineKind
 from kvzero.agent import paths as paths_module
 from kvzero.agent.device import DeviceExpander, DevicePlanner
 from kvzero.agent.graphs import DirectRecorder, Recording, Recordings
-from kvzero.agent.paths import EagerPath, SearchNetwork, build_device_planner, build_path
+from kvzero.agent.paths import EagerPath, build_device_planner, build_path
+from kvzero.agent.search_network import SearchNetwork
 from kvzero.cache import ContextStore, StaticTreeContexts, TreeStore
 from kvzero.errors import EngineError, SearchError, StaleContextError
 from kvzero.model import Network, RootReading
@@ -24,7 +25,7 @@ SHAPE = SHAPES["vector"]
 
 
 def device_planner(life: Life) -> DevicePlanner:
-    network = SearchNetwork(life.network, torch.float32)
+    network = SearchNetwork(life.network, life.config)
     return DevicePlanner(network, life.planner.store, life.config.search, num_envs=life.shape.num_envs)
 
 
@@ -88,7 +89,7 @@ def test_subsets_share_recordings_by_powers_of_two_and_updates_need_no_other() -
         life.observe(everyone)
         plan(planner, life, everyone[:size], None)
         assert recorder.made == made
-    life.network.transformer.rotary.reserve(10_000)
+    life.network.transformer.positions.reserve(10_000)
     plan(planner, life, everyone, None)
     assert recorder.made == 4
 
@@ -156,18 +157,16 @@ def other_store() -> ContextStore:
     return type("OtherStore", (), {name: print for name in vars(ContextStore) if not name.startswith("_")})()
 
 
-def choose(engine: EngineKind, device: str, store: object) -> DevicePlanner | None:
+def choose(engine: EngineKind, device: str, store: ContextStore | None = None) -> DevicePlanner | None:
     """Return what a planner would search with on the device, if the network were there."""
     life = Life(SHAPE, seed=0)
-    config = replace(life.config, engine=engine)
-    network = SearchNetwork(life.network, torch.float32)
+    config, store = replace(life.config, engine=engine), store or life.planner.store
+    network = SearchNetwork(life.network, config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Network, "device", property(lambda self: torch.device(device)))
-        path = build_path(life.network, config, life.planner.store, dtype=torch.float32, num_envs=3)
+        path = build_path(network, config, store, num_envs=3)
         assert isinstance(path, EagerPath) == (engine in ("eager", "device") or device == "cuda")
-        if isinstance(path, EagerPath):
-            path = EagerPath(network, life.planner.store)
-        return build_device_planner(path, store or life.planner.store, config, life.config.search, num_envs=3)
+        return build_device_planner(network, store, config, life.config.search, num_envs=3)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +183,7 @@ def choose(engine: EngineKind, device: str, store: object) -> DevicePlanner | No
 def test_a_search_stays_on_the_device_where_asked_and_by_itself_on_cuda(
     engine: EngineKind, device: str, is_chosen: bool
 ) -> None:
-    assert (choose(engine, device, None) is not None) == is_chosen
+    assert (choose(engine, device) is not None) == is_chosen
 
 
 def test_another_store_is_refused_by_name_or_does_without_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:

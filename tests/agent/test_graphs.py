@@ -83,7 +83,7 @@ def assign_on_loading(model: Network) -> None:
 
 
 def grow_the_table_of_rotations(model: Network) -> None:
-    model.transformer.rotary.reserve(3000)
+    model.transformer.positions.reserve(3000)
 
 
 def transpose_in_place(model: Network) -> None:

@@ -1,15 +1,16 @@
 """A random life of several environments, in which every prediction through the cache is held against the reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 import torch
 from tests.equivalence.reference import Path
 
-from kvzero.agent import AgentConfig, EngineKind, Planner, SearchDtype
+from kvzero.agent import AgentConfig, EngineKind, Planner, SearchDtype, StoreKind
 from kvzero.agent import planner as planner_module
 from kvzero.agent.native import NativeExpander
+from kvzero.cache import CacheConfig
 from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, RootReading
 from kvzero.records import EnvSpec
 from kvzero.search import Evaluation, Expander, Leaves, Outcome, SearchConfig, search
@@ -27,6 +28,8 @@ class Shape:
     num_simulations: int = 7
     num_steps: int = 30
     episode_steps: int = 40
+    store: StoreKind = "tree"
+    cache: CacheConfig = field(default_factory=CacheConfig)
 
 
 def random_network(shape: Shape, seed: int) -> Network:
@@ -72,6 +75,8 @@ class Life:
         self.config = AgentConfig(
             model=shape.model,
             search=SearchConfig(num_simulations=shape.num_simulations),
+            store=shape.store,
+            cache=shape.cache,
             engine=engine,
             search_dtype=dtype,
         )

@@ -1,4 +1,4 @@
-"""Environments of a few numbers: one that goes well, and one that fails when it is told to."""
+"""Environments of a few numbers: one that goes well, one that never ends, and one that fails when it is told to."""
 
 from typing import Any, ClassVar
 
@@ -37,6 +37,14 @@ class Ladder(gymnasium.Env[np.ndarray, np.int64]):
 
     def render(self) -> np.ndarray:
         return np.full((20, 30, 3), 20 * self.time, np.uint8)
+
+
+class Endless(Ladder):
+    """A ladder without an end."""
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        observation, reward, _, _, info = super().step(action)
+        return observation, reward, False, False, info
 
 
 class Failing(Ladder):

@@ -1,7 +1,6 @@
 """Planning on the network's device: a whole search is one piece of work there, recorded once and replayed."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -9,6 +8,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from kvzero.agent.graphs import Recordings, choose_recorder
+from kvzero.agent.search_network import SearchNetwork
 from kvzero.cache import StaticTreeContexts, TreeStore
 from kvzero.model import Network, NodeStepper, RootReading
 from kvzero.search import DeviceEvaluation, DeviceLeaves, DeviceSearch, Outcome, SearchConfig
@@ -16,20 +16,11 @@ from kvzero.search import DeviceEvaluation, DeviceLeaves, DeviceSearch, Outcome,
 __all__ = ["DeviceExpander", "DevicePlanner"]
 
 
-@runtime_checkable  # the shape checks of the test session ask isinstance
-class Follower(Protocol):
-    """Something that keeps up with a network whose weights change."""
-
-    @property
-    def current(self) -> Network:
-        """The network with the weights of now."""
-
-
 class DeviceExpander:
     """Evaluates one new node per row by passing two tokens against its parent's cached context; asks no host."""
 
     def __init__(self, network: Network, contexts: StaticTreeContexts) -> None:
-        """Look up the network's weights; the rotary table must cover all positions of the search."""
+        """Look up the network's weights; the table of positions must cover all positions of the search."""
         self._step = NodeStepper(network)
         self._contexts = contexts
 
@@ -59,7 +50,7 @@ class DevicePlanner:
 
     def __init__(
         self,
-        network: Follower,
+        network: SearchNetwork,
         store: TreeStore,
         config: SearchConfig,
         *,
@@ -102,7 +93,7 @@ class DevicePlanner:
         """
         network, room = self._network.current, self._room(len(envs))
         longest = int(self._store.lengths(self._everyone).max())
-        network.transformer.rotary.reserve(longest + 2 * self._config.num_simulations)
+        network.transformer.positions.reserve(longest + 2 * self._config.num_simulations)
         room.contexts.begin(envs, version)
         rows = room.contexts.envs
         room.search.load(self.readings.policy_logits[rows], self.readings.values[rows], action_masks, rng=rng)

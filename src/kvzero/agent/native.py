@@ -34,7 +34,7 @@ class NativePath:
     ) -> RootReading:
         """Append the action taken and the latent seen next to each root, and read it."""
         lengths = self._store.extend_in_place(envs, version)
-        self.engine.network.transformer.rotary.reserve(int(lengths.max()) + 2)
+        self.engine.positions.reserve(int(lengths.max()) + 2)
         self.engine.refresh()
         search = NativeSearch(self.engine, self._store.memory, envs, lengths)
         values, logits = self.engine.extend_roots(search, lengths, actions, latents)
@@ -44,7 +44,7 @@ class NativePath:
         """Open a search below the roots of these environments."""
         self._store.begin_in_place(envs, version)
         positions = self._store.lengths(envs) - 1
-        self.engine.network.transformer.rotary.reserve(int(positions.max()) + 2 * num_simulations + 1)
+        self.engine.positions.reserve(int(positions.max()) + 2 * num_simulations + 1)
         self.engine.refresh()
         return NativeExpander(self.engine, self._store, envs, positions)
 

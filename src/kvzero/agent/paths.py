@@ -1,7 +1,6 @@
 """The ways in which new tokens pass through the network during acting, and which of them is taken."""
 
 import logging
-from copy import deepcopy
 from functools import cache
 from typing import Protocol, runtime_checkable
 
@@ -14,12 +13,13 @@ from kvzero.agent.config import AgentConfig
 from kvzero.agent.device import DevicePlanner
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.native import NativePath
+from kvzero.agent.search_network import SearchNetwork
 from kvzero.cache import ContextStore, TreeStore
 from kvzero.errors import EngineError
-from kvzero.model import Network, RootReading
+from kvzero.model import RootReading
 from kvzero.search import Expander, SearchConfig
 
-__all__ = ["EagerPath", "Path", "SearchNetwork", "build_device_planner", "build_path"]
+__all__ = ["EagerPath", "Path", "build_device_planner", "build_path"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,34 +46,11 @@ class Path(Protocol):
         """
 
 
-class SearchNetwork:
-    """The network in the number type of the search: itself, or a copy that follows its weights."""
-
-    def __init__(self, network: Network, dtype: torch.dtype) -> None:
-        """Copy the network if its weights have another type."""
-        self._source = network
-        self._copy: Network | None = None
-        self._version = network.version
-        if network.action_table.weight.dtype != dtype:
-            with torch.inference_mode(mode=False):
-                self._copy = deepcopy(network).to(dtype).requires_grad_(requires_grad=False)
-
-    @property
-    def current(self) -> Network:
-        """The network with the weights of now."""
-        if self._copy is None:
-            return self._source
-        if self._version != self._source.version:
-            self._copy.load_state_dict(self._source.state_dict())
-            self._version = self._source.version
-        return self._copy
-
-
 class EagerPath:
     """Passes tokens with PyTorch, on any device and through any store."""
 
     def __init__(self, network: SearchNetwork, store: ContextStore) -> None:
-        self.network = network
+        self._network = network
         self._store = store
 
     def extend_roots(
@@ -85,10 +62,10 @@ class EagerPath:
         latents: Float[Tensor, "env embed"],
     ) -> RootReading:
         """Append the action taken and the latent seen next to each root, and read it."""
-        network = self.network.current
-        lengths = self._store.lengths(envs)
-        network.transformer.rotary.reserve(int(lengths.max()) + 2)
-        positions = (lengths[:, None] + np.array([0, 1])).clip(min=0)
+        network = self._network.current
+        first = network.config.layout.next_positions(self._store.lengths(envs))
+        positions = (first[:, None] + np.array([0, 1])).clip(min=0)
+        network.transformer.positions.reserve(int(positions.max()) + 1)
         window = self._store.read_roots(envs, version)
         reading = network.extend_roots(
             torch.from_numpy(actions).to(network.device),
@@ -96,18 +73,17 @@ class EagerPath:
             torch.from_numpy(positions).to(network.device),
             window,
         )
+        network.slide(window)
         self._store.extend_roots(envs, version, latents=latents, window=window)
         return reading
 
     def begin_search(self, envs: Int[np.ndarray, " env"], version: int, num_simulations: int) -> CachedExpander:
         """Open a search below the roots of these environments."""
         contexts = self._store.begin_search(envs, version)
-        return CachedExpander(self.network.current, contexts, self._store.lengths(envs) - 1, num_simulations)
+        return CachedExpander(self._network.current, contexts, self._store.lengths(envs) - 1, num_simulations)
 
 
-def build_path(
-    network: Network, config: AgentConfig, store: ContextStore, *, dtype: torch.dtype, num_envs: int
-) -> Path:
+def build_path(network: SearchNetwork, config: AgentConfig, store: ContextStore, *, num_envs: int) -> Path:
     """Return the native path where it can serve and the config allows it, else the eager one.
 
     A search that stays on the device takes the eager path for its roots, see `build_device_planner`.
@@ -117,21 +93,21 @@ def build_path(
     Raises:
         EngineError: if `engine` is native and it cannot serve.
     """
-    if config.engine == "eager" or _should_stay(config, network.device):
-        return EagerPath(SearchNetwork(network, dtype), store)
+    if config.engine == "eager" or _should_stay(network, config):
+        return EagerPath(network, store)
     try:
         if not isinstance(store, TreeStore):
             raise EngineError(f"the store is {config.store}; the native engine works on the tree store's memory")
-        return NativePath(network, store, dtype=dtype, max_rows=num_envs)
+        return NativePath(network.source, store, dtype=network.dtype, max_rows=num_envs)
     except EngineError as error:
         if config.engine == "native":
             raise
         _tell_once("native", str(error))
-    return EagerPath(SearchNetwork(network, dtype), store)
+    return EagerPath(network, store)
 
 
 def build_device_planner(
-    path: Path, store: ContextStore, config: AgentConfig, search: SearchConfig, *, num_envs: int
+    network: SearchNetwork, store: ContextStore, config: AgentConfig, search: SearchConfig, *, num_envs: int
 ) -> DevicePlanner | None:
     """Return what searches on the device without a word from the host, where that is wanted and can be, else None.
 
@@ -140,10 +116,10 @@ def build_device_planner(
     Raises:
         EngineError: if `engine` is device and it cannot serve.
     """
-    if not isinstance(path, EagerPath) or not _should_stay(config, path.network.current.device):
+    if not _should_stay(network, config):
         return None
     if isinstance(store, TreeStore):
-        return DevicePlanner(path.network, store, search, num_envs=num_envs)
+        return DevicePlanner(network, store, search, num_envs=num_envs)
     reason = f"the store is {config.store}; only the tree store is read by indices on the device"
     if config.engine == "device":
         raise EngineError(reason)
@@ -151,9 +127,9 @@ def build_device_planner(
     return None
 
 
-def _should_stay(config: AgentConfig, device: torch.device) -> bool:
+def _should_stay(network: SearchNetwork, config: AgentConfig) -> bool:
     """Whether searches are wanted on the device: asked for, or the best choice where that is CUDA."""
-    return config.engine == "device" or (config.engine == "auto" and device.type == "cuda")
+    return config.engine == "device" or (config.engine == "auto" and network.source.device.type == "cuda")
 
 
 @cache

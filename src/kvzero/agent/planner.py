@@ -9,7 +9,9 @@ from jaxtyping import Bool, Int, Shaped
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.history import History
 from kvzero.agent.paths import build_device_planner, build_path
-from kvzero.cache import ContextStore, TreeStore
+from kvzero.agent.search_network import SearchNetwork
+from kvzero.agent.stores import build_store
+from kvzero.cache import ContextStore
 from kvzero.model import Network, RootReading
 from kvzero.search import Outcome, Roots, SearchConfig, search
 
@@ -34,10 +36,12 @@ class Planner:
         self._network = network
         self._search = _with_simulations(config.search, num_simulations)
         layout = config.model.layout
-        self._dtype = _search_dtype(network, config)
-        self._store = _build_store(network, config, num_envs, self._search.num_simulations, self._dtype)
-        self._path = build_path(network, config, self._store, dtype=self._dtype, num_envs=num_envs)
-        self._on_device = build_device_planner(self._path, self._store, config, self._search, num_envs=num_envs)
+        self._searched = SearchNetwork(network, config)
+        self._store = build_store(
+            self._searched, config, num_envs=num_envs, num_simulations=self._search.num_simulations
+        )
+        self._path = build_path(self._searched, config, self._store, num_envs=num_envs)
+        self._on_device = build_device_planner(self._searched, self._store, config, self._search, num_envs=num_envs)
         self._history = History(network.spec, num_envs=num_envs, num_steps=layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
@@ -99,7 +103,8 @@ class Planner:
         self, envs: Int[np.ndarray, " env"], observations: Shaped[np.ndarray, "env ..."], actions: np.ndarray
     ) -> None:
         latents = self._network.encode(torch.from_numpy(observations).to(self._network.device))
-        reading = self._path.extend_roots(envs, self._network.version, actions=actions, latents=latents.to(self._dtype))
+        latents = latents.to(self._searched.dtype)
+        reading = self._path.extend_roots(envs, self._network.version, actions=actions, latents=latents)
         self._keep(envs, reading)
 
     @torch.inference_mode()
@@ -109,7 +114,7 @@ class Planner:
         num_steps = past.is_valid.shape[1]
         lengths = 2 * self._history.counts(envs) - 1
         positions = (lengths[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
-        self._network.transformer.rotary.reserve(int(lengths.max()))
+        self._network.transformer.positions.reserve(int(lengths.max()))
         observations = torch.from_numpy(past.observations).to(device)
         latents = self._network.encode(observations.flatten(0, 1)).reshape(len(envs), num_steps, -1)
         reading, keys_values = self._network.read_roots(
@@ -122,8 +127,8 @@ class Planner:
             envs,
             self._network.version,
             lengths=lengths,
-            latents=latents[:, -1].to(self._dtype),
-            keys_values=keys_values.to(self._dtype),
+            latents=latents[:, -1].to(self._searched.dtype),
+            keys_values=keys_values.to(self._searched.dtype),
         )
         self._keep(envs, reading)
 
@@ -133,23 +138,6 @@ class Planner:
             return
         self._values[envs] = reading.values.float().cpu().numpy()
         self._logits[envs] = reading.policy_logits.float().cpu().numpy()
-
-
-def _build_store(
-    network: Network, config: AgentConfig, num_envs: int, num_simulations: int, dtype: torch.dtype
-) -> ContextStore:
-    return TreeStore(
-        config.model.layout,
-        num_envs=num_envs,
-        num_simulations=num_simulations,
-        device=network.device,
-        dtype=dtype,
-    )
-
-
-def _search_dtype(network: Network, config: AgentConfig) -> torch.dtype:
-    """Return the number type to search in: bfloat16 where it was asked for, else that of the weights."""
-    return torch.bfloat16 if config.search_dtype == "bfloat16" else network.action_table.weight.dtype
 
 
 def _with_simulations(config: SearchConfig, num_simulations: int | None) -> SearchConfig:

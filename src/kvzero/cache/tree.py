@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.store import SearchContexts, TreeMemory, Window, as_index
+from kvzero.cache.store import SEARCH_OVER, SearchContexts, TreeMemory, Window, as_index
 from kvzero.errors import ConfigError, StaleContextError
 
 __all__ = ["TreeStore"]
@@ -40,8 +40,13 @@ class TreeStore:
         """Allocate the arena.
 
         Raises:
-            ConfigError: if a count is not positive.
+            ConfigError: if a count is not positive, or the layout is sliding: where a token moves to another index, an
+                address is no longer all that there is to know of it.
         """
+        if layout.is_sliding:
+            raise ConfigError(
+                "a tree store cannot hold windows that slide (learned positions); choose store=pooled or store=legacy"
+            )
         if num_envs < 1 or num_simulations < 1:
             raise ConfigError(
                 f"a tree store was asked for with num_envs={num_envs} and num_simulations={num_simulations}; "
@@ -104,9 +109,10 @@ class TreeStore:
         lengths: Int[np.ndarray, " batch"],
         latents: Float[Tensor, "batch embed"],
         keys_values: Float[Tensor, "batch token layer 2 head head_dim"],
+        tokens: Float[Tensor, "batch token embed"] | None = None,
     ) -> None:
         """Replace each root by the last `C` tokens of a fresh forward pass, newest last."""
-        del latents  # an address needs no key
+        del latents, tokens  # an address needs no key, and a layout that slides was refused
         self._put_newest(envs, lengths, keys_values[:, -self.layout.context_tokens :])
         self._versions[envs] = version
 
@@ -114,6 +120,10 @@ class TreeStore:
         """Open a search below the roots of these environments; any search opened before is over."""
         self.begin_in_place(envs, version)
         return _TreeContexts(self, envs)
+
+    def figures(self) -> dict[str, float]:
+        """Return nothing: what has an address cannot be missed."""
+        return {}
 
     def begin_in_place(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
         """Begin a search that reads and writes `memory` itself: the block table has the roots' rows afterwards.
@@ -228,7 +238,4 @@ class _TreeContexts:
 
     def _refuse_over(self) -> None:
         if self._number != self._store._search:
-            raise StaleContextError(
-                "this search is over: in its store a root has changed or another search was begun; "
-                "finish a search before observing, and keep one store per planner"
-            )
+            raise StaleContextError(SEARCH_OVER)

@@ -4,6 +4,7 @@ from kvzero.model.config import ModelConfig
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
 from kvzero.model.native import NativeEngine, NativeSearch
 from kvzero.model.network import Network, Predictions, RootReading
+from kvzero.model.sliding_stepper import SlidingStepper, build_stepper
 from kvzero.model.stepper import Expansion, NodeStepper
 from kvzero.model.support import Support, compress, expand
 from kvzero.model.transformer import band_mask
@@ -18,8 +19,10 @@ __all__ = [
     "NodeStepper",
     "Predictions",
     "RootReading",
+    "SlidingStepper",
     "Support",
     "band_mask",
+    "build_stepper",
     "compress",
     "cross_entropy",
     "entropy",

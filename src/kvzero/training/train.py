@@ -21,6 +21,7 @@ from kvzero.reports import (
     write_report,
     write_summary,
 )
+from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.config import RunConfig
 from kvzero.training.folders import create_run, name_run, read_config, write_config
 from kvzero.training.stopping import StopSignal
@@ -80,6 +81,7 @@ def _refuse_finished(run: Path, config: RunConfig) -> None:
 
 
 def _sit(config: RunConfig, run: Path, observer: Observer | None, *, resume_from: Path | None) -> Finished:
+    keep_freed_memory()
     record = _Record(observer)
     with _threads(config.num_threads), closing(Trainer(config, run, record, resume_from=resume_from)) as trainer:
         if resume_from is None:  # only now, so that a config that cannot work leaves no folder behind

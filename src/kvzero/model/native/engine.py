@@ -14,6 +14,7 @@ from kvzero.errors import EngineError
 from kvzero.model.heads import PairedHead
 from kvzero.model.native.build import load_library
 from kvzero.model.network import Network
+from kvzero.model.rotary import Rotary
 from kvzero.model.transformer import Block
 
 __all__ = ["NativeEngine", "NativeSearch"]
@@ -49,7 +50,7 @@ class NativeEngine:
         Raises:
             EngineError: if the library cannot be built here, or cannot serve this network.
         """
-        _refuse_unfit(network, dtype)
+        self.positions = _refuse_unfit(network, dtype)
         self.network = network
         self.dtype = dtype
         self.max_rows = max_rows
@@ -127,7 +128,7 @@ class NativeSearch:
         latents: Float32[np.ndarray, "batch embed"] | None = None,
     ) -> None:
         """Point the engine to these environments; predicted latents are written to `latents` if given."""
-        rotary = engine.network.transformer.rotary.table
+        rotary = engine.positions.table
         self._held = (engine, memory, rotary, _as_int64(envs), _as_int64(root_positions), latents)
         self._struct = _Search(
             engine=engine.address,
@@ -149,13 +150,18 @@ class NativeSearch:
         return ctypes.addressof(self._struct)
 
 
-def _refuse_unfit(network: Network, dtype: torch.dtype) -> None:
+def _refuse_unfit(network: Network, dtype: torch.dtype) -> Rotary:
+    """Refuse what the engine cannot serve; return the network's positions, which it can."""
     if network.device.type != "cpu":
         raise EngineError(f"the network is on {network.device}; the native engine runs on cpu")
     if (weights := network.action_table.weight.dtype) != torch.float32:
         raise EngineError(f"the weights are {weights}; the native engine takes in float32 and searches in either type")
     if dtype not in (torch.float32, torch.bfloat16):
         raise EngineError(f"the search is in {dtype}; the native engine has float32 and bfloat16")
+    positions = network.transformer.positions
+    if not isinstance(positions, Rotary):
+        raise EngineError("the network's positions are learned; the native engine knows rotary ones")
+    return positions
 
 
 def _sizes(network: Network, dtype: torch.dtype, max_rows: int) -> _Sizes:
