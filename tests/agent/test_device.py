@@ -62,6 +62,8 @@ def test_trees_are_those_of_the_planners_own_search(name: str) -> None:
         seed = None if step % 3 == 0 else step
         rng = None if seed is None else np.random.default_rng(seed)
         wanted = life.planner.plan(envs, masks, rng=rng)
+        envs, masks = envs[::-1].copy()[::-1], np.asfortranarray(masks)  # laid out unlike those that torch takes
+        masks.flags.writeable = False
         assert_alike(plan(planner, life, envs, seed, masks), wanted)
         life.actions[envs] = life.rng.integers(num_actions, size=len(envs))
     assert life.roll_overs >= 3

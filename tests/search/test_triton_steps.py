@@ -16,6 +16,7 @@ from tests.search.test_device_search import TensorModel, assert_same_outcome, br
 
 from kvzero.errors import SearchError
 from kvzero.search import DeviceSearch, SearchConfig, search
+from kvzero.search.device_tree import allocate_workspace
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 needs_interpreter = pytest.mark.skipif(
@@ -77,6 +78,30 @@ def test_the_kernels_compile_for_a_gpu_and_need_no_barrier() -> None:
     done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", "0"]
+
+
+@pytest.mark.skipif(
+    find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") == "1", reason="needs Triton, not its interpreter"
+)
+def test_kernels_that_cannot_run_are_done_without_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    from kvzero.search.triton_steps import try_triton_steps  # noqa: PLC0415  # optional
+
+    config = SearchConfig(num_simulations=3)
+    workspace = allocate_workspace(2, 3, config, device=torch.device("cpu"))
+    assert try_triton_steps(workspace, config) is None
+    assert "not with Triton's kernels" in caplog.text
+
+
+@needs_interpreter
+def test_steps_that_were_tried_leave_nothing_behind() -> None:
+    from kvzero.search.triton_steps import try_triton_steps  # noqa: PLC0415  # optional
+
+    config, asks = SearchConfig(num_simulations=9), [hashed_answers(7, env, 3) for env in range(2)]
+    searching = DeviceSearch(2, 3, config, device=torch.device("cpu"))
+    searching._steps = try_triton_steps(searching._work, config)
+    load(searching, flat_roots(2, 3), None)
+    searching.run(TensorModel(asks))
+    assert_same_outcome(searching.read(2), search(flat_roots(2, 3), PathModel(asks), config, rng=None))
 
 
 class CudaModel(TensorModel):

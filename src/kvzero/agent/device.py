@@ -73,7 +73,7 @@ class DevicePlanner:
 
     def keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
         """Take in what the network says of the newest observations of these environments; it stays on the device."""
-        rows = torch.from_numpy(envs).to(self._device, non_blocking=True)
+        rows = torch.from_numpy(envs.copy()).to(self._device, non_blocking=True)
         self.readings.values[rows] = reading.values.float()
         self.readings.policy_logits[rows] = reading.policy_logits.float()
 

@@ -145,16 +145,15 @@ class DeviceSearch:
 
     def _draw(self, action_masks: Bool[np.ndarray, "asked action"], rng: np.random.Generator | None) -> None:
         """Write masks and chance into host memory; rows that were not asked for get no noise and all actions."""
-        chance, num_asked = self._host.chance, len(action_masks)
-        _, num_nodes, num_actions = chance.tie_keys.shape
+        num_asked, num_actions = action_masks.shape
+        legal, noise, noise_share, tie_keys = (array.numpy() for array in self._host.chance)
         self._host.chance_memory.zero_()
-        chance.legal.fill_(1.0)
-        chance.legal[:num_asked] = torch.from_numpy(action_masks)
+        legal.fill(1.0)
+        legal[:num_asked] = action_masks
         if rng is not None:  # in the order in which `search` draws
-            tie_keys = draw_tie_keys((num_asked, num_nodes, num_actions), rng)
-            chance.tie_keys[:num_asked] = torch.from_numpy(tie_keys)
-            chance.noise[:num_asked] = torch.from_numpy(draw_noise(action_masks, self._config.dirichlet_alpha, rng))
-            chance.noise_share[:num_asked] = self._config.noise_weight
+            tie_keys[:num_asked] = draw_tie_keys((num_asked, tie_keys.shape[1], num_actions), rng)
+            noise[:num_asked] = draw_noise(action_masks, self._config.dirichlet_alpha, rng)
+            noise_share[:num_asked] = self._config.noise_weight
 
     def _refuse_failure(self, failures: Int64[np.ndarray, " asked"]) -> None:
         """Refuse the earliest evaluation that is not finite, of several the one of the first environment."""
@@ -166,10 +165,14 @@ class DeviceSearch:
 
 def choose_steps(workspace: Workspace, config: SearchConfig) -> Steps:
     """Return the fastest steps that can be taken where the workspace lies: kernels on a GPU, if there is a Triton."""
-    if workspace.tree_memory.device.type == "cuda" and find_spec("triton") is not None:
-        from kvzero.search.triton_steps import TritonSteps  # noqa: PLC0415  # optional
+    device = workspace.tree_memory.device
+    if device.type == "cuda" and find_spec("triton") is not None:
+        from kvzero.search.triton_steps import try_triton_steps  # noqa: PLC0415  # optional
 
-        return TritonSteps(workspace, config)
+        with torch.cuda.device(device):
+            steps = try_triton_steps(workspace, config)
+        if steps is not None:
+            return steps
     return TensorSteps(workspace, config)
 
 

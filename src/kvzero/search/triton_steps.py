@@ -6,8 +6,10 @@ which rounds once where the compiled search rounds twice. A program is one warp,
 between threads that would need a barrier.
 """
 
+import logging
 from collections.abc import Callable
 from inspect import unwrap
+from subprocess import SubprocessError
 from typing import Any, cast
 
 import torch
@@ -18,7 +20,9 @@ from kvzero.search.config import SearchConfig
 from kvzero.search.device_tree import Workspace
 from kvzero.search.tensor_steps import plant_roots
 
-__all__ = ["TritonSteps"]
+__all__ = ["TritonSteps", "try_triton_steps"]
+
+logger = logging.getLogger(__name__)
 
 Kernel = Callable[..., None]
 
@@ -66,6 +70,22 @@ class TritonSteps:
         statistics = (tree.visit_counts, tree.value_sums, tree.rewards, tree.priors, tree.bounds)
         given = (tree.parents, self._workspace.evaluations[node], self._rule)
         _back_up[self._grid](*statistics, tree.failures, *given, node, **self._sizes)
+
+
+def try_triton_steps(workspace: Workspace, config: SearchConfig) -> TritonSteps | None:
+    """Return steps that have been taken once, or None and a line in the log where the kernels cannot be made or run.
+
+    What is missing is most often a C compiler, with which Triton builds the code that launches a kernel.
+    """
+    steps = TritonSteps(workspace, config)
+    try:
+        steps.plant()
+        steps.select(1)
+        steps.back_up(1)
+    except (RuntimeError, OSError, SubprocessError, triton.TritonError) as error:
+        logger.warning("searching with PyTorch's operations, not with Triton's kernels: %s", error)
+        return None
+    return steps
 
 
 @kernel
