@@ -32,7 +32,7 @@ class RecomputingExpander:
 
 
 @pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm"])
-@pytest.mark.parametrize("engine", ["eager", "native"])
+@pytest.mark.parametrize("engine", ["eager", "native", "device"])
 def test_visit_counts_are_those_of_a_search_that_recomputes_everything(name: str, engine: EngineKind) -> None:
     shape = SHAPES[name]
     life = Life(shape, seed=6, engine=engine)

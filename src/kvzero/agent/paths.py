@@ -10,15 +10,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.device import DevicePlanner
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.native import NativePath
 from kvzero.agent.search_network import SearchNetwork
 from kvzero.cache import ContextStore, TreeStore
 from kvzero.errors import EngineError
 from kvzero.model import RootReading
-from kvzero.search import Expander
+from kvzero.search import Expander, SearchConfig
 
-__all__ = ["EagerPath", "Path", "build_path"]
+__all__ = ["EagerPath", "Path", "build_device_planner", "build_path"]
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +86,14 @@ class EagerPath:
 def build_path(network: SearchNetwork, config: AgentConfig, store: ContextStore, *, num_envs: int) -> Path:
     """Return the native path where it can serve and the config allows it, else the eager one.
 
+    A search that stays on the device takes the eager path for its roots, see `build_device_planner`.
+
     That `auto` has to do without is said once, in the log.
 
     Raises:
         EngineError: if `engine` is native and it cannot serve.
     """
-    if config.engine == "eager":
+    if config.engine == "eager" or _should_stay(network, config):
         return EagerPath(network, store)
     try:
         if not isinstance(store, TreeStore):
@@ -99,10 +102,36 @@ def build_path(network: SearchNetwork, config: AgentConfig, store: ContextStore,
     except EngineError as error:
         if config.engine == "native":
             raise
-        _tell_once(str(error))
+        _tell_once("native", str(error))
     return EagerPath(network, store)
 
 
+def build_device_planner(
+    network: SearchNetwork, store: ContextStore, config: AgentConfig, search: SearchConfig, *, num_envs: int
+) -> DevicePlanner | None:
+    """Return what searches on the device without a word from the host, where that is wanted and can be, else None.
+
+    That `auto` has to do without is said once, in the log.
+
+    Raises:
+        EngineError: if `engine` is device and it cannot serve.
+    """
+    if not _should_stay(network, config):
+        return None
+    if isinstance(store, TreeStore):
+        return DevicePlanner(network, store, search, num_envs=num_envs)
+    reason = f"the store is {config.store}; only the tree store is read by indices on the device"
+    if config.engine == "device":
+        raise EngineError(reason)
+    _tell_once("device", reason)
+    return None
+
+
+def _should_stay(network: SearchNetwork, config: AgentConfig) -> bool:
+    """Whether searches are wanted on the device: asked for, or the best choice where that is CUDA."""
+    return config.engine == "device" or (config.engine == "auto" and network.source.device.type == "cuda")
+
+
 @cache
-def _tell_once(reason: str) -> None:
-    logger.warning("searching with PyTorch, not with the native engine: %s", reason)
+def _tell_once(engine: str, reason: str) -> None:
+    logger.warning("searching with PyTorch, not with the %s engine: %s", engine, reason)

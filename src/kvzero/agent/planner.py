@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int, Shaped
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.history import History
 from kvzero.agent.native import NativePath
-from kvzero.agent.paths import build_path
+from kvzero.agent.paths import build_device_planner, build_path
 from kvzero.agent.search_network import SearchNetwork
 from kvzero.agent.stores import build_store
 from kvzero.cache import ContextStore
@@ -32,7 +32,7 @@ class Planner:
 
         Raises:
             ConfigError: if a size is not positive.
-            EngineError: if `config.engine` is native and cannot serve.
+            EngineError: if `config.engine` is native or device and cannot serve.
         """
         self._network = network
         self._search = _with_simulations(config.search, num_simulations)
@@ -42,13 +42,16 @@ class Planner:
             self._searched, config, num_envs=num_envs, num_simulations=self._search.num_simulations
         )
         self._path = build_path(self._searched, config, self._store, num_envs=num_envs)
+        self._on_device = build_device_planner(self._searched, self._store, config, self._search, num_envs=num_envs)
         self._history = History(network.spec, num_envs=num_envs, num_steps=self._layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
 
     @property
     def engine(self) -> str:
-        """What computes this planner's searches: native or eager."""
+        """What computes this planner's searches: native, device or eager."""
+        if self._on_device is not None:
+            return "device"
         return "native" if isinstance(self._path, NativePath) else "eager"
 
     @property
@@ -97,6 +100,8 @@ class Planner:
         version = self._network.version
         if self._store.is_stale(envs, version):
             self._rebuild(envs)
+        if self._on_device is not None:
+            return self._on_device.search(envs, version, action_masks, rng=rng)
         roots = Roots(self._logits[envs], self._values[envs], action_masks)
         expander = self._path.begin_search(envs, version, self._search.num_simulations)
         return search(roots, expander, self._search, rng=rng)
@@ -139,6 +144,9 @@ class Planner:
         self._keep(envs, reading)
 
     def _keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
+        if self._on_device is not None:
+            self._on_device.keep(envs, reading)
+            return
         self._values[envs] = reading.values.float().cpu().numpy()
         self._logits[envs] = reading.policy_logits.float().cpu().numpy()
 
