@@ -40,8 +40,8 @@ class AgentConfig:
 
     engine: EngineKind = "auto"
     """What computes a search: native is machine code compiled on first use; device keeps a whole search where the
-    network is, and on CUDA replays it as one recording; eager is PyTorch, node by node. auto is the fastest that can
-    serve; with another choice, a search that it cannot serve is an error."""
+    network is, and on CUDA replays it as one recording; eager is PyTorch, node by node. auto is native
+    where that can serve, else eager; with another choice, a search that it cannot serve is an error."""
 
     search_dtype: SearchDtype = "float32"
     """Number type of weights, keys and values in search. With bfloat16 it reads half the bytes and is less precise; the

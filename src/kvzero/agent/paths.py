@@ -93,7 +93,7 @@ def build_path(network: SearchNetwork, config: AgentConfig, store: ContextStore,
     Raises:
         EngineError: if `engine` is native and it cannot serve.
     """
-    if config.engine == "eager" or _should_stay(network, config):
+    if config.engine in ("eager", "device"):
         return EagerPath(network, store)
     try:
         if not isinstance(store, TreeStore):
@@ -102,36 +102,25 @@ def build_path(network: SearchNetwork, config: AgentConfig, store: ContextStore,
     except EngineError as error:
         if config.engine == "native":
             raise
-        _tell_once("native", str(error))
+        _tell_once(str(error))
     return EagerPath(network, store)
 
 
 def build_device_planner(
     network: SearchNetwork, store: ContextStore, config: AgentConfig, search: SearchConfig, *, num_envs: int
 ) -> DevicePlanner | None:
-    """Return what searches on the device without a word from the host, where that is wanted and can be, else None.
-
-    That `auto` has to do without is said once, in the log.
+    """Return what searches on the device without a word from the host where `engine` is device, else None.
 
     Raises:
-        EngineError: if `engine` is device and it cannot serve.
+        EngineError: if it cannot serve.
     """
-    if not _should_stay(network, config):
+    if config.engine != "device":
         return None
-    if isinstance(store, TreeStore):
-        return DevicePlanner(network, store, search, num_envs=num_envs)
-    reason = f"the store is {config.store}; only the tree store is read by indices on the device"
-    if config.engine == "device":
-        raise EngineError(reason)
-    _tell_once("device", reason)
-    return None
-
-
-def _should_stay(network: SearchNetwork, config: AgentConfig) -> bool:
-    """Whether searches are wanted on the device: asked for, or the best choice where that is CUDA."""
-    return config.engine == "device" or (config.engine == "auto" and network.source.device.type == "cuda")
+    if not isinstance(store, TreeStore):
+        raise EngineError(f"the store is {config.store}; only the tree store is read by indices on the device")
+    return DevicePlanner(network, store, search, num_envs=num_envs)
 
 
 @cache
-def _tell_once(engine: str, reason: str) -> None:
-    logger.warning("searching with PyTorch, not with the %s engine: %s", engine, reason)
+def _tell_once(reason: str) -> None:
+    logger.warning("searching with PyTorch, not with the native engine: %s", reason)
