@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from kvzero.cli.bench.config import SearchBench
 from kvzero.cli.bench.floor import layer_sizes
+from kvzero.cli.bench.mctx_peer import jax_device
 
 __all__ = ["XlaLayers"]
 
@@ -24,7 +25,7 @@ class XlaLayers:
 
     def __init__(self, config: SearchBench) -> None:
         """Draw weights, place them on the device and compile."""
-        device = jax.devices(config.device.partition(":")[0])[0]
+        device = jax_device(config)
         rng = np.random.default_rng(config.seed)
         sizes, _ = layer_sizes(config)
         weights = tuple(jnp.asarray(rng.normal(size=size) * size[0] ** -0.5, config.dtype) for size in sizes)
