@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kvzero.cache import Window
-from kvzero.model.config import ModelConfig
+from kvzero.model.config import INIT_STD, ModelConfig
 from kvzero.model.encoders import build_encoder, build_latent_norm
 from kvzero.model.heads import PairedHead
 from kvzero.model.sliding import slide_window
 from kvzero.model.support import Support
-from kvzero.model.transformer import INIT_STD, Transformer
+from kvzero.model.transformer import Transformer
 from kvzero.records import EnvSpec
 
 __all__ = ["Network", "Predictions", "RootReading"]
@@ -73,7 +73,7 @@ class Network(nn.Module):
         It counts the in-place changes that autograd notices (`load_state_dict`, a change by hand, a plain optimiser
         step), and the calls of `mark_changed` for those that it does not.
         """
-        return self._marks + sum(weights._version for weights in self.parameters())
+        return self._marks + _count_changes(self)
 
     def mark_changed(self) -> None:
         """Say that the weights changed behind autograd's back, as PyTorch's fused optimisers change them."""
@@ -150,6 +150,12 @@ class Network(nn.Module):
         """Return the matrices, which weight decay applies to; biases, norms and tables of embeddings are left alone."""
         tables = {id(module.weight) for module in self.modules() if isinstance(module, nn.Embedding)}
         return (weights for weights in self.parameters() if weights.ndim > 1 and id(weights) not in tables)
+
+
+def _count_changes(module: nn.Module) -> int:
+    """Return how often the module's weights were changed in place; `parameters()` would take ten times as long."""
+    own = sum(weights._version for weights in module._parameters.values() if weights is not None)
+    return own + sum(_count_changes(part) for part in module._modules.values() if part is not None)
 
 
 def interleave(

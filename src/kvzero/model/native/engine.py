@@ -74,9 +74,8 @@ class NativeEngine:
         """Address of the function that evaluates one new node of every tree."""
         return int(ctypes.cast(self._library.kvzero_expand, ctypes.c_void_p).value or 0)
 
-    def refresh(self) -> None:
-        """Take in the network's weights if they changed."""
-        version = self.network.version
+    def refresh(self, version: int) -> None:
+        """Take in the network's weights, which are those of `version`, if it has others."""
         if version == self._version:
             return
         tensors = [weights.detach().contiguous() for weights in _in_order(self.network)]
@@ -94,7 +93,7 @@ class NativeEngine:
         Raises:
             EngineError: if there is no memory for the rows.
         """
-        self.refresh()
+        self.refresh(self.network.version)
         if not self._library.kvzero_multiply(self._address, num_rows, num_simulations, torch.get_num_threads()):
             raise EngineError(f"there is no memory for {num_rows} rows")
 

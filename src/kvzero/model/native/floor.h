@@ -4,8 +4,8 @@
 #define KVZERO_FLOOR_H
 
 typedef struct {
-    Engine *engine;
-    int64_t num_rows, num_simulations, stride;
+    Job job; /* says how many rows and threads there are, and nothing else */
+    int64_t num_simulations, stride;
     void *in, *out; /* every product reads the same rows and overwrites the same rows */
 } Alone;
 
@@ -13,9 +13,9 @@ static void product_alone(const Pass *pass, const Linear *layer, const Alone *al
     product(pass, layer, alone->in, 0, alone->stride, alone->out, alone->stride, STORE);
 }
 
-static void pass_alone(const Alone *alone, Team *team, int64_t first_row, int64_t num_rows) {
-    Engine *engine = alone->engine;
-    Pass pass = {NULL, engine, team, first_row, num_rows, 0, 0};
+static void pass_alone(const Alone *alone, int is_shared, int64_t first_row, int64_t num_rows) {
+    Engine *engine = alone->job.search->engine;
+    Pass pass = {&alone->job, engine, is_shared, first_row, num_rows, 0, 0};
     for (pass.which = 0; pass.which < 2; pass.which++) {
         const Head *head = pass.which ? &engine->latent_head : &engine->action_head;
         for (int64_t i = 0; i < engine->sizes.layers; i++) {
@@ -30,23 +30,36 @@ static void pass_alone(const Alone *alone, Team *team, int64_t first_row, int64_
     }
 }
 
-static void multiply_shared_rows(void *argument, Team *team, int member) {
-    const Alone *alone = argument;
-    int64_t first = alone->num_rows * member / team->size, end = alone->num_rows * (member + 1) / team->size;
-    for (int64_t i = 0; i < alone->num_simulations; i++)
-        for (int64_t row = first; row < end; row += SMALL_TILE)
-            pass_alone(alone, NULL, row, end - row < SMALL_TILE ? end - row : SMALL_TILE);
+static void multiply_small_tiles(const void *context, const void *what, int64_t begin, int64_t end) {
+    const Alone *alone = context;
+    const int64_t tiles = *(const int64_t *)what;
+    for (int64_t tile = begin; tile < end; tile++) {
+        int64_t first = alone->job.num_rows * tile / tiles, last = alone->job.num_rows * (tile + 1) / tiles;
+        for (int64_t i = 0; i < alone->num_simulations; i++) pass_alone(alone, 0, first, last - first);
+    }
 }
 
-static void multiply_shared_panels(void *argument, Team *team, int member) {
-    const Alone *alone = argument;
-    int64_t tiles = (alone->num_rows + LARGE_TILE - 1) / LARGE_TILE;
-    (void)member;
+static void multiply_large_tiles(const Alone *alone, int is_shared) {
+    int64_t rows = alone->job.num_rows, tiles = (rows + LARGE_TILE - 1) / LARGE_TILE;
     for (int64_t i = 0; i < alone->num_simulations; i++)
         for (int64_t tile = 0; tile < tiles; tile++) {
-            int64_t first = alone->num_rows * tile / tiles, end = alone->num_rows * (tile + 1) / tiles;
-            pass_alone(alone, team->size > 1 ? team : NULL, first, end - first);
+            int64_t first = rows * tile / tiles, last = rows * (tile + 1) / tiles;
+            pass_alone(alone, is_shared, first, last - first);
         }
+}
+
+/* Share the work as `run` does. */
+static void multiply_alone(const Alone *alone) {
+    int is_small = alone->job.search->engine->weight_bytes <= SMALL_BYTES;
+    int64_t rows = alone->job.num_rows, threads = alone->job.search->num_threads;
+    if (is_small && threads > (rows + 1) / 2) threads = (rows + 1) / 2;
+    int is_shared = gather(threads);
+    int64_t tiles = (rows + SMALL_TILE - 1) / SMALL_TILE;
+    if (is_shared && tiles < threads) tiles = threads;
+    if (!is_small) multiply_large_tiles(alone, is_shared);
+    else if (is_shared) do_together(multiply_small_tiles, alone, &tiles, tiles, 1);
+    else multiply_small_tiles(alone, &tiles, 0, tiles);
+    if (is_shared) dismiss();
 }
 
 /* Compute the layers of so many simulations of `num_rows` trees; return 0 where memory is short. */
@@ -56,14 +69,13 @@ int64_t kvzero_multiply(Engine *engine, int64_t num_rows, int64_t num_simulation
     if (widest < engine->bins_stride) widest = engine->bins_stride;
     if (widest < engine->second_stride) widest = engine->second_stride;
     int64_t bytes = num_rows * widest * 4;
-    Alone alone = {engine, num_rows, num_simulations, widest, reserve(bytes), reserve(bytes)};
-    int is_small = engine->weight_bytes <= SMALL_BYTES, is_done = alone.in && alone.out;
-    if (is_small && num_threads > (num_rows + 1) / 2) num_threads = (num_rows + 1) / 2;
-    if (num_threads > MAX_MEMBERS) num_threads = MAX_MEMBERS;
+    Search search = {.engine = engine, .num_threads = num_threads};
+    Alone alone = {{.search = &search, .num_rows = num_rows}, num_simulations, widest, reserve(bytes), reserve(bytes)};
+    int is_done = alone.in && alone.out;
     if (is_done) {
         uint32_t *in = alone.in;
         for (int64_t i = 0; i < bytes / 4; i++) in[i] = 0x3f803f80; /* about 1, as a float and as two bfloat16 */
-        run_team((int)num_threads, is_small ? multiply_shared_rows : multiply_shared_panels, &alone);
+        multiply_alone(&alone);
     }
     free(alone.in);
     free(alone.out);
