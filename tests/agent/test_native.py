@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -266,6 +267,17 @@ def test_builds_for_other_machines_say_what_pytorch_says(
             live(eager, network, num_envs)
             np.testing.assert_allclose(native._values, eager._values, atol=tolerance)
             np.testing.assert_allclose(native._logits, eager._logits, atol=tolerance)
+
+
+def test_two_planners_search_at_once_as_they_do_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = make_network(MODEL)
+    alone = [live(make_planner(network, engine="native"), network, seed=seed) for seed in range(4)]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    planners = [make_planner(network, engine="native") for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        at_once = list(threads.map(lambda seed: live(planners[seed], network, seed=seed), range(4)))
+    for one, other in zip(alone, at_once, strict=True):
+        assert_same_tree(one, other)
 
 
 def test_a_forked_process_searches_with_helpers_of_its_own() -> None:
