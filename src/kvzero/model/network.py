@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kvzero.cache import Window
-from kvzero.model.config import ModelConfig
+from kvzero.model.config import INIT_STD, ModelConfig
 from kvzero.model.encoders import build_encoder, build_latent_norm
 from kvzero.model.heads import PairedHead
 from kvzero.model.sliding import slide_window
 from kvzero.model.support import Support
-from kvzero.model.transformer import INIT_STD, Transformer
+from kvzero.model.transformer import Transformer
 from kvzero.records import EnvSpec
 
 __all__ = ["Network", "Predictions", "RootReading"]

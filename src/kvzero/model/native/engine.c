@@ -652,3 +652,5 @@ void kvzero_extend_roots(Search *search, int64_t num_rows, const int64_t *length
     Job job = {search, num_rows, actions, 1, latents, NULL, values, logits};
     run(&job);
 }
+
+#include "floor.h"
