@@ -1,8 +1,12 @@
 """The native engine at work: new tokens pass through machine code, straight from and to the tree store's memory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Lock
+
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int, Shaped
 from torch import Tensor
 
 from kvzero.cache import TreeStore
@@ -10,6 +14,8 @@ from kvzero.model import NativeEngine, NativeSearch, Network, RootReading
 from kvzero.search import Evaluation, Leaves, MachineCode
 
 __all__ = ["NativeExpander", "NativePath"]
+
+THREADS_LOCK = Lock()
 
 
 class NativePath:
@@ -23,6 +29,16 @@ class NativePath:
         """
         self.engine = NativeEngine(network, dtype=dtype, max_rows=max_rows)
         self._store = store
+
+    def encode(self, observations: Shaped[np.ndarray, "env ..."]) -> Float[Tensor, "env embed"]:
+        """Return the latent token of each observation, in the number type of the search.
+
+        Vectors are encoded on one thread: PyTorch's others would go on spinning for milliseconds, as long as a search
+        takes, on the cores that the engine's are about to use.
+        """
+        network = self.engine.network
+        with nullcontext() if network.spec.is_image else _one_thread():
+            return network.encode(torch.from_numpy(observations)).to(self.engine.dtype)
 
     def extend_roots(
         self,
@@ -89,3 +105,15 @@ class NativeExpander:
         answers = [numbers.ctypes.data for numbers in (evaluation.rewards, evaluation.values, evaluation.logits)]
         self._engine.expand(search, num_envs, 1, leaves.node, *columns, *answers)
         return evaluation, latents
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread; one caller at a time, or the number before would be lost."""
+    with THREADS_LOCK:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from kvzero.agent.config import AgentConfig
@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 @runtime_checkable  # the shape checks of the test session ask isinstance
 class Path(Protocol):
     """How new tokens pass through the network against the contexts of a store."""
+
+    def encode(self, observations: Shaped[np.ndarray, "env ..."]) -> Float[Tensor, "env embed"]:
+        """Return the latent token of each observation, in the number type of the search."""
 
     def extend_roots(
         self,
@@ -52,6 +55,11 @@ class EagerPath:
     def __init__(self, network: SearchNetwork, store: ContextStore) -> None:
         self._network = network
         self._store = store
+
+    def encode(self, observations: Shaped[np.ndarray, "env ..."]) -> Float[Tensor, "env embed"]:
+        """Return the latent token of each observation, in the number type of the search."""
+        network = self._network.source
+        return network.encode(torch.from_numpy(observations).to(network.device)).to(self._network.dtype)
 
     def extend_roots(
         self,

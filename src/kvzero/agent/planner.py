@@ -110,8 +110,7 @@ class Planner:
     def _extend(
         self, envs: Int[np.ndarray, " env"], observations: Shaped[np.ndarray, "env ..."], actions: np.ndarray
     ) -> None:
-        latents = self._network.encode(torch.from_numpy(observations).to(self._network.device))
-        latents = latents.to(self._searched.dtype)
+        latents = self._path.encode(observations)
         reading = self._path.extend_roots(envs, self._network.version, actions=actions, latents=latents)
         self._keep(envs, reading)
 
