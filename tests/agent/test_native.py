@@ -150,7 +150,7 @@ def test_the_native_engine_says_what_pytorch_says(
     ours, theirs = live(native, network, num_envs, seed=seed), live(eager, network, num_envs, seed=seed)
     same = ours.tree.actions[:, 1] == theirs.tree.actions[:, 1]
     assert dtype == "bfloat16" or same.all()
-    atol, rtol = (1e-5, 0.0) if dtype == "float32" else (0.1, 0.05)
+    atol, rtol = (2e-5, 0.0) if dtype == "float32" else (0.1, 0.05)  # float32: each may be 1e-5 from what is exact
     for mine, others in (
         (native._values, eager._values),
         (native._logits, eager._logits),
