@@ -1,6 +1,7 @@
 """Encoders, transformer, heads, supports and losses; knows a context's layout, not who lives in which slot."""
 
 from kvzero.model.config import ModelConfig
+from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
 from kvzero.model.network import Network, Predictions, RootReading
 from kvzero.model.stepper import Expansion, NodeStepper
@@ -9,6 +10,7 @@ from kvzero.model.transformer import band_mask
 
 __all__ = [
     "Expansion",
+    "Gaussian",
     "LatentLoss",
     "ModelConfig",
     "Network",
@@ -22,4 +24,5 @@ __all__ = [
     "entropy",
     "expand",
     "latent_distance",
+    "read_gaussian",
 ]
