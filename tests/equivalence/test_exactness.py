@@ -9,6 +9,7 @@ from kvzero.records import EnvSpec
 
 VECTOR = EnvSpec(observation_shape=(5,), num_actions=3)
 IMAGE = EnvSpec(observation_shape=(3, 17, 20), num_actions=4)
+REACH = EnvSpec(observation_shape=(5,), action_dim=3)
 
 SHAPES = {
     "vector": Shape(ModelConfig(embed_dim=16, num_layers=2, num_heads=2, context_tokens=6, support_size=11), VECTOR),
@@ -22,6 +23,20 @@ SHAPES = {
         ModelConfig(embed_dim=20, num_layers=3, num_heads=5, context_tokens=8, support_size=5, latent_norm="layernorm"),
         VECTOR,
         num_steps=34,
+    ),
+    "continuous": Shape(ModelConfig(embed_dim=16, num_layers=2, num_heads=2, context_tokens=6, support_size=11), REACH),
+    "continuous_layernorm_normalised": Shape(
+        ModelConfig(
+            embed_dim=20,
+            num_layers=3,
+            num_heads=5,
+            context_tokens=4,
+            support_size=7,
+            latent_norm="layernorm",
+            normalize_observations=True,
+        ),
+        REACH,
+        num_steps=26,
     ),
     "smallest_context": Shape(
         ModelConfig(embed_dim=16, num_layers=3, num_heads=4, context_tokens=2, support_size=11), VECTOR
@@ -50,7 +65,7 @@ def test_every_node_of_every_search_equals_one_uncached_forward(name: str, seed:
     assert life.roll_overs >= 6
 
 
-@pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm"])
+@pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm", "continuous"])
 def test_roots_are_rebuilt_exactly_after_weight_updates(name: str) -> None:
     shape = SHAPES[name]
     life = Life(shape, seed=2)
@@ -78,8 +93,9 @@ def test_evaluation_between_two_collects_disturbs_neither() -> None:
             life.check(envs, life.plan(envs))
 
 
-def test_a_subset_is_planned_for_as_if_it_were_alone() -> None:
-    shape = SHAPES["vector"]
+@pytest.mark.parametrize("name", ["vector", "continuous"])
+def test_a_subset_is_planned_for_as_if_it_were_alone(name: str) -> None:
+    shape = SHAPES[name]
     together, alone = Life(shape, seed=5), Life(shape, seed=5)
     everyone = np.arange(shape.num_envs)
     for _ in range(12):

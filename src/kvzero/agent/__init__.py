@@ -1,7 +1,7 @@
 """Joins model, search and cache: observe, plan, act."""
 
 from kvzero.agent.agent import Agent
-from kvzero.agent.config import AgentConfig, StoreKind
+from kvzero.agent.config import AgentConfig, SamplingConfig, StoreKind
 from kvzero.agent.devices import choose_device
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.planner import Planner
@@ -21,6 +21,7 @@ __all__ = [
     "AgentConfig",
     "CachedExpander",
     "Planner",
+    "SamplingConfig",
     "StoreKind",
     "choose_device",
     "load_network",

@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int, Shaped
 
-from kvzero.agent.config import AgentConfig
+from kvzero.agent.choices import Choices, NumberedActions, SampledActions
+from kvzero.agent.config import AgentConfig, SamplingConfig
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.history import History
 from kvzero.cache import ContextStore, TreeStore
+from kvzero.errors import ConfigError
 from kvzero.model import Network, RootReading
 from kvzero.search import Outcome, Roots, SearchConfig, search
 
@@ -28,15 +30,20 @@ class Planner:
         """Allocate a store for `num_envs` environments.
 
         Raises:
-            ConfigError: if a size is not positive.
+            ConfigError: if a size is not positive, or actions were to be sampled where they are numbered.
         """
+        if not network.spec.is_continuous and config.sampling != SamplingConfig():
+            raise ConfigError(
+                f"{config.sampling} would have no effect, as actions are numbered here; leave sampling at its defaults"
+            )
         self._network = network
+        self._sampling = config.sampling
         self._search = _with_simulations(config.search, num_simulations)
         layout = config.model.layout
         self._store = _build_store(network, config, num_envs, self._search.num_simulations)
         self._history = History(network.spec, num_envs=num_envs, num_steps=layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
-        self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
+        self._logits = np.zeros((num_envs, network.policy_size), np.float32)
 
     @property
     def store(self) -> ContextStore:
@@ -48,7 +55,7 @@ class Planner:
         envs: Int[np.ndarray, " env"],
         observations: Shaped[np.ndarray, "env ..."],
         *,
-        actions: Int[np.ndarray, " env"],
+        actions: Shaped[np.ndarray, "env *action"],
         starts: Bool[np.ndarray, " env"],
     ) -> None:
         """Take in what these environments show now, after `actions`; `starts` marks the first of an episode.
@@ -58,7 +65,7 @@ class Planner:
         begun = envs[starts]
         self._store.reset(begun)
         self._history.reset(begun)
-        actions = np.where(starts, 0, actions)
+        actions = np.where(starts.reshape(-1, *[1] * (actions.ndim - 1)), np.zeros_like(actions), actions)
         self._history.append(envs, actions, observations)
         if self._store.is_stale(envs, self._network.version):
             self._rebuild(envs)
@@ -85,9 +92,27 @@ class Planner:
         if self._store.is_stale(envs, version):
             self._rebuild(envs)
         contexts = self._store.begin_search(envs, version)
-        roots = Roots(self._logits[envs], self._values[envs], action_masks)
-        expander = CachedExpander(self._network, contexts, self._store.lengths(envs) - 1, self._search.num_simulations)
-        return search(roots, expander, self._search, rng=rng)
+        choices = self._choices(len(envs), rng)
+        logits = choices.offer(0, torch.from_numpy(self._logits[envs]).to(self._network.device))
+        roots = Roots(logits, self._values[envs], choices.masks(action_masks))
+        expander = CachedExpander(
+            self._network, contexts, self._store.lengths(envs) - 1, self._search.num_simulations, choices
+        )
+        outcome = search(roots, expander, self._search, rng=rng)
+        return replace(outcome, action_sets=choices.sets())
+
+    def _choices(self, num_envs: int, rng: np.random.Generator | None) -> Choices:
+        spec, device = self._network.spec, self._network.device
+        if not spec.is_continuous:
+            return NumberedActions(device)
+        return SampledActions(
+            self._sampling,
+            num_envs=num_envs,
+            num_nodes=self._search.num_simulations + 1,
+            action_dim=spec.action_dim,
+            device=device,
+            rng=rng,
+        )
 
     @torch.inference_mode()
     def _extend(

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 __all__ = ["ContextStore", "SearchContexts", "Window"]
@@ -46,7 +46,7 @@ class SearchContexts(Protocol):
         self,
         node: int,
         *,
-        actions: Int[Tensor, " batch"],
+        actions: Shaped[Tensor, "batch *action"],
         latents: Float[Tensor, "batch embed"],
         window: Window,
     ) -> None:
