@@ -13,6 +13,7 @@ SPECS = {
     "cartpole": EnvSpec(observation_shape=(4,), num_actions=2),
     "acrobot": EnvSpec(observation_shape=(6,), num_actions=3),
     "lunarlander": EnvSpec(observation_shape=(8,), num_actions=4),
+    "pendulum": EnvSpec(observation_shape=(3,), action_dim=1),
     "atari": EnvSpec(observation_shape=(3, 64, 64), num_actions=6),
     "atari-small": EnvSpec(observation_shape=(3, 64, 64), num_actions=6),
 }

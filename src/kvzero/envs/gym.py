@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from jaxtyping import Int64
+from jaxtyping import Shaped
 
 from kvzero.envs.environments import Frame, Observations, Start, Steps, check_actions, check_seed
 from kvzero.envs.guard import Guard
@@ -37,9 +37,9 @@ class GymEnvironments:
         observations, info = self._vector.reset(seed=seed)
         return Start(observations, info["action_mask"])
 
-    def step(self, actions: Int64[np.ndarray, " env"]) -> Steps:
+    def step(self, actions: Shaped[np.ndarray, "env *dim"]) -> Steps:
         """Take one action in each environment."""
-        check_actions(actions, self.num_envs, self.spec.num_actions)
+        check_actions(actions, self.num_envs, self.spec)
         observations, rewards, terminated, truncated, info = self._vector.step(actions)
         return Steps(
             observations=observations,

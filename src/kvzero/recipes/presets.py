@@ -43,6 +43,21 @@ def lunarlander() -> RunConfig:
     )
 
 
+def pendulum() -> RunConfig:
+    """Pendulum-v1: continuous actions, vector observations; the smallest run of sampled search."""
+    return RunConfig(
+        preset="pendulum",
+        env=EnvConfig(env_id="Pendulum-v1", num_envs=8),
+        agent=AgentConfig(
+            model=ModelConfig(context_tokens=16, normalize_observations=True), search=SearchConfig(discount=0.99)
+        ),
+        learner=LearnerConfig(
+            bootstrap_steps=5, latent_weight=10.0, reward_weight=0.1, value_weight=0.1, policy_weight=0.1
+        ),
+        schedule=ScheduleConfig(total_env_steps=30_000),
+    )
+
+
 def atari() -> RunConfig:
     """Any Atari game at the size of LightZero's UniZero: meant for a GPU."""
     return RunConfig(
@@ -106,6 +121,7 @@ PRESETS: dict[str, Callable[[], RunConfig]] = {
     "cartpole": cartpole,
     "acrobot": acrobot,
     "lunarlander": lunarlander,
+    "pendulum": pendulum,
     "atari": atari,
     "atari-small": atari_small,
 }

@@ -75,7 +75,13 @@ class Trainer:
             discount=config.agent.search.discount,
             total_updates=int(config.schedule.total_env_steps * config.schedule.replay_ratio),
         )
-        self._replay = Replay(config.replay, self._envs.spec, num_envs=num_envs, seed=_seed(config, "replay"))
+        self._replay = Replay(
+            config.replay,
+            self._envs.spec,
+            num_envs=num_envs,
+            seed=_seed(config, "replay"),
+            num_sampled_actions=config.agent.sampling.num_sampled_actions if self._envs.spec.is_continuous else 0,
+        )
         self._rng = np.random.default_rng(_seed(config, "search"))
         self._env_steps, self._updates_owed, self._seconds_before = 0, 0.0, 0.0
         if resume_from is not None:
@@ -85,6 +91,7 @@ class Trainer:
         self._collector = Collector(self._envs, planner, self._replay, seed=self._env_seed, rng=self._rng)
         self._episodes: list[Episode] = []
         self._figures: dict[str, torch.Tensor] = {}
+        self._unseen: list[np.ndarray] = []  # observations that the network's normaliser has not taken in yet
 
     def _restore(self, progress: Progress) -> None:
         self._replay.end_running_episodes()
@@ -144,12 +151,17 @@ class Trainer:
         schedule = self._config.schedule
         target = min(self._env_steps + schedule.round_env_steps, schedule.total_env_steps)
         while self._env_steps < target and not should_stop():
+            if self._config.agent.model.normalize_observations:
+                self._unseen.append(self._collector.observations)
             self._episodes.extend(self._collector.step(self._temperature()))
             self._env_steps += self._envs.num_envs
             if self._env_steps > max(schedule.learning_starts, self._envs.num_envs):  # one step has no next yet
                 self._updates_owed += self._envs.num_envs * schedule.replay_ratio
 
     def _update(self, should_stop: Callable[[], bool]) -> None:
+        if self._updates_owed >= 1 and self._unseen:
+            self._learner.take_in(torch.from_numpy(np.concatenate(self._unseen)))
+            self._unseen.clear()
         while self._updates_owed >= 1 and not should_stop():
             segments = self._replay.sample(self._config.learner.batch_size, num_steps=self._learner.window_steps)
             self._figures = self._learner.update(segments)
