@@ -1,10 +1,13 @@
-"""Which implementation plays an environment id: Atari's vector environment, or Gymnasium's."""
+"""Which implementation plays an environment id: Atari's vector environment, DeepMind Control, or Gymnasium's."""
+
+from functools import partial
 
 from kvzero.envs.atari import AtariEnvironments
-from kvzero.envs.config import ATARI_PREFIX, EnvConfig
+from kvzero.envs.config import EnvConfig
+from kvzero.envs.dmc import DmcEnvironment
 from kvzero.envs.environments import Environments
 from kvzero.envs.gym import GymEnvironments
-from kvzero.envs.lookup import find_maker
+from kvzero.envs.lookup import Maker, find_maker
 from kvzero.errors import ConfigError
 
 __all__ = ["make_environments"]
@@ -22,6 +25,14 @@ def make_environments(config: EnvConfig, *, num_envs: int, training: bool, rende
     """
     if num_envs < 1:
         raise ConfigError(f"num_envs is {num_envs}; make at least 1 environment")
-    if config.env_id.startswith(ATARI_PREFIX):
+    if config.is_atari:
         return AtariEnvironments(config, num_envs=num_envs, training=training, render=render)
-    return GymEnvironments(find_maker(config.env_id), name=config.env_id, num_envs=num_envs, render=render)
+    name = f"{config.env_id} {config.task}" if config.is_dmc else config.env_id
+    return GymEnvironments(_find_maker(config), name=name, num_envs=num_envs, render=render)
+
+
+def _find_maker(config: EnvConfig) -> Maker:
+    if not config.is_dmc:
+        return find_maker(config.env_id)
+    image_size = config.image_size if config.from_pixels else None
+    return partial(DmcEnvironment, config.task, action_repeat=config.action_repeat, image_size=image_size)

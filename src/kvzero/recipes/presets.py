@@ -7,6 +7,7 @@ from kvzero.agent import AgentConfig
 from kvzero.envs import EnvConfig
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
+from kvzero.recipes.continuous import dmc, dmc_pixels, mujoco, pendulum
 from kvzero.replay import ReplayConfig
 from kvzero.search import SearchConfig
 from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig
@@ -40,21 +41,6 @@ def lunarlander() -> RunConfig:
         env=replace(base.env, env_id="LunarLander-v3"),
         agent=replace(base.agent, model=model),
         schedule=replace(base.schedule, total_env_steps=100_000, eval_every=10_000, checkpoint_every=10_000),
-    )
-
-
-def pendulum() -> RunConfig:
-    """Pendulum-v1: continuous actions, vector observations; the smallest run of sampled search."""
-    return RunConfig(
-        preset="pendulum",
-        env=EnvConfig(env_id="Pendulum-v1", num_envs=8),
-        agent=AgentConfig(
-            model=ModelConfig(context_tokens=16, normalize_observations=True), search=SearchConfig(discount=0.99)
-        ),
-        learner=LearnerConfig(
-            bootstrap_steps=5, latent_weight=10.0, reward_weight=0.1, value_weight=0.1, policy_weight=0.1
-        ),
-        schedule=ScheduleConfig(total_env_steps=30_000),
     )
 
 
@@ -121,9 +107,12 @@ PRESETS: dict[str, Callable[[], RunConfig]] = {
     "cartpole": cartpole,
     "acrobot": acrobot,
     "lunarlander": lunarlander,
-    "pendulum": pendulum,
     "atari": atari,
     "atari-small": atari_small,
+    "pendulum": pendulum,
+    "dmc": dmc,
+    "dmc-pixels": dmc_pixels,
+    "mujoco": mujoco,
 }
 
 
