@@ -3,6 +3,8 @@
 from importlib.metadata import version as _version
 
 from kvzero.agent import Agent, AgentConfig
+from kvzero.cache import CacheConfig, CacheStats, EvictionStrategy, KeysValues, KVCacheManager, KVCachePool
+from kvzero.compat import LightZeroWarning
 from kvzero.envs import EnvConfig
 from kvzero.errors import KvzeroError
 from kvzero.model import ModelConfig, Network
@@ -15,9 +17,16 @@ __all__ = [
     "PRESETS",
     "Agent",
     "AgentConfig",
+    "CacheConfig",
+    "CacheStats",
     "EnvConfig",
+    "EvictionStrategy",
+    "KVCacheManager",
+    "KVCachePool",
+    "KeysValues",
     "KvzeroError",
     "LearnerConfig",
+    "LightZeroWarning",
     "ModelConfig",
     "Network",
     "ReplayConfig",

@@ -1,11 +1,15 @@
 """The one tree of errors: every refusal that kvzero makes is a `KvzeroError`."""
 
 __all__ = [
+    "CacheError",
     "CheckpointError",
     "ConfigError",
     "DeviceError",
+    "EmptyReplayError",
+    "EngineError",
     "EnvError",
     "KvzeroError",
+    "PoolFullError",
     "RunError",
     "SearchError",
     "StaleContextError",
@@ -24,12 +28,28 @@ class DeviceError(KvzeroError, RuntimeError):
     """A device was asked for that this machine does not have."""
 
 
+class EngineError(KvzeroError, RuntimeError):
+    """The native engine was asked for where it cannot run; the message names why."""
+
+
 class EnvError(KvzeroError, RuntimeError):
     """An environment raised, or returned something that cannot be learnt from."""
 
 
+class EmptyReplayError(KvzeroError, LookupError):
+    """A sample was asked of a replay that holds no step with a next observation yet."""
+
+
 class SearchError(KvzeroError, ValueError):
     """A root, an evaluation or a visit count that cannot be searched with: its shape, its type or a number in it."""
+
+
+class CacheError(KvzeroError, ValueError):
+    """A key, an entry or an environment that a cache cannot take."""
+
+
+class PoolFullError(KvzeroError, RuntimeError):
+    """A pool has to evict, but everything in it is pinned."""
 
 
 class StaleContextError(KvzeroError, RuntimeError):

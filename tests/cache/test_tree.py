@@ -1,5 +1,7 @@
 """The tree store against a twin of Python lists, its address arithmetic, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -126,6 +128,11 @@ def test_memory_is_what_the_formula_says(num_layers, num_heads, head_dim, contex
 def test_a_store_for_nobody_is_refused(sizes):
     with pytest.raises(ConfigError, match=r"num_envs=.* num_simulations=.*give at least 1"):
         new_store(**sizes)
+
+
+def test_a_sliding_layout_is_refused_with_the_stores_that_can():
+    with pytest.raises(ConfigError, match="choose store=pooled or store=legacy"):
+        new_store(replace(LAYOUT, is_sliding=True))
 
 
 def test_it_serves_the_protocols():

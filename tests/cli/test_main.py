@@ -11,7 +11,7 @@ from kvzero.cli.train import parse_run
 from kvzero.errors import ConfigError
 
 
-@pytest.mark.parametrize("words", [[], ["-h"], ["--help"], ["train", "--help"], ["bench", "-h"]])
+@pytest.mark.parametrize("words", [[], ["-h"], ["--help"], ["train", "--help"], ["compare", "-h"], ["bench", "-h"]])
 def test_help_names_every_command(command, words):
     said = command(*words)
     assert said.status == 0
@@ -26,7 +26,7 @@ def test_the_version_is_told(command):
 @pytest.mark.parametrize(
     ("words", "status", "parts"),
     [
-        (["fly"], 2, ["'fly'", "train, evaluate, presets, bench"]),
+        (["fly"], 2, ["'fly'", "train, evaluate, compare, presets, bench"]),
         (["train"], 2, ["kvzero train PRESET", "cartpole", "--resume RUN"]),
         (["train", "--seed", "3"], 2, ["kvzero train PRESET"]),
         (["train", "pong"], 2, ["'pong'", "cartpole, acrobot"]),
@@ -49,6 +49,8 @@ def test_the_version_is_told(command):
         (["train", "--resume", "x", "--total-env-steps", "y"], 2, ["--total-env-steps", "y"]),
         (["evaluate"], 2, ["kvzero evaluate"]),
         (["evaluate", "x", "--episodes", "0"], 2, ["episodes is 0"]),
+        (["compare"], 2, ["kvzero compare PRESET", "cartpole"]),
+        (["compare", "pong", "--env-steps", "5"], 2, ["'pong'", "cartpole, acrobot"]),
         (["presets", "all"], 2, ["all"]),
         (["bench"], 2, ["kvzero bench search"]),
         (["bench", "training"], 2, ["kvzero bench search"]),
@@ -89,7 +91,9 @@ def test_an_interrupt_that_nobody_awaited_ends_without_a_trace(monkeypatch, caps
     assert capsys.readouterr().err == "error: interrupted\n"
 
 
-@pytest.mark.parametrize("words", [["train", "cartpole"], ["evaluate"], ["presets"], ["bench", "search"]])
+@pytest.mark.parametrize(
+    "words", [["train", "cartpole"], ["evaluate"], ["presets"], ["compare", "cartpole"], ["bench", "search"]]
+)
 def test_help_of_a_command_comes_from_the_docstrings(words, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*words, "--help"])

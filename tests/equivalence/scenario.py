@@ -1,16 +1,19 @@
 """A random life of several environments, in which every prediction through the cache is held against the reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 import torch
 from tests.equivalence.reference import Path
 
-from kvzero.agent import AgentConfig, Planner
+from kvzero.agent import AgentConfig, EngineKind, Planner, SearchDtype, StoreKind
+from kvzero.agent import planner as planner_module
+from kvzero.agent.native import NativeExpander
+from kvzero.cache import CacheConfig
 from kvzero.model import Expansion, ModelConfig, Network, NodeStepper
 from kvzero.records import EnvSpec
-from kvzero.search import Outcome, SearchConfig
+from kvzero.search import Evaluation, Expander, Leaves, Outcome, SearchConfig, search
 
 TOLERANCE = 1e-5
 
@@ -25,6 +28,8 @@ class Shape:
     num_simulations: int = 7
     num_steps: int = 30
     episode_steps: int = 40
+    store: StoreKind = "tree"
+    cache: CacheConfig = field(default_factory=CacheConfig)
 
 
 def random_network(shape: Shape, seed: int) -> Network:
@@ -44,15 +49,48 @@ def action_of(outcome: Outcome, row: int, node: int) -> int | np.ndarray:
     return action if outcome.action_sets is None else outcome.action_sets[row, tree.parents[row, node], action]
 
 
+class Recorder:
+    """An expander that keeps what a native one says, latents included; being Python, it is asked from Python."""
+
+    def __init__(self, expander: NativeExpander, life: "Life") -> None:
+        self._expander = expander
+        self._life = life
+
+    def expand(self, leaves: Leaves) -> Evaluation:
+        found, latents = self._expander.expand_with_latents(leaves)
+        tensors = map(torch.from_numpy, (found.rewards, found.values, found.logits, latents))
+        self._life.asked.append(leaves.actions)
+        self._life.expansions.append(Expansion(*tensors))
+        return found
+
+
 class Life:
     """Environments that show random observations, the planner that watches them, and their reference paths."""
 
-    def __init__(self, shape: Shape, seed: int, *, network: Network | None = None) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        seed: int,
+        *,
+        network: Network | None = None,
+        engine: EngineKind = "eager",
+        dtype: SearchDtype = "float32",
+        tolerance: float = TOLERANCE,
+    ) -> None:
+        if engine == "native" and shape.spec.is_continuous:
+            pytest.skip("the native engine knows numbered actions only")
         self.shape = shape
         self.rng = np.random.default_rng(seed)
         self.network = network or random_network(shape, seed)
-        search = SearchConfig(num_simulations=shape.num_simulations)
-        self.config = AgentConfig(model=shape.model, search=search)
+        self.config = AgentConfig(
+            model=shape.model,
+            search=SearchConfig(num_simulations=shape.num_simulations),
+            store=shape.store,
+            cache=shape.cache,
+            engine=engine,
+            search_dtype=dtype,
+        )
+        self.tolerance = tolerance
         self.planner = Planner(self.network, self.config, num_envs=shape.num_envs)
         self.actions = shape.spec.blank_actions(shape.num_envs)
         self.observed: list[list[np.ndarray]] = [[] for _ in range(shape.num_envs)]
@@ -80,6 +118,14 @@ class Life:
         self.expansions.clear()
         self.asked.clear()
         masks = np.ones((len(envs), self.shape.spec.num_actions), bool)
+        with pytest.MonkeyPatch.context() as patch:
+            self._record(patch)
+            outcome = self.planner.plan(envs, masks, rng=self.rng if explore else None)
+        self.actions[envs] = self._choose(len(envs))
+        return outcome
+
+    def _record(self, patch: pytest.MonkeyPatch) -> None:
+        """Keep all expansions of the search that follows, by either engine."""
         step = NodeStepper.__call__
 
         def keep(stepper: NodeStepper, actions: torch.Tensor, *rest: object) -> Expansion:
@@ -87,11 +133,12 @@ class Life:
             self.expansions.append(step(stepper, actions, *rest))
             return self.expansions[-1]
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(NodeStepper, "__call__", keep)
-            outcome = self.planner.plan(envs, masks, rng=self.rng if explore else None)
-        self.actions[envs] = self._choose(len(envs))
-        return outcome
+        def search_recorded(roots: object, expander: Expander, *rest: object, **chance: object) -> Outcome:
+            is_native = isinstance(expander, NativeExpander)
+            return search(roots, Recorder(expander, self) if is_native else expander, *rest, **chance)
+
+        patch.setattr(NodeStepper, "__call__", keep)
+        patch.setattr(planner_module, "search", search_recorded)
 
     def some_envs(self) -> np.ndarray:
         """Return a random subset of the environments in random order, never an empty one."""
@@ -122,7 +169,7 @@ class Life:
             paths = {0: root}
             for node in range(1, self.shape.num_simulations + 1):
                 self._check_node(paths, row, node, outcome)
-        assert self.worst <= TOLERANCE, f"largest difference {self.worst}"
+        assert self.worst <= self.tolerance, f"largest difference {self.worst}"
 
     def _check_node(self, paths: dict[int, Path], row: int, node: int, outcome: Outcome) -> None:
         tree, expansion = outcome.tree, self.expansions[node - 1]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.equivalence.scenario import Life, Shape
 
+from kvzero.agent import EngineKind
 from kvzero.model import ModelConfig
 from kvzero.records import EnvSpec
 
@@ -38,6 +39,9 @@ SHAPES = {
         REACH,
         num_steps=26,
     ),
+    "continuous_pooled": Shape(
+        ModelConfig(embed_dim=16, num_layers=2, num_heads=2, context_tokens=6, support_size=11), REACH, store="pooled"
+    ),
     "smallest_context": Shape(
         ModelConfig(embed_dim=16, num_layers=3, num_heads=4, context_tokens=2, support_size=11), VECTOR
     ),
@@ -50,12 +54,15 @@ SHAPES = {
     ),
 }
 
+ENGINES = ["eager", "native"]
+
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_every_node_of_every_search_equals_one_uncached_forward(name: str, seed: int) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_node_of_every_search_equals_one_uncached_forward(name: str, seed: int, engine: EngineKind) -> None:
     shape = SHAPES[name]
-    life = Life(shape, seed)
+    life = Life(shape, seed, engine=engine)
     for step in range(shape.num_steps):
         envs = life.some_envs()
         life.observe(envs)
@@ -66,9 +73,10 @@ def test_every_node_of_every_search_equals_one_uncached_forward(name: str, seed:
 
 
 @pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm", "continuous"])
-def test_roots_are_rebuilt_exactly_after_weight_updates(name: str) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_roots_are_rebuilt_exactly_after_weight_updates(name: str, engine: EngineKind) -> None:
     shape = SHAPES[name]
-    life = Life(shape, seed=2)
+    life = Life(shape, seed=2, engine=engine)
     for step in range(shape.num_steps):
         envs = life.some_envs()
         if step % 3 == 0:
@@ -82,10 +90,11 @@ def test_roots_are_rebuilt_exactly_after_weight_updates(name: str) -> None:
     assert life.roll_overs >= 6
 
 
-def test_evaluation_between_two_collects_disturbs_neither() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_evaluation_between_two_collects_disturbs_neither(engine: EngineKind) -> None:
     shape = SHAPES["vector"]
-    collector = Life(shape, seed=3)
-    evaluator = Life(shape, seed=4, network=collector.network)
+    collector = Life(shape, seed=3, engine=engine)
+    evaluator = Life(shape, seed=4, network=collector.network, engine=engine)
     for _ in range(shape.num_steps):
         for life in (collector, evaluator):
             envs = life.some_envs()
@@ -94,9 +103,10 @@ def test_evaluation_between_two_collects_disturbs_neither() -> None:
 
 
 @pytest.mark.parametrize("name", ["vector", "continuous"])
-def test_a_subset_is_planned_for_as_if_it_were_alone(name: str) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_subset_is_planned_for_as_if_it_were_alone(name: str, engine: EngineKind) -> None:
     shape = SHAPES[name]
-    together, alone = Life(shape, seed=5), Life(shape, seed=5)
+    together, alone = Life(shape, seed=5, engine=engine), Life(shape, seed=5, engine=engine)
     everyone = np.arange(shape.num_envs)
     for _ in range(12):
         together.observe(everyone)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from tests.equivalence.reference import Path
 from tests.equivalence.scenario import Life
-from tests.equivalence.test_exactness import SHAPES
+from tests.equivalence.test_exactness import ENGINES, SHAPES
 
+from kvzero.agent import EngineKind
 from kvzero.search import Evaluation, Leaves, Roots, search
 
 
@@ -63,9 +64,10 @@ class Drawn:
 
 
 @pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm", "continuous"])
-def test_visit_counts_are_those_of_a_search_that_recomputes_everything(name: str) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_visit_counts_are_those_of_a_search_that_recomputes_everything(name: str, engine: EngineKind) -> None:
     shape = SHAPES[name]
-    life = Life(shape, seed=6)
+    life = Life(shape, seed=6, engine=engine)
     for step in range(16):
         envs = life.some_envs()
         life.observe(envs)

@@ -117,9 +117,23 @@ def test_left_padding_gives_the_same_as_alone():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("read", [slice(0, None, 2), slice(-1, None), slice(3, 8)])
+@pytest.mark.parametrize("num_layers", [1, 3])
+@torch.no_grad()
+def test_reading_some_tokens_gives_their_outputs_and_everybodys_keys(num_layers, read):
+    transformer = random_transformer(replace(SMALL, num_layers=num_layers))
+    tokens, num_padded = draw(2, 9, 24), torch.tensor([0, 4])
+    is_valid = torch.arange(9) >= num_padded[:, None]
+    positions = (torch.arange(9) - num_padded[:, None]).clamp(min=0)
+    all_outputs, all_keys = transformer(tokens, positions, is_valid=is_valid)
+    outputs, keys = transformer(tokens, positions, is_valid=is_valid, read=read)
+    agree(outputs, all_outputs[:, read])
+    agree(torch.stack(keys), torch.stack(all_keys))
+
+
 def test_where_a_sequence_begins_to_be_counted_makes_no_difference():
     transformer, tokens = random_transformer(), draw(2, 9, 24)
-    transformer.rotary.reserve(40_000)
+    transformer.positions.reserve(40_000)
     positions = torch.arange(9) + torch.tensor([[7], [39_000]])
     agree(transformer(tokens, positions)[0], transformer(tokens)[0])
     scattered = positions * torch.tensor([1, 2, 3, 4, 5, 6, 5, 4, 1])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tests.replay.conftest import NUM_SAMPLED
 
-from kvzero.errors import ConfigError, EnvError
+from kvzero.errors import ConfigError, EmptyReplayError, EnvError
 from kvzero.records import EnvSpec
-from kvzero.replay import Draw, EmptyReplayError, Replay, ReplayConfig
+from kvzero.replay import Draw, Replay, ReplayConfig
 
 VECTOR = EnvSpec(observation_shape=(4,), num_actions=3)
 IMAGE = EnvSpec(observation_shape=(2, 6, 7), num_actions=5)

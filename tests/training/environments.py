@@ -1,4 +1,4 @@
-"""Environments of a few numbers: one that goes well, and one that fails when it is told to."""
+"""Environments of a few numbers: one that goes well, one that never ends, and one that fails when it is told to."""
 
 from typing import Any, ClassVar
 
@@ -72,6 +72,14 @@ class Recall(gymnasium.Env[np.ndarray, np.ndarray]):
         self.time += 1
         reward = 3 * self.cue + float(action[0])
         return np.array([0, self.time / self.STEPS], np.float32), reward, False, self.time == self.STEPS, {}
+
+
+class Endless(Ladder):
+    """A ladder without an end."""
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        observation, reward, _, _, info = super().step(action)
+        return observation, reward, False, False, info
 
 
 class Failing(Ladder):

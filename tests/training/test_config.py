@@ -43,6 +43,7 @@ REFUSED = [
             "final_eval_episodes",
             "num_eval_envs",
             "max_eval_steps",
+            "temperature_env_steps",
             "checkpoint_every",
             "keep_checkpoints",
             "log_every",
@@ -89,7 +90,9 @@ def test_values_at_the_edge_of_what_works_are_taken(config, values):
     assert all(getattr(config(**values), name) == value for name, value in values.items())
 
 
-def test_a_run_refuses_a_negative_seed_and_a_latent_loss_that_its_norm_does_not_fit():
+def test_a_run_refuses_a_negative_seed_no_threads_and_a_latent_loss_that_its_norm_does_not_fit():
+    with pytest.raises(ConfigError, match="num_threads is 0"):
+        RunConfig(preset="mine", num_threads=0)
     with pytest.raises(ConfigError, match="seed is -1"):
         RunConfig(preset="mine", seed=-1)
     agent = AgentConfig(model=ModelConfig(latent_norm="layernorm"))
@@ -111,3 +114,10 @@ def test_no_two_fields_of_a_run_share_a_name_so_that_flags_can_be_flat():
     names = leaves(RunConfig(preset="mine"))
     assert len(names) > 50
     assert sorted(names) == sorted(set(names))
+
+
+def test_learned_positions_need_a_table_as_long_as_a_training_window():
+    agent = AgentConfig(model=ModelConfig(positions="learned", context_tokens=8, max_tokens=25))
+    with pytest.raises(ConfigError, match=r"max_tokens is 25.*unroll_steps 7 and bootstrap_steps 6.*26 tokens"):
+        RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=7, bootstrap_steps=6))
+    RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=6, bootstrap_steps=6))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from tests.training.environments import Failing
 from tests.training.samples import NUM_ENVS, tiny_config
@@ -75,6 +76,20 @@ def test_the_summary_has_the_names_that_others_rely_on(trained_run):
 
 def test_the_config_of_a_run_is_read_back_as_it_was(trained_run):
     assert read_config(trained_run) == tiny_config(trained_run.parent, run_name="trained")
+
+
+def test_a_run_computes_with_the_threads_it_was_given_and_leaves_the_process_as_it_was(tmp_path):
+    before = torch.get_num_threads()
+    seen = []
+
+    class Watching:
+        def update(self, env_steps, *, updates, figures=None):
+            seen.append(torch.get_num_threads())
+
+    config = replace(tiny_config(tmp_path, total_env_steps=8), num_threads=before + 1)
+    kvzero.train(config, observer=Watching())
+    assert set(seen) == {before + 1}
+    assert torch.get_num_threads() == before
 
 
 def test_updates_follow_the_replay_ratio_once_learning_has_started(trained_run):

@@ -48,6 +48,20 @@ def test_counters_and_random_states_come_back_and_running_episodes_are_ended(tmp
     assert len(second._replay) < len(first._replay)
 
 
+@pytest.mark.usefixtures("own_random_state")
+def test_updates_that_a_stopped_sitting_owed_are_made_up_for_even_at_the_end_of_the_run(tmp_path):
+    config = tiny_config(tmp_path, replay_ratio=0.5, round_env_steps=40)
+    first = Trainer(config, tmp_path, Silent())
+    first.run(lambda: first._learner.num_updates >= 3)
+    first.close()
+    owed = int(first._updates_owed)
+    assert (first.env_steps, owed > 1) == (40, True)
+    second = Trainer(config, tmp_path, Silent(), resume_from=newest_checkpoint(tmp_path))
+    result = second.run(lambda: False)
+    second.close()
+    assert result.updates == 3 + owed
+
+
 def test_a_resumed_run_meets_new_episodes_rather_than_those_it_began_with(tmp_path):
     config = tiny_config(tmp_path)
     first = stopped_after(config, tmp_path, 30)
@@ -56,17 +70,49 @@ def test_a_resumed_run_meets_new_episodes_rather_than_those_it_began_with(tmp_pa
     assert second._env_seed != first._env_seed
 
 
-def test_the_temperature_falls_linearly_to_the_middle_of_the_run(tmp_path):
-    trainer = Trainer(tiny_config(tmp_path, first_temperature=1.0, final_temperature=0.2), tmp_path, Silent())
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [(None, [1.0, 0.6, 0.2, 0.2, 0.2]), (10, [1.0, 0.2, 0.2, 0.2, 0.2]), (80, [1, 0.9, 0.8, 0.7, 0.6])],
+)
+def test_the_temperature_falls_linearly_to_the_middle_of_the_run_or_for_as_long_as_is_asked(tmp_path, steps, expected):
+    schedule = {"first_temperature": 1.0, "final_temperature": 0.2, "temperature_env_steps": steps}
+    trainer = Trainer(tiny_config(tmp_path, **schedule), tmp_path, Silent())
     trainer.close()
     temperatures = []
     for env_steps in (0, 10, 20, 30, 40):
         trainer._env_steps = env_steps
         temperatures.append(trainer._temperature())
-    assert temperatures == pytest.approx([1.0, 0.6, 0.2, 0.2, 0.2])
+    assert temperatures == pytest.approx(expected)
 
 
 def test_a_replay_without_room_for_an_environment_is_refused(tmp_path):
     config = tiny_config(tmp_path)
     with pytest.raises(ConfigError, match="replay_capacity 3"):
         Trainer(replace(config, replay=replace(config.replay, replay_capacity=3)), tmp_path, Silent())
+
+
+def test_rounds_that_are_asked_for_one_by_one_are_those_of_a_whole_run(tmp_path):
+    config = tiny_config(tmp_path, eval_every=40, log_every=40, final_eval_episodes=1)
+    whole = Trainer(config, tmp_path / "whole", Silent())
+    whole.run(lambda: False)
+    whole.close()
+    sliced = Trainer(config, tmp_path / "sliced", Silent())
+    rounds = []
+    while sliced.env_steps < 40:
+        rounds.append(sliced.advance(lambda: False))
+    sliced.save()
+    sliced.close()
+    assert [each.num_env_steps for each in rounds] == [4] * 10
+    assert sum(each.num_updates for each in rounds) == whole._learner.num_updates == 7
+    assert [each.num_updates for each in rounds[:4]] == [0, 0, 0, 1]
+    assert all(each.collect_seconds > 0 for each in rounds)
+    assert sum(each.update_seconds for each in rounds[3:]) > sum(each.update_seconds for each in rounds[:3])
+    ended = [episode for each in rounds for episode in each.episodes]
+    assert all(3 <= episode.num_steps <= 6 for episode in ended)
+    assert sliced.measure()["train_return"] == pytest.approx(sum(e.raw_return for e in ended) / len(ended))
+    assert "train_return" not in sliced.measure()
+    assert checkpointed(tmp_path / "sliced") == checkpointed(tmp_path / "whole")
+
+
+def checkpointed(run):
+    return [(newest_checkpoint(run) / f"{name}.safetensors").read_bytes() for name in ("weights", "optimizer")]

@@ -1,7 +1,7 @@
 """Joins model, search and cache: observe, plan, act."""
 
 from kvzero.agent.agent import Agent
-from kvzero.agent.config import AgentConfig, SamplingConfig, StoreKind
+from kvzero.agent.config import AgentConfig, EngineKind, SamplingConfig, SearchDtype, StoreKind
 from kvzero.agent.devices import choose_device
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.planner import Planner
@@ -20,8 +20,10 @@ __all__ = [
     "Agent",
     "AgentConfig",
     "CachedExpander",
+    "EngineKind",
     "Planner",
     "SamplingConfig",
+    "SearchDtype",
     "StoreKind",
     "choose_device",
     "load_network",

@@ -1,16 +1,21 @@
 """The knobs of an agent: its network, its search and the store between them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import isfinite
-from typing import Literal
+from typing import Literal, get_args
 
+from kvzero.cache import CacheConfig
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
 from kvzero.search import SearchConfig
 
-__all__ = ["AgentConfig", "SamplingConfig", "StoreKind"]
+__all__ = ["AgentConfig", "EngineKind", "SamplingConfig", "SearchDtype", "StoreKind"]
 
-StoreKind = Literal["tree"]
+EngineKind = Literal["auto", "native", "eager"]
+
+SearchDtype = Literal["float32", "bfloat16"]
+
+StoreKind = Literal["tree", "pooled", "legacy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +60,42 @@ class AgentConfig:
     """Simulations per search when evaluating; as many as when collecting if not given."""
 
     store: StoreKind = "tree"
-    """Where keys and values live."""
+    """Where keys and values live: at addresses (tree), in pools under keys (pooled), or in the older rings (legacy)."""
+
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    """The pools of the keyed stores, pooled and legacy."""
+
+    engine: EngineKind = "auto"
+    """What computes a search: native is machine code compiled on first use, eager is PyTorch; auto is the faster one
+    that can serve. With native, a search that it cannot serve is an error."""
+
+    search_dtype: SearchDtype = "float32"
+    """Number type of weights, keys and values in search. With bfloat16 it reads half the bytes and is less precise; the
+    weights that are trained stay as they are."""
 
     def __post_init__(self) -> None:
         if self.num_eval_simulations is not None and self.num_eval_simulations < 1:
             raise ConfigError(f"num_eval_simulations is {self.num_eval_simulations}; search needs at least 1")
-        if self.store != "tree":
-            raise ConfigError(f"store is {self.store!r}; choose tree")
+        if self.store not in get_args(StoreKind):
+            raise ConfigError(f"store is {self.store!r}; choose one of {', '.join(get_args(StoreKind))}")
+        idle = [name for name in _changed(self.cache) if self.store == "tree" or name in _UNKNOWN_TO[self.store]]
+        if idle:
+            raise ConfigError(
+                f"{', '.join(idle)} would have no effect in a {self.store} store; leave it out, or choose store=pooled"
+            )
+        if self.engine not in get_args(EngineKind):
+            raise ConfigError(f"engine is {self.engine!r}; choose {', '.join(get_args(EngineKind))}")
+        if self.search_dtype not in get_args(SearchDtype):
+            raise ConfigError(f"search_dtype is {self.search_dtype!r}; choose {' or '.join(get_args(SearchDtype))}")
+
+
+_UNKNOWN_TO: dict[str, tuple[str, ...]] = {
+    "pooled": (),
+    "legacy": ("eviction", "init_pool_bounds", "recur_pool_bounds"),
+}
+
+
+def _changed(cache: CacheConfig) -> list[str]:
+    """Return the names of the settings that are not at their defaults."""
+    defaults = CacheConfig()
+    return [field.name for field in fields(cache) if getattr(cache, field.name) != getattr(defaults, field.name)]

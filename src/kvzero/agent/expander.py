@@ -6,7 +6,7 @@ from jaxtyping import Int
 
 from kvzero.agent.choices import Choices
 from kvzero.cache import SearchContexts
-from kvzero.model import Network, NodeStepper
+from kvzero.model import Network, build_stepper
 from kvzero.search import Evaluation, Leaves
 
 __all__ = ["CachedExpander"]
@@ -24,16 +24,19 @@ class CachedExpander:
         choices: Choices,
     ) -> None:
         """Prepare a search among `choices` below roots whose latent tokens have the indices `root_positions`."""
-        network.transformer.rotary.reserve(int(root_positions.max()) + 2 * num_simulations + 1)
+        lengths = root_positions[:, None] + 1 + 2 * np.arange(num_simulations)  # of the parents, by their depths
+        first = network.config.layout.next_positions(lengths)
+        network.transformer.positions.reserve(int(first.max()) + 2)
         self._device = network.device
-        self._step = NodeStepper(network)
+        self._step = build_stepper(network)
         self._contexts = contexts
         self._choices = choices
-        self._root_positions = root_positions[:, None] + np.array([-1, 0])
+        self._positions = first[:, :, None] + np.array([0, 1])  # [env, depth, token]
+        self._rows = np.arange(len(root_positions))
 
     def expand(self, leaves: Leaves) -> Evaluation:
         """Evaluate node `leaves.node` of every environment and keep its keys and values."""
-        positions = torch.from_numpy(self._root_positions + 2 * leaves.depths[:, None]).to(self._device)
+        positions = torch.from_numpy(self._positions[self._rows, leaves.depths - 1]).to(self._device)
         actions = self._choices.find(leaves)
         window = self._contexts.read(leaves.parents)
         expansion = self._step(actions, positions, window)

@@ -8,9 +8,11 @@ from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.choices import Choices, NumberedActions, SampledActions
 from kvzero.agent.config import AgentConfig, SamplingConfig
-from kvzero.agent.expander import CachedExpander
 from kvzero.agent.history import History
-from kvzero.cache import ContextStore, TreeStore
+from kvzero.agent.paths import build_path
+from kvzero.agent.search_network import SearchNetwork
+from kvzero.agent.stores import build_store
+from kvzero.cache import ContextStore
 from kvzero.errors import ConfigError
 from kvzero.model import Network, RootReading
 from kvzero.search import Outcome, Roots, SearchConfig, search
@@ -31,6 +33,7 @@ class Planner:
 
         Raises:
             ConfigError: if a size is not positive, or actions were to be sampled where they are numbered.
+            EngineError: if `config.engine` is native and cannot serve.
         """
         if not network.spec.is_continuous and config.sampling != SamplingConfig():
             raise ConfigError(
@@ -40,7 +43,11 @@ class Planner:
         self._sampling = config.sampling
         self._search = _with_simulations(config.search, num_simulations)
         layout = config.model.layout
-        self._store = _build_store(network, config, num_envs, self._search.num_simulations)
+        self._searched = SearchNetwork(network, config)
+        self._store = build_store(
+            self._searched, config, num_envs=num_envs, num_simulations=self._search.num_simulations
+        )
+        self._path = build_path(self._searched, config, self._store, num_envs=num_envs)
         self._history = History(network.spec, num_envs=num_envs, num_steps=layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.policy_size), np.float32)
@@ -91,13 +98,10 @@ class Planner:
         version = self._network.version
         if self._store.is_stale(envs, version):
             self._rebuild(envs)
-        contexts = self._store.begin_search(envs, version)
         choices = self._choices(len(envs), rng)
         logits = choices.offer(0, torch.from_numpy(self._logits[envs]).to(self._network.device))
         roots = Roots(logits, self._values[envs], choices.masks(action_masks))
-        expander = CachedExpander(
-            self._network, contexts, self._store.lengths(envs) - 1, self._search.num_simulations, choices
-        )
+        expander = self._path.begin_search(envs, version, self._search.num_simulations, choices)
         outcome = search(roots, expander, self._search, rng=rng)
         return replace(outcome, action_sets=choices.sets())
 
@@ -118,16 +122,9 @@ class Planner:
     def _extend(
         self, envs: Int[np.ndarray, " env"], observations: Shaped[np.ndarray, "env ..."], actions: np.ndarray
     ) -> None:
-        device, version = self._network.device, self._network.version
-        lengths = self._store.lengths(envs)
-        self._network.transformer.rotary.reserve(int(lengths.max()) + 2)
-        positions = (lengths[:, None] + np.array([0, 1])).clip(min=0)
-        latents = self._network.encode(torch.from_numpy(observations).to(device))
-        window = self._store.read_roots(envs, version)
-        reading = self._network.extend_roots(
-            torch.from_numpy(actions).to(device), latents, torch.from_numpy(positions).to(device), window
-        )
-        self._store.extend_roots(envs, version, latents=latents, window=window)
+        latents = self._network.encode(torch.from_numpy(observations).to(self._network.device))
+        latents = latents.to(self._searched.dtype)
+        reading = self._path.extend_roots(envs, self._network.version, actions=actions, latents=latents)
         self._keep(envs, reading)
 
     @torch.inference_mode()
@@ -137,7 +134,7 @@ class Planner:
         num_steps = past.is_valid.shape[1]
         lengths = 2 * self._history.counts(envs) - 1
         positions = (lengths[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
-        self._network.transformer.rotary.reserve(int(lengths.max()))
+        self._network.transformer.positions.reserve(int(lengths.max()))
         observations = torch.from_numpy(past.observations).to(device)
         latents = self._network.encode(observations.flatten(0, 1)).reshape(len(envs), num_steps, -1)
         reading, keys_values = self._network.read_roots(
@@ -147,23 +144,17 @@ class Planner:
             is_valid=torch.from_numpy(past.is_valid).to(device).repeat_interleave(2, dim=1)[:, :-1],
         )
         self._store.replace_roots(
-            envs, self._network.version, lengths=lengths, latents=latents[:, -1], keys_values=keys_values
+            envs,
+            self._network.version,
+            lengths=lengths,
+            latents=latents[:, -1].to(self._searched.dtype),
+            keys_values=keys_values.to(self._searched.dtype),
         )
         self._keep(envs, reading)
 
     def _keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
         self._values[envs] = reading.values.float().cpu().numpy()
         self._logits[envs] = reading.policy_logits.float().cpu().numpy()
-
-
-def _build_store(network: Network, config: AgentConfig, num_envs: int, num_simulations: int) -> ContextStore:
-    return TreeStore(
-        config.model.layout,
-        num_envs=num_envs,
-        num_simulations=num_simulations,
-        device=network.device,
-        dtype=network.action_table.weight.dtype,
-    )
 
 
 def _with_simulations(config: SearchConfig, num_simulations: int | None) -> SearchConfig:

@@ -1,7 +1,49 @@
 """Stores of keys and values, their layout and their statistics; knows no model."""
 
+from kvzero.cache.config import CacheConfig, EvictionName, KeyMode, ManagerConfig, ManagerSettings, plan_sizes
+from kvzero.cache.eviction import EvictionStrategy
+from kvzero.cache.keyed import KeyedStore
+from kvzero.cache.keyed_search import Parts
+from kvzero.cache.keys import hash_state, make_keys
+from kvzero.cache.keys_values import ContextBatch, KeysValues
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.store import ContextStore, SearchContexts, Window
+from kvzero.cache.legacy import LegacyCaches, LegacyLevels, LegacyRing
+from kvzero.cache.levels import ContextLevels, PooledLevels
+from kvzero.cache.manager import KVCacheManager, ManagerStats
+from kvzero.cache.pool import KVCachePool
+from kvzero.cache.stats import CacheStats, LevelStats
+from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tree import TreeStore
 
-__all__ = ["ContextLayout", "ContextStore", "SearchContexts", "TreeStore", "Window"]
+__all__ = [
+    "CacheConfig",
+    "CacheStats",
+    "ContextBatch",
+    "ContextLayout",
+    "ContextLevels",
+    "ContextStore",
+    "EvictionName",
+    "EvictionStrategy",
+    "KVCacheManager",
+    "KVCachePool",
+    "KeyMode",
+    "KeyedStore",
+    "KeysValues",
+    "LegacyCaches",
+    "LegacyLevels",
+    "LegacyRing",
+    "LevelStats",
+    "ManagerConfig",
+    "ManagerSettings",
+    "ManagerStats",
+    "Parts",
+    "PooledLevels",
+    "Regenerator",
+    "SearchContexts",
+    "TreeMemory",
+    "TreeStore",
+    "Window",
+    "hash_state",
+    "make_keys",
+    "plan_sizes",
+]

@@ -8,7 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-__all__ = ["ContextStore", "SearchContexts", "Window"]
+__all__ = ["ContextStore", "Regenerator", "SearchContexts", "TreeMemory", "Window"]
+
+SEARCH_OVER = (
+    "this search is over: in its store a root has changed or another search was begun; "
+    "finish a search before observing, and keep one store per planner"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,26 @@ class Window:
 
     is_valid: Bool[Tensor, "batch slot"] | None
     """Which places hold a token that may be attended to; None where all of them do."""
+
+    tokens: Float[Tensor, "batch slot embed"] | None = None
+    """The raw token embeddings at the same places; given where the layout is sliding, and only there."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeMemory:
+    """A tree store's own tensors, for code that reads and writes keys and values in place; see `TreeStore`."""
+
+    arena: Float[Tensor, "env_slot layer 2 head head_dim"]
+    """Slot `s` of environment `e` is row `e * num_slots + s`."""
+
+    table: Int[Tensor, "env_node token"]
+    """The slots of the context of node `n` of environment `e`, in row `e * num_nodes + n`; oldest first, -1 is none."""
+
+    num_slots: int
+    """Slots of each environment."""
+
+    num_nodes: int
+    """Nodes of each environment, the root included."""
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
@@ -71,7 +96,10 @@ class ContextStore(Protocol):
         """Forget the roots of these environments: their next observation begins an episode."""
 
     def is_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> bool:
-        """Tell whether any of these roots was made by other weights than those of `version`."""
+        """Tell whether any of these roots was made by other weights than those of `version`, or is no longer held.
+
+        The one who asks must rebuild them before they can be read.
+        """
 
     def read_roots(self, envs: Int[np.ndarray, " batch"], version: int) -> Window:
         """Return the root contexts with room for the next action and latent token.
@@ -93,14 +121,39 @@ class ContextStore(Protocol):
         lengths: Int[np.ndarray, " batch"],
         latents: Float[Tensor, "batch embed"],
         keys_values: Float[Tensor, "batch token layer 2 head head_dim"],
+        tokens: Float[Tensor, "batch token embed"] | None = None,
     ) -> None:
-        """Replace each root by the last `C` tokens of a fresh forward pass, newest last."""
+        """Replace each root by the last `C` tokens of a fresh forward pass, newest last.
+
+        Where the layout is sliding, these are the tokens that it keeps, at their new places, with their raw `tokens`.
+        """
 
     def begin_search(self, envs: Int[np.ndarray, " batch"], version: int) -> SearchContexts:
         """Open a search below the roots of these environments; any search opened before is over.
 
         Raises:
             StaleContextError: if a root was made by other weights.
+        """
+
+    def figures(self) -> dict[str, float]:
+        """Return what the store counts, by `<pool>/<figure>`, for a run's metrics; nothing where nothing is counted."""
+
+
+@runtime_checkable  # the shape checks of the test session ask isinstance
+class Regenerator(Protocol):
+    """What a store that may lose the context of a node asks of a model: make it anew from what led to it."""
+
+    def replay(
+        self,
+        window: Window,
+        *,
+        actions: Shaped[Tensor, "batch *action"],
+        latents: Float[Tensor, "batch embed"],
+        lengths: Int[np.ndarray, " batch"],
+    ) -> None:
+        """Pass a known action and the latent it led to against contexts of paths of `lengths` tokens.
+
+        The window's last places are filled, and the window is slid where the layout is sliding, as in a search.
         """
 
 

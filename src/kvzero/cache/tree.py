@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.store import SearchContexts, Window, as_index
+from kvzero.cache.store import SEARCH_OVER, SearchContexts, TreeMemory, Window, as_index
 from kvzero.errors import ConfigError, StaleContextError
 
 __all__ = ["TreeStore"]
@@ -40,8 +40,13 @@ class TreeStore:
         """Allocate the arena.
 
         Raises:
-            ConfigError: if a count is not positive.
+            ConfigError: if a count is not positive, or the layout is sliding: where a token moves to another index, an
+                address is no longer all that there is to know of it.
         """
+        if layout.is_sliding:
+            raise ConfigError(
+                "a tree store cannot hold windows that slide (learned positions); choose store=pooled or store=legacy"
+            )
         if num_envs < 1 or num_simulations < 1:
             raise ConfigError(
                 f"a tree store was asked for with num_envs={num_envs} and num_simulations={num_simulations}; "
@@ -55,6 +60,7 @@ class TreeStore:
         with torch.inference_mode(mode=False):
             self._arena = torch.zeros(num_envs * self._num_slots, *layout.token_shape, device=device, dtype=dtype)
             self._table = torch.full((num_envs * self._num_nodes, layout.context_tokens), -1, device=device)
+        self.memory = TreeMemory(self._arena, self._table, self._num_slots, self._num_nodes)
         self._search = 0  # counts what ends a search: another one, or a root that changes
 
     @property
@@ -103,21 +109,52 @@ class TreeStore:
         lengths: Int[np.ndarray, " batch"],
         latents: Float[Tensor, "batch embed"],
         keys_values: Float[Tensor, "batch token layer 2 head head_dim"],
+        tokens: Float[Tensor, "batch token embed"] | None = None,
     ) -> None:
         """Replace each root by the last `C` tokens of a fresh forward pass, newest last."""
-        del latents  # an address needs no key
+        del latents, tokens  # an address needs no key, and a layout that slides was refused
         self._put_newest(envs, lengths, keys_values[:, -self.layout.context_tokens :])
         self._versions[envs] = version
 
     def begin_search(self, envs: Int[np.ndarray, " batch"], version: int) -> SearchContexts:
         """Open a search below the roots of these environments; any search opened before is over."""
-        self._refuse_stale(envs, version)
-        if (self._lengths[envs] < 1).any():
-            raise StaleContextError(
-                f"environments {envs[self._lengths[envs] < 1].tolist()} have no root; observe them first"
-            )
-        self._search += 1
+        self.begin_in_place(envs, version)
         return _TreeContexts(self, envs)
+
+    def figures(self) -> dict[str, float]:
+        """Return nothing: what has an address cannot be missed."""
+        return {}
+
+    def begin_in_place(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
+        """Begin a search that reads and writes `memory` itself: the block table has the roots' rows afterwards.
+
+        Raises:
+            StaleContextError: if a root was made by other weights, or there is none.
+        """
+        self._refuse_stale(envs, version)
+        lengths = self._lengths[envs]
+        if (lengths < 1).any():
+            raise StaleContextError(f"environments {envs[lengths < 1].tolist()} have no root; observe them first")
+        self._search += 1
+        context = self.layout.context_tokens
+        tokens = np.arange(-context, 0) + lengths[:, None]
+        rows = as_index(envs * self._num_nodes, self._table.device)
+        self._table[rows] = as_index(np.where(tokens < 0, -1, tokens % context), self._table.device)
+
+    def extend_in_place(self, envs: Int[np.ndarray, " batch"], version: int) -> Int[np.ndarray, " batch"]:
+        """Count two tokens more at each root, which the caller writes into `memory`; return the lengths before.
+
+        Token `i` belongs into slot `i mod C`; a root without tokens has length -1, and its token -1 is of no use.
+
+        Raises:
+            StaleContextError: if a root was made by other weights.
+        """
+        self._refuse_stale(envs, version)
+        lengths = self.lengths(envs)
+        self._lengths[envs] = lengths + 2
+        self._versions[envs] = version
+        self._search += 1
+        return lengths
 
     def _refuse_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
         if self.is_stale(envs, version):
@@ -162,10 +199,7 @@ class _TreeContexts:
         envs_on_device = as_index(envs, device)
         self._rows = _Rows(envs_on_device[:, None] * store._num_slots, envs_on_device * store._num_nodes)
         context = store.layout.context_tokens
-        lengths = store._lengths[envs]
-        tokens = np.arange(-context, 0) + lengths[:, None]
-        self._is_ragged = bool((tokens < 0).any())
-        store._table[self._rows.table] = as_index(np.where(tokens < 0, -1, tokens % context), device)
+        self._is_ragged = bool((store._lengths[envs] < context).any())
         first = context + 2 * torch.arange(store._num_nodes, device=device)
         self._own_slots = torch.stack([first, first + 1], dim=1)
         self._slots = torch.zeros(len(envs), context + 2, dtype=torch.int64, device=device)
@@ -209,7 +243,4 @@ class _TreeContexts:
 
     def _refuse_over(self) -> None:
         if self._number != self._store._search:
-            raise StaleContextError(
-                "this search is over: in its store a root has changed or another search was begun; "
-                "finish a search before observing, and keep one store per planner"
-            )
+            raise StaleContextError(SEARCH_OVER)

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from kvzero.agent import AgentConfig, Planner, StoreKind
+from kvzero.agent import AgentConfig, EngineKind, Planner, StoreKind
 from kvzero.cli.parse import parse
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig, Network
@@ -55,7 +55,10 @@ class SearchBench:
     """Bins of reward and value."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Number type of weights and cache."""
+    """Number type of weights and cache in search."""
+
+    engine: EngineKind = "auto"
+    """What computes the search."""
 
     device: str = "cpu"
     """Where to search."""
@@ -101,7 +104,7 @@ class SearchFigures:
 
 def measure_search(config: SearchBench) -> SearchFigures:
     """Run the benchmark."""
-    device, dtype = choose_device(config.device), getattr(torch, config.dtype)
+    device = choose_device(config.device)
     torch.manual_seed(config.seed)
     model = ModelConfig(
         embed_dim=config.embed_dim,
@@ -110,9 +113,15 @@ def measure_search(config: SearchBench) -> SearchFigures:
         context_tokens=config.context_tokens,
         support_size=config.support_size,
     )
-    agent = AgentConfig(model=model, search=SearchConfig(num_simulations=config.num_simulations), store=config.store)
+    agent = AgentConfig(
+        model=model,
+        search=SearchConfig(num_simulations=config.num_simulations),
+        store=config.store,
+        engine=config.engine,
+        search_dtype=config.dtype,
+    )
     spec = EnvSpec(observation_shape=(NUM_FEATURES,), num_actions=config.num_actions)
-    network = Network(model, spec).to(device, dtype)
+    network = Network(model, spec).to(device)
     planner = Planner(network, agent, num_envs=config.num_envs)
     searches, steps = _time_searches(planner, config)
     simulations = config.num_simulations * config.num_envs

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kvzero.cli.bench import bench
+from kvzero.cli.compare import compare
 from kvzero.cli.evaluate import evaluate
 from kvzero.cli.presets import presets
 from kvzero.cli.train import train
@@ -20,6 +21,7 @@ HELP = ("-h", "--help")
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
+    "compare": compare,
     "presets": presets,
     "bench": bench,
 }
@@ -28,8 +30,12 @@ USAGE = """\
 usage: kvzero COMMAND [ARGUMENTS]
 
   train PRESET [--field value ...]   train an agent; kvzero train PRESET --help lists the fields
+  train --lightzero-config FILE.py [--field value ...]
+                                     train the agent that a LightZero config describes
   train --resume RUN                 go on with a run from its newest checkpoint
   evaluate RUN                       play games with a trained agent
+  compare PRESET --env-steps N --out DIR [--stores tree,... --field value ...]
+                                     train with several stores in turn and report on speed, memory and results
   presets                            list the presets
   bench search                       measure how fast search is on this machine
 
@@ -40,7 +46,7 @@ usage: kvzero COMMAND [ARGUMENTS]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0 done, 1 failed on the way, 2 bad input, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in HELP or (words[0] in ("train", "bench") and words[1:2] and words[1] in HELP):
+    if not words or words[0] in HELP or (words[0] in ("train", "compare", "bench") and words[1:2] and words[1] in HELP):
         print(USAGE, end="")
         return 0
     if words[0] == "--version":

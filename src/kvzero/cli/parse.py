@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ import tyro
 
 from kvzero.errors import ConfigError
 
-__all__ = ["parse"]
+__all__ = ["parse", "parse_some"]
 
 Record = TypeVar("Record")
 
@@ -29,14 +29,30 @@ def parse(kind: type[Record], words: Sequence[str], *, prog: str, **options: Any
     Raises:
         ConfigError: if a flag or a value is not understood, missing, or cannot work.
     """
+    record: Record = _refused_in_a_line(lambda: tyro.cli(kind, args=list(words), prog=prog, **options), prog)
+    return record
+
+
+def parse_some(kind: type[Record], words: Sequence[str], *, prog: str) -> tuple[Record, list[str]]:
+    """Return the record that some of these words describe, and the words that are not for it.
+
+    Raises:
+        ConfigError: if a value of a flag that is for it is missing or cannot work.
+    """
+    found: tuple[Record, list[str]] = _refused_in_a_line(
+        lambda: tyro.cli(kind, args=list(words), prog=prog, return_unknown_args=True), prog
+    )
+    return found
+
+
+def _refused_in_a_line(read: Callable[[], Any], prog: str) -> Any:
     with redirect_stderr(io.StringIO()) as said:
         try:
-            record: Record = tyro.cli(kind, args=list(words), prog=prog, **options)
+            return read()
         except SystemExit as end:
             if not end.code:
                 raise
             raise ConfigError(f"{_one_line(said.getvalue())}; see {prog} --help") from None
-    return record
 
 
 def _one_line(box: str) -> str:

@@ -1,5 +1,7 @@
-"""`kvzero train`: a new run from a preset, or an old one resumed."""
+"""`kvzero train`: a new run from a preset or a LightZero config, or an old one resumed."""
 
+import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ import tyro
 from rich.console import Console
 
 from kvzero.cli.parse import parse
+from kvzero.compat import LightZeroWarning, load_file
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
 from kvzero.reports import Progress
@@ -18,6 +21,7 @@ from kvzero.training import train as train_run
 __all__ = ["train"]
 
 INTERRUPTED = 130
+LIGHTZERO = "--lightzero-config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +40,12 @@ def train(arguments: Sequence[str]) -> int:
     words = list(arguments)
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         return _resume(parse(Resume, words, prog="kvzero train"))
+    if any(word.partition("=")[0] == LIGHTZERO for word in words):
+        return _train(parse_lightzero(words))
     if not words or words[0].startswith("-"):
         raise ConfigError(
-            f"say what to train: kvzero train PRESET, one of {', '.join(PRESETS)}; or kvzero train --resume RUN"
+            f"say what to train: kvzero train PRESET, one of {', '.join(PRESETS)}; kvzero train --resume RUN; "
+            f"or kvzero train {LIGHTZERO} FILE.py"
         )
     return _train(parse_run(words[0], words[1:]))
 
@@ -49,11 +56,42 @@ def parse_run(name: str, arguments: Sequence[str]) -> RunConfig:
     Raises:
         ConfigError: if there is no such preset, or a value cannot work.
     """
+    return change_run(preset(name), arguments, prog=f"kvzero train {name}")
+
+
+def parse_lightzero(arguments: Sequence[str]) -> RunConfig:
+    """Return the run of the LightZero config named after `--lightzero-config`, changed by the other flags.
+
+    Raises:
+        ConfigError: if the file cannot be read or contradicts itself, or a value cannot work.
+    """
+    words = [
+        part for word in arguments for part in (word.split("=", 1) if word.startswith(f"{LIGHTZERO}=") else [word])
+    ]
+    place = words.index(LIGHTZERO)
+    if place + 1 == len(words):
+        raise ConfigError(f"{LIGHTZERO} names no file; give the path of a LightZero config")
+    file, flags = words[place + 1], words[:place] + words[place + 2 :]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LightZeroWarning)
+        config = load_file(file)
+    config = change_run(config, flags, prog=f"kvzero train {LIGHTZERO} {file}")
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    return config
+
+
+def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> RunConfig:
+    """Return a config changed by flags; `prog` is the command whose help lists them.
+
+    Raises:
+        ConfigError: if a value cannot work.
+    """
     return parse(
         RunConfig,
         arguments,
-        prog=f"kvzero train {name}",
-        default=preset(name),
+        prog=prog,
+        default=config,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed, tyro.conf.FlagConversionOff),
     )
 

@@ -1,16 +1,19 @@
 """The knobs of the network."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from kvzero.cache import ContextLayout
 from kvzero.errors import ConfigError
 
-__all__ = ["LatentNorm", "ModelConfig"]
+__all__ = ["LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
 
 LatentNorm = Literal["simnorm", "layernorm"]
+Positions = Literal["rotary", "learned"]
+WindowSlide = Literal["rebuild", "shift"]
 
 SIMNORM_GROUP = 8
+DEFAULT_MAX_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,17 @@ class ModelConfig:
 
     context_tokens: int = 16
     """Tokens that a token may attend to, itself included (C); two tokens make one environment step."""
+
+    positions: Positions = "rotary"
+    """How a token knows its place: rotary turns queries and keys by the index in the episode; learned adds a trained
+    embedding of the index in the window, which slides."""
+
+    max_tokens: int = DEFAULT_MAX_TOKENS
+    """Learned positions: embeddings in the table; at least the context, and as many tokens as a training window has."""
+
+    window: WindowSlide = "rebuild"
+    """Learned positions: rebuild recomputes the keys and values that a sliding window keeps; shift only adds the
+    difference of projected position embeddings to them, as the predecessor did, which is an approximation."""
 
     support_size: int = 101
     """Bins of the categorical reward and value; odd, centred on 0 in transformed units."""
@@ -59,7 +73,7 @@ class ModelConfig:
                 f"embed_dim {self.embed_dim} is not divisible by num_heads {self.num_heads}; "
                 "every head needs the same width"
             )
-        if self.embed_dim // self.num_heads % 2:
+        if self.positions == "rotary" and self.embed_dim // self.num_heads % 2:
             raise ConfigError(
                 f"embed_dim {self.embed_dim} / num_heads {self.num_heads} is odd; "
                 "rotary positions turn pairs of numbers, so give an even head width"
@@ -75,6 +89,7 @@ class ModelConfig:
             raise ConfigError(f"support_size is {self.support_size}; give an odd number of bins, at least 3")
         if self.encoder_channels % 16:
             raise ConfigError(f"encoder_channels is {self.encoder_channels}; give a multiple of 16")
+        self._check_positions()
         _ = self.layout
 
     @property
@@ -85,4 +100,22 @@ class ModelConfig:
             num_heads=self.num_heads,
             head_dim=self.embed_dim // self.num_heads,
             context_tokens=self.context_tokens,
+            is_sliding=self.positions == "learned",
         )
+
+    def _check_positions(self) -> None:
+        for name, choices in (("positions", get_args(Positions)), ("window", get_args(WindowSlide))):
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; choose {' or '.join(choices)}")
+        if self.positions == "learned":
+            if self.max_tokens < self.context_tokens:
+                raise ConfigError(
+                    f"max_tokens is {self.max_tokens} but context_tokens is {self.context_tokens}; "
+                    "every token of the context needs an embedding of its own"
+                )
+        elif (self.max_tokens, self.window) != (DEFAULT_MAX_TOKENS, "rebuild"):
+            raise ConfigError(
+                f"max_tokens is {self.max_tokens} and window is {self.window}, which has no effect with "
+                "positions=rotary: rotary positions have no table and never move; leave both out, or set "
+                "positions=learned"
+            )

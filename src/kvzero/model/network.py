@@ -14,11 +14,14 @@ from kvzero.model.config import ModelConfig
 from kvzero.model.encoders import VectorEncoder, build_encoder, build_latent_norm
 from kvzero.model.heads import PairedHead
 from kvzero.model.normaliser import Normaliser
+from kvzero.model.sliding import slide_window
 from kvzero.model.support import Support
 from kvzero.model.transformer import Transformer
 from kvzero.records import EnvSpec
 
 __all__ = ["Network", "Predictions", "RootReading"]
+
+LATENT_TOKENS, ACTION_TOKENS, NEWEST_TOKEN = slice(0, None, 2), slice(1, None, 2), slice(-1, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +106,16 @@ class Network(nn.Module):
     ) -> Predictions:
         """Predict every step of whole sequences, `latents[t]` followed by `actions[t]`, from token 0 on."""
         outputs, _ = self.transformer(interleave(latents, self.action_table(actions)))
-        reward_logits, next_latents = self.action_head(outputs[:, 1::2])
-        value_logits, policy_logits = self.latent_head(outputs[:, 0::2])
+        reward_logits, next_latents = self.action_head(outputs[:, ACTION_TOKENS])
+        value_logits, policy_logits = self.latent_head(outputs[:, LATENT_TOKENS])
         return Predictions(reward_logits, self.next_latent_norm(next_latents), value_logits, policy_logits)
 
     def read_values(
         self, latents: Float[Tensor, "batch time embed"], actions: Shaped[Tensor, "batch time *action"]
     ) -> Float[Tensor, "batch time"]:
         """Return the value of every step of whole sequences, in the reward's units, each seen in its context."""
-        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)))
-        value_logits, _ = self.latent_head(outputs[:, 0::2])
+        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)), read=LATENT_TOKENS)
+        value_logits, _ = self.latent_head(outputs)
         return self.support.decode(value_logits)
 
     def read_roots(
@@ -126,7 +129,7 @@ class Network(nn.Module):
         """Read the last observation of whole, left-padded histories; also return all keys and values."""
         padded = functional.pad(actions, (*[0] * (2 * actions.ndim - 4), 0, 1))  # one more action, cut off again
         tokens = interleave(latents, self.action_table(padded))[:, :-1]
-        outputs, cache = self.transformer(tokens, positions, is_valid=is_valid)
+        outputs, cache = self.transformer(tokens, positions, is_valid=is_valid, read=NEWEST_TOKEN)
         return self._read_latent_token(outputs[:, -1]), torch.stack(cache, dim=2)
 
     def extend_roots(
@@ -141,14 +144,22 @@ class Network(nn.Module):
         outputs = self.transformer.extend(tokens, positions, window, end=window.keys_values.shape[1])
         return self._read_latent_token(outputs[:, -1])
 
+    def slide(self, window: Window) -> None:
+        """Make room where learned positions have filled a window, as `ModelConfig.window` says; else do nothing.
+
+        To be called after a pair of tokens was passed and before the window is kept: where a context has reached
+        `C - 1` tokens, its oldest observation and action go.
+        """
+        slide_window(self.transformer, window, self.config.window)
+
     def _read_latent_token(self, outputs: Float[Tensor, "batch embed"]) -> RootReading:
         value_logits, policy_logits = self.latent_head(outputs)
         return RootReading(self.support.decode(value_logits), policy_logits)
 
     def decayed_weights(self) -> Iterable[nn.Parameter]:
-        """Return the matrices, which weight decay applies to; biases, norms and tables of actions are left alone."""
-        table = self.action_table.weight if isinstance(self.action_table, nn.Embedding) else None
-        return (weights for weights in self.parameters() if weights.ndim > 1 and weights is not table)
+        """Return the matrices, which weight decay applies to; biases, norms and tables of embeddings are left alone."""
+        tables = {id(module.weight) for module in self.modules() if isinstance(module, nn.Embedding)}
+        return (weights for weights in self.parameters() if weights.ndim > 1 and id(weights) not in tables)
 
 
 def interleave(

@@ -30,6 +30,13 @@ class Rotary(nn.Module):
             with torch.inference_mode(mode=False):
                 self.table = self._build(2 * num_tokens).to(self.table.device)
 
+    def embed(
+        self, tokens: Float[Tensor, "batch token embed"], positions: Int[Tensor, "#batch token"]
+    ) -> Float[Tensor, "batch token embed"]:
+        """Return the tokens as they are: queries and keys carry their positions."""
+        del positions
+        return tokens
+
     def forward(self, positions: Int[Tensor, "*token"]) -> Float[Tensor, "*token 2 head_dim"]:
         """Return cosine and signed sine of each position's rotation, to be given to `rotate`."""
         return self.table[positions]

@@ -77,12 +77,12 @@ class NodeStepper:
     ) -> Expansion:
         """Return the evaluation of nodes reached by `actions`; fill the last two places of `window`.
 
-        `positions` are the token indices of the action and the latent; they must have been reserved in `rotary`.
+        `positions` are the token indices of the action and the latent; they must have been reserved.
         """
         if self._bound is not window.keys_values:
             self._bind(window.keys_values)
         network = self._network
-        rotation = network.transformer.rotary(positions)[:, :, :, None, None]  # [batch, token, 2, 1, 1, head_dim]
+        rotation = network.transformer.positions(positions)[:, :, :, None, None]  # [batch, token, 2, 1, 1, head_dim]
         output = self._pass(network.action_table(actions), rotation[:, 0], window, 0)
         reward_logits, next_latents = _read(self._action_head, output)
         latents = network.next_latent_norm(next_latents)

@@ -9,11 +9,13 @@ from torch.nn import functional
 
 from kvzero.cache import Window
 from kvzero.model.config import ModelConfig
-from kvzero.model.rotary import Rotary, rotate
+from kvzero.model.learned import build_positions
+from kvzero.model.rotary import rotate
 
 __all__ = ["Transformer", "band_mask"]
 
 INIT_STD = 0.02
+EVERY_TOKEN = slice(None)
 
 
 def band_mask(num_tokens: int, context_tokens: int, *, device: torch.device) -> Bool[Tensor, "token token"]:
@@ -24,7 +26,7 @@ def band_mask(num_tokens: int, context_tokens: int, *, device: torch.device) -> 
 
 
 class Attention(nn.Module):
-    """Multi-head attention whose queries and keys carry rotary positions."""
+    """Multi-head attention whose queries and keys are turned by a rotation of their position."""
 
     def __init__(self, embed_dim: int, num_heads: int) -> None:
         super().__init__()
@@ -37,10 +39,11 @@ class Attention(nn.Module):
         tokens: Float[Tensor, "batch token embed"],
         rotation: Float[Tensor, "#batch token 2 head_dim"],
         mask: Bool[Tensor, "#batch 1 token token"],
-    ) -> tuple[Float[Tensor, "batch token embed"], Float[Tensor, "batch token 2 head head_dim"]]:
-        """Attend within a whole sequence; also return its keys and values."""
+        read: slice,
+    ) -> tuple[Float[Tensor, "batch read embed"], Float[Tensor, "batch token 2 head head_dim"]]:
+        """Let the tokens in `read` attend to a whole sequence; also return the keys and values of all of it."""
         query, key, value = self._query_key_value(tokens, rotation)
-        mixed = self._attend(query, key, value, mask)
+        mixed = self._attend(query[:, read], key, value, mask[:, :, read])
         return mixed, torch.stack([key, value], dim=2)
 
     def extend(
@@ -91,11 +94,11 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, tokens: Tensor, rotation: Tensor, mask: Tensor
-    ) -> tuple[Float[Tensor, "batch token embed"], Float[Tensor, "batch token 2 head head_dim"]]:
-        """Pass a whole sequence; also return its keys and values."""
-        mixed, keys_values = self.attention(self.attention_norm(tokens), rotation, mask)
-        tokens = tokens + mixed
+        self, tokens: Tensor, rotation: Tensor, mask: Tensor, read: slice
+    ) -> tuple[Float[Tensor, "batch read embed"], Float[Tensor, "batch token 2 head head_dim"]]:
+        """Pass the tokens in `read` of a whole sequence; also return the keys and values of all of it."""
+        mixed, keys_values = self.attention(self.attention_norm(tokens), rotation, mask, read)
+        tokens = tokens[:, read] + mixed
         return tokens + self.mlp(self.mlp_norm(tokens)), keys_values
 
     def extend(
@@ -113,7 +116,7 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.context_tokens = config.context_tokens
-        self.rotary = Rotary(config.embed_dim // config.num_heads)
+        self.positions = build_positions(config)
         self.blocks = nn.ModuleList(Block(config.embed_dim, config.num_heads) for _ in range(config.num_layers))
         self.final_norm = nn.LayerNorm(config.embed_dim)
         self.apply(_initialise)
@@ -124,23 +127,26 @@ class Transformer(nn.Module):
         positions: Int[Tensor, "#batch token"] | None = None,
         *,
         is_valid: Bool[Tensor, "batch token"] | None = None,
-    ) -> tuple[Float[Tensor, "batch token embed"], list[Float[Tensor, "batch token 2 head head_dim"]]]:
-        """Pass whole sequences: return outputs, and per layer the keys and values of every token.
+        read: slice = EVERY_TOKEN,
+    ) -> tuple[Float[Tensor, "batch read embed"], list[Float[Tensor, "batch token 2 head head_dim"]]]:
+        """Pass whole sequences: return the outputs of the tokens in `read`, and per layer all keys and values.
 
-        `positions` are absolute token indices, counted from 0 by default; given ones must have been reserved in
-        `rotary`. Tokens that are not valid are padding: nothing attends to them but they themselves.
+        `positions` are token indices, counted from 0 by default; given ones must have been reserved. Tokens that are
+        not valid are padding: nothing attends to them but they themselves. What is not read is not computed where
+        nothing else depends on it, which is after the last layer's keys and values.
         """
         num_tokens = tokens.shape[1]
         if positions is None:
-            self.rotary.reserve(num_tokens)
+            self.positions.reserve(num_tokens)
             positions = torch.arange(num_tokens, device=tokens.device)[None]
-        rotation = self.rotary(positions)
+        rotation = self.positions(positions)
+        tokens = self.positions.embed(tokens, positions)
         mask = band_mask(num_tokens, self.context_tokens, device=tokens.device)[None, None]
         if is_valid is not None:
             mask = mask & is_valid[:, None, None, :] | torch.eye(num_tokens, dtype=torch.bool, device=tokens.device)
         cache = []
-        for block in self.layers:
-            tokens, keys_values = block(tokens, rotation, mask)
+        for layer, block in enumerate(self.layers, start=1):
+            tokens, keys_values = block(tokens, rotation, mask, read if layer == len(self.blocks) else EVERY_TOKEN)
             cache.append(keys_values)
         return self.final_norm(tokens), cache
 
@@ -154,12 +160,15 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "batch token embed"]:
         """Pass one or two new tokens, whose places in `window` end before place `end`; fill those places.
 
-        `positions` must have been reserved in `rotary`.
+        `positions` are token indices that have been reserved.
         """
         num_new = tokens.shape[1]
         visible = slice(end - num_new - self.context_tokens + 1, end)
         mask = self._window_mask(window, visible, num_new)
-        rotation = self.rotary(positions)
+        rotation = self.positions(positions)
+        if window.tokens is not None:
+            window.tokens[:, end - num_new : end] = tokens
+        tokens = self.positions.embed(tokens, positions)
         for layer, block in enumerate(self.layers):
             tokens = block.extend(tokens, rotation, window.keys_values[:, visible, layer], mask)
         extended: Tensor = self.final_norm(tokens)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
-from kvzero.errors import CheckpointError, ConfigError
+from kvzero.errors import CheckpointError, ConfigError, EmptyReplayError
 from kvzero.records import EnvSpec
 from kvzero.replay.config import ReplayConfig
 from kvzero.replay.intake import checked
 from kvzero.replay.rows import BLANK, STEP, TERMINATED, TRUNCATED, allocate_rows
-from kvzero.replay.sampler import EmptyReplayError, Sampler, UniformSampler
+from kvzero.replay.sampler import Sampler, UniformSampler
 from kvzero.replay.segments import Segments, cut_segments
 from kvzero.replay.snapshot import load_rows, save_rows
 

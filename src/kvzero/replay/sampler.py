@@ -6,13 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 
-from kvzero.errors import KvzeroError
-
-__all__ = ["Draw", "EmptyReplayError", "Sampler", "UniformSampler"]
-
-
-class EmptyReplayError(KvzeroError, LookupError):
-    """A sample was asked of a replay that holds no step with a next observation yet."""
+__all__ = ["Draw", "Sampler", "UniformSampler"]
 
 
 @dataclass(frozen=True, slots=True)

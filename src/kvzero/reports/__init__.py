@@ -2,14 +2,15 @@
 
 from kvzero.reports.atomic import write_atomically
 from kvzero.reports.curve import plot_learning_curve
-from kvzero.reports.figures import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, LOSS, TRAIN_RETURN
-from kvzero.reports.machine import library_versions, peak_rss_bytes, rss_bytes
+from kvzero.reports.figures import ENV_STEPS, EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, LOSS, TRAIN_RETURN
+from kvzero.reports.machine import describe_machine, library_versions, peak_rss_bytes, rss_bytes
 from kvzero.reports.metrics import MetricsLog, read_metrics
 from kvzero.reports.page import write_report
 from kvzero.reports.progress import Progress
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
 
 __all__ = [
+    "ENV_STEPS",
     "EVAL_RETURN_MAX",
     "EVAL_RETURN_MEAN",
     "EVAL_RETURN_MIN",
@@ -19,6 +20,7 @@ __all__ = [
     "MetricsLog",
     "Progress",
     "Summary",
+    "describe_machine",
     "library_versions",
     "peak_rss_bytes",
     "plot_learning_curve",

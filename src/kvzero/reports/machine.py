@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["library_versions", "peak_rss_bytes", "rss_bytes"]
+__all__ = ["describe_machine", "library_versions", "peak_rss_bytes", "rss_bytes"]
 
 LIBRARIES = ("kvzero", "torch", "numpy", "numba", "gymnasium", "ale-py", "box2d", "safetensors")
 
@@ -21,6 +21,25 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:  # an optional one
             continue
     return versions
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what this machine is, and how busy it was in the last minute, in words."""
+    load = psutil.getloadavg()[0]
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": str(psutil.cpu_count()),
+        "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
+        "load before": f"{load:.2f}",
+    }
+
+
+def _processor() -> str:
+    """Return the processor's name, from where Linux keeps it."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8") if sys.platform == "linux" else ""
+    names = [line.partition(":")[2].strip() for line in lines.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def rss_bytes() -> int:

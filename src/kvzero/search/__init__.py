@@ -1,15 +1,17 @@
 """Planning: trees as arrays, PUCT, and what to make of visit counts. Knows no network."""
 
 from kvzero.search.config import SearchConfig
-from kvzero.search.expander import Evaluation, Expander, Leaves, Roots
+from kvzero.search.expander import CompiledExpander, Evaluation, Expander, Leaves, MachineCode, Roots
 from kvzero.search.policies import greedy_actions, sample_actions, visit_policy
 from kvzero.search.simulation import Outcome, search
 from kvzero.search.tree import Tree
 
 __all__ = [
+    "CompiledExpander",
     "Evaluation",
     "Expander",
     "Leaves",
+    "MachineCode",
     "Outcome",
     "Roots",
     "SearchConfig",

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from inspect import unwrap
 from typing import Any, TypeVar, cast
 
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
-__all__ = ["compiled"]
+__all__ = ["call_address", "compiled"]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -23,5 +25,26 @@ def compiled(kernel: Kernel) -> Kernel:
 
     numba renews its machine code when the file of the kernel changes, and only then. What a kernel calls or takes
     apart, another kernel or a named tuple of arrays, must stand in the same file; after a change here, `make clean`.
+
+    While a kernel runs, other Python threads may: it releases the interpreter's lock.
     """
-    return cast("Kernel", njit(cache=True, error_model="numpy", inline="always")(unwrap(kernel)))
+    return cast("Kernel", njit(cache=True, error_model="numpy", inline="always", nogil=True)(unwrap(kernel)))
+
+
+def _call(typing_context: Any, address: Any, arguments: Any) -> Any:
+    """Call the C function at an address, which returns nothing, with a tuple of integers (addresses or `int64_t`)."""
+    del typing_context, address
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> None:
+        del context
+        count = signature.args[1].count
+        function = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * count)
+        pointer = builder.inttoptr(values[0], function.as_pointer())
+        builder.call(pointer, [builder.extract_value(values[1], place) for place in range(count)])
+
+    numbers = types.UniTuple(types.int64, arguments.count)  # type: ignore[no-untyped-call]
+    return types.void(types.int64, numbers), generate
+
+
+# For kernels only. A function object of ctypes would do too, but machine code that holds one cannot be kept on disk.
+call_address = cast("Callable[[int, tuple[int, ...]], None]", intrinsic(_call))

@@ -8,7 +8,16 @@ from jaxtyping import Bool, Float32, Int64
 
 from kvzero.errors import SearchError
 
-__all__ = ["Evaluation", "Expander", "Leaves", "Roots", "check_evaluation", "check_roots"]
+__all__ = [
+    "CompiledExpander",
+    "Evaluation",
+    "Expander",
+    "Leaves",
+    "MachineCode",
+    "Roots",
+    "check_evaluation",
+    "check_roots",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,33 @@ class Expander(Protocol):
 
     def expand(self, leaves: Leaves) -> Evaluation:
         """Predict the reward on the way to each new node, and the value and the policy there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MachineCode:
+    """The address of a function that evaluates one new node for every tree, and of what it works on.
+
+    In C: `void expand(void *state, int64_t num_envs, int64_t num_nodes, int64_t node, const int64_t *parents, const
+    int64_t *actions, const int64_t *depths, float *rewards, float *values, float *logits)`. The arrays of integers are
+    those of `Tree`, `[env, node]`; it reads their column `node`. The arrays of floats are those of `Evaluation`, to be
+    written whole. It must not fail.
+    """
+
+    function: int
+    """Address of the function."""
+
+    state: int
+    """What the function gets as its first argument."""
+
+
+@runtime_checkable
+class CompiledExpander(Expander, Protocol):
+    """An expander that is machine code: a whole search then runs without going back to Python."""
+
+    @property
+    def machine_code(self) -> MachineCode:
+        """The code, valid as long as the expander is."""
         ...
 
 

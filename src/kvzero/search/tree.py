@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from kvzero.search.compiled import compiled
+from kvzero.search.compiled import call_address, compiled
 
-__all__ = ["Puct", "Tree", "allocate_tree", "back_up", "plant", "scaled_value", "select"]
+__all__ = ["Puct", "Tree", "allocate_tree", "back_up", "grow", "plant", "scaled_value", "select"]
 
 UNVISITED = -1
 
@@ -90,6 +90,33 @@ def plant(tree: Tree, logits: Float32[np.ndarray, "env action"], values: Float32
         _softmax(logits[env], tree.priors[env, 0])
         tree.value_sums[env, 0] = values[env]
         tree.visit_counts[env, 0] = 1
+
+
+@compiled
+def grow(
+    tree: Tree,
+    puct: Puct,
+    function: int,
+    state: int,
+    rewards: Float32[np.ndarray, " env"],
+    values: Float32[np.ndarray, " env"],
+    logits: Float32[np.ndarray, "env action"],
+) -> tuple[int, int]:
+    """Grow planted trees to their full size, asking the machine code at address `function` (see `MachineCode`).
+
+    Returns a node and an environment whose evaluation is not finite, where it stops, or -1 for both. The last
+    evaluation is in `rewards`, `values` and `logits`.
+    """
+    num_envs, num_nodes = tree.parents.shape
+    questions = tree.parents.ctypes.data, tree.actions.ctypes.data, tree.depths.ctypes.data
+    answers = rewards.ctypes.data, values.ctypes.data, logits.ctypes.data
+    for node in range(1, num_nodes):
+        select(tree, puct, node)
+        call_address(function, (state, num_envs, num_nodes, node) + questions + answers)  # noqa: RUF005
+        broken_env = back_up(tree, puct.discount, node, rewards, values, logits)
+        if broken_env >= 0:
+            return node, broken_env
+    return -1, -1
 
 
 @compiled

@@ -107,7 +107,10 @@ class ScheduleConfig:
     """Temperature of visit counts from which actions are drawn when the run begins."""
 
     final_temperature: float = 0.25
-    """That temperature from the middle of the run on; it falls linearly until there."""
+    """That temperature once it has fallen; it falls linearly."""
+
+    temperature_env_steps: int | None = None
+    """Environment steps over which the temperature falls; half of the run if not given."""
 
     eval_every: int = 5_000
     """Environment steps between evaluations."""
@@ -139,7 +142,8 @@ class ScheduleConfig:
             "checkpoint_every", "keep_checkpoints", "log_every",
         ):  # fmt: skip
             _check(self, name, lambda value: value >= 1, "give at least 1")
-        _check(self, "max_eval_steps", lambda value: value is None or value >= 1, "give at least 1, or nothing")
+        for name in ("temperature_env_steps", "max_eval_steps"):
+            _check(self, name, lambda value: value is None or value >= 1, "give at least 1, or nothing")
         for name in ("learning_starts", "replay_ratio"):
             _check(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("first_temperature", "final_temperature"):
@@ -158,6 +162,9 @@ class RunConfig:
 
     device: str = "auto"
     """Where networks live: cpu, cuda, cuda:N, or auto for the best that there is."""
+
+    num_threads: int | None = None
+    """CPU threads that PyTorch computes with, 1 where others are busy too; PyTorch's own choice if not given."""
 
     runs_dir: str = "runs"
     """Folder that run folders are made in."""
@@ -183,8 +190,16 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; give 0 or more")
+        _check(self, "num_threads", lambda value: value is None or value >= 1, "give at least 1, or nothing")
         if self.learner.latent_loss == "group_kl" and self.agent.model.latent_norm != "simnorm":
             raise ConfigError(
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
                 "group_kl compares simplices: use latent_norm=simnorm, or latent_loss=mse or smooth_l1"
+            )
+        model, num_tokens = self.agent.model, 2 * (self.learner.unroll_steps + self.learner.bootstrap_steps)
+        if model.positions == "learned" and num_tokens > model.max_tokens:
+            raise ConfigError(
+                f"max_tokens is {model.max_tokens}, but unroll_steps {self.learner.unroll_steps} and bootstrap_steps "
+                f"{self.learner.bootstrap_steps} make training windows of {num_tokens} tokens; give max_tokens at "
+                "least that many, or shorten the windows"
             )

@@ -2,9 +2,11 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-__all__ = ["StopSignal"]
+__all__ = ["StopSignal", "ignoring_stops"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -43,3 +45,16 @@ class StopSignal:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._previous = {}
+
+
+@contextmanager
+def ignoring_stops() -> Iterator[None]:
+    """Ignore Ctrl-C here, and for good in processes started meanwhile; elsewhere than in the main thread do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

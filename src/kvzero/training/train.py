@@ -1,11 +1,12 @@
 """`train` and `resume`: a run from its config to its summary."""
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import RunError
@@ -20,6 +21,7 @@ from kvzero.reports import (
     write_report,
     write_summary,
 )
+from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.config import RunConfig
 from kvzero.training.folders import create_run, name_run, read_config, write_config
 from kvzero.training.stopping import StopSignal
@@ -79,8 +81,9 @@ def _refuse_finished(run: Path, config: RunConfig) -> None:
 
 
 def _sit(config: RunConfig, run: Path, observer: Observer | None, *, resume_from: Path | None) -> Finished:
+    keep_freed_memory()
     record = _Record(observer)
-    with closing(Trainer(config, run, record, resume_from=resume_from)) as trainer:
+    with _threads(config.num_threads), closing(Trainer(config, run, record, resume_from=resume_from)) as trainer:
         if resume_from is None:  # only now, so that a config that cannot work leaves no folder behind
             create_run(run, config, library_versions())
         else:
@@ -95,6 +98,17 @@ def _sit(config: RunConfig, run: Path, observer: Observer | None, *, resume_from
     plot_learning_curve(run)
     write_report(run)
     return Finished(run, summary)
+
+
+@contextmanager
+def _threads(num_threads: int | None) -> Iterator[None]:
+    """Let PyTorch compute with so many threads, and with as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Record:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,7 +14,7 @@ from kvzero.agent import Planner, choose_device
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import EnvError
 from kvzero.model import Network
-from kvzero.replay import Replay
+from kvzero.replay import Replay, sample_ahead
 from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, TRAIN_RETURN, rss_bytes
 from kvzero.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from kvzero.training.collector import Collector, Episode
@@ -21,7 +22,7 @@ from kvzero.training.config import RunConfig
 from kvzero.training.evaluator import evaluate
 from kvzero.training.learner import Learner
 
-__all__ = ["Observer", "Result", "Trainer"]
+__all__ = ["Observer", "Result", "Round", "Silence", "Trainer"]
 
 
 @runtime_checkable
@@ -30,6 +31,13 @@ class Observer(Protocol):
 
     def update(self, env_steps: int, *, updates: int, figures: Mapping[str, float] | None = None) -> None:
         """Take in how far the run is, and what was measured there, if anything."""
+
+
+class Silence:
+    """An observer that lets nothing out."""
+
+    def update(self, env_steps: int, *, updates: int, figures: Mapping[str, float] | None = None) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,22 @@ class Result:
     eval_returns: list[float]
     """Raw returns of the final evaluation; empty where the run was stopped before."""
     is_finished: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one round of training did: some environment steps, then the updates that they owe."""
+
+    num_env_steps: int
+    """Environment steps collected."""
+    num_updates: int
+    """Gradient steps made."""
+    collect_seconds: float
+    """Time that searching, acting and storing took."""
+    update_seconds: float
+    """Time that the updates took, on the device too."""
+    episodes: tuple[Episode, ...]
+    """Games that ended."""
 
 
 class Trainer:
@@ -87,8 +111,8 @@ class Trainer:
         if resume_from is not None:
             self._restore(load_checkpoint(resume_from, self._learner, self._replay))
         self._env_seed = _seed(config, "collect", self._env_steps)
-        planner = Planner(network, config.agent, num_envs=num_envs)
-        self._collector = Collector(self._envs, planner, self._replay, seed=self._env_seed, rng=self._rng)
+        self._planner = Planner(network, config.agent, num_envs=num_envs)
+        self._collector = Collector(self._envs, self._planner, self._replay, seed=self._env_seed, rng=self._rng)
         self._episodes: list[Episode] = []
         self._figures: dict[str, torch.Tensor] = {}
         self._unseen: list[np.ndarray] = []  # observations that the network's normaliser has not taken in yet
@@ -121,9 +145,9 @@ class Trainer:
         try:
             self._train(should_stop)
         except EnvError:
-            self._save()
+            self.save()
             raise
-        self._save()
+        self.save()
         returns: list[float] = []
         if self._env_steps >= schedule.total_env_steps:
             returns = self._evaluate(schedule.final_eval_episodes, "final", should_stop)
@@ -135,65 +159,118 @@ class Trainer:
             is_finished=bool(returns),
         )
 
-    def close(self) -> None:
-        """Close the environments."""
-        self._envs.close()
+    def advance(self, should_stop: Callable[[], bool]) -> Round:
+        """Collect `round_env_steps`, at most to the end of the run, and make the updates that they owe.
 
-    def _train(self, should_stop: Callable[[], bool]) -> None:
-        while self._env_steps < self._config.schedule.total_env_steps and not should_stop():
-            before = self._env_steps
-            self._collect(should_stop)
-            self._update(should_stop)
-            self._observer.update(self._env_steps, updates=self._learner.num_updates)
-            self._follow_schedule(before, should_stop)
+        This is what `run` repeats; it neither evaluates, nor saves, nor tells the observer.
 
-    def _collect(self, should_stop: Callable[[], bool]) -> None:
-        schedule = self._config.schedule
-        target = min(self._env_steps + schedule.round_env_steps, schedule.total_env_steps)
-        while self._env_steps < target and not should_stop():
-            if self._config.agent.model.normalize_observations:
-                self._unseen.append(self._collector.observations)
-            self._episodes.extend(self._collector.step(self._temperature()))
-            self._env_steps += self._envs.num_envs
-            if self._env_steps > max(schedule.learning_starts, self._envs.num_envs):  # one step has no next yet
-                self._updates_owed += self._envs.num_envs * schedule.replay_ratio
+        Raises:
+            EnvError: if an environment fails.
+        """
+        steps, updates, started = self._env_steps, self._learner.num_updates, time.perf_counter()
+        episodes = self._collect(should_stop)
+        collected = time.perf_counter()
+        self._update(should_stop)
+        self._await_device()
+        return Round(
+            num_env_steps=self._env_steps - steps,
+            num_updates=self._learner.num_updates - updates,
+            collect_seconds=collected - started,
+            update_seconds=time.perf_counter() - collected,
+            episodes=tuple(episodes),
+        )
 
-    def _update(self, should_stop: Callable[[], bool]) -> None:
-        if self._updates_owed >= 1 and self._unseen:
-            self._learner.take_in(torch.from_numpy(np.concatenate(self._unseen)))
-            self._unseen.clear()
-        while self._updates_owed >= 1 and not should_stop():
-            segments = self._replay.sample(self._config.learner.batch_size, num_steps=self._learner.window_steps)
-            self._figures = self._learner.update(segments)
-            self._updates_owed -= 1
-
-    def _temperature(self) -> float:
-        schedule = self._config.schedule
-        progress = min(2 * self._env_steps / schedule.total_env_steps, 1.0)
-        return schedule.first_temperature + progress * (schedule.final_temperature - schedule.first_temperature)
-
-    def _follow_schedule(self, before: int, should_stop: Callable[[], bool]) -> None:
-        schedule = self._config.schedule
-        if self._env_steps // schedule.log_every > before // schedule.log_every:
-            self._tell(self._measure())
-        if self._env_steps >= schedule.total_env_steps:
-            return
-        if self._env_steps // schedule.eval_every > before // schedule.eval_every:
-            self._evaluate(schedule.eval_episodes, "eval", should_stop)
-        if self._env_steps // schedule.checkpoint_every > before // schedule.checkpoint_every:
-            self._save()
-
-    def _measure(self) -> dict[str, float]:
+    def measure(self) -> dict[str, float]:
+        """Return what a line of metrics holds: the newest losses, counters, memory; returns since the last call."""
         figures = {name: float(figure) for name, figure in self._figures.items()}
         figures["updates"] = float(self._learner.num_updates)
         figures["wall_seconds"] = self.seconds
         figures["replay_steps"] = float(len(self._replay))
         figures["rss_bytes"] = float(rss_bytes())
+        figures |= {f"cache/{name}": figure for name, figure in self._planner.store.figures().items()}
         if self._episodes:
             figures[TRAIN_RETURN] = float(np.mean([episode.raw_return for episode in self._episodes]))
             figures["train_episode_steps"] = float(np.mean([episode.num_steps for episode in self._episodes]))
             self._episodes.clear()
         return figures
+
+    def save(self) -> Path:
+        """Write a checkpoint and return its folder.
+
+        Raises:
+            RunError: if it cannot be written.
+        """
+        progress = Progress(
+            env_steps=self._env_steps,
+            updates_owed=self._updates_owed,
+            seconds=self.seconds,
+            search_rng=dict(self._rng.bit_generator.state),
+        )
+        return save_checkpoint(
+            self._run,
+            self._learner,
+            self._replay,
+            progress,
+            agent=self._config.agent,
+            keep=self._config.schedule.keep_checkpoints,
+        )
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._envs.close()
+
+    def _train(self, should_stop: Callable[[], bool]) -> None:
+        self._update(should_stop)  # those that an earlier sitting was stopped in
+        while self._env_steps < self._config.schedule.total_env_steps and not should_stop():
+            before = self._env_steps
+            self.advance(should_stop)
+            self._observer.update(self._env_steps, updates=self._learner.num_updates)
+            self._follow_schedule(before, should_stop)
+
+    def _collect(self, should_stop: Callable[[], bool]) -> list[Episode]:
+        schedule, ended = self._config.schedule, []
+        target = min(self._env_steps + schedule.round_env_steps, schedule.total_env_steps)
+        while self._env_steps < target and not should_stop():
+            if self._config.agent.model.normalize_observations:
+                self._unseen.append(self._collector.observations)
+            ended += self._collector.step(self._temperature())
+            self._env_steps += self._envs.num_envs
+            if self._env_steps > max(schedule.learning_starts, self._envs.num_envs):  # one step has no next yet
+                self._updates_owed += self._envs.num_envs * schedule.replay_ratio
+        self._episodes += ended
+        return ended
+
+    def _update(self, should_stop: Callable[[], bool]) -> None:
+        if self._updates_owed >= 1 and self._unseen:
+            self._learner.take_in(torch.from_numpy(np.concatenate(self._unseen)))
+            self._unseen.clear()
+        batch_size, num_steps = self._config.learner.batch_size, self._learner.window_steps
+        batches = sample_ahead(self._replay, int(self._updates_owed), batch_size=batch_size, num_steps=num_steps)
+        with closing(batches):
+            while self._updates_owed >= 1 and not should_stop():
+                self._figures = self._learner.update(next(batches))
+                self._updates_owed -= 1
+
+    def _await_device(self) -> None:
+        if self._learner.network.device.type == "cuda":
+            torch.cuda.synchronize(self._learner.network.device)
+
+    def _temperature(self) -> float:
+        schedule = self._config.schedule
+        steps = schedule.temperature_env_steps or schedule.total_env_steps / 2
+        progress = min(self._env_steps / steps, 1.0)
+        return schedule.first_temperature + progress * (schedule.final_temperature - schedule.first_temperature)
+
+    def _follow_schedule(self, before: int, should_stop: Callable[[], bool]) -> None:
+        schedule = self._config.schedule
+        if self._env_steps // schedule.log_every > before // schedule.log_every:
+            self._tell(self.measure())
+        if self._env_steps >= schedule.total_env_steps:
+            return
+        if self._env_steps // schedule.eval_every > before // schedule.eval_every:
+            self._evaluate(schedule.eval_episodes, "eval", should_stop)
+        if self._env_steps // schedule.checkpoint_every > before // schedule.checkpoint_every:
+            self.save()
 
     def _evaluate(self, num_episodes: int, purpose: str, should_stop: Callable[[], bool]) -> list[float]:
         """Play and tell of it; return the raw returns, none where it was stopped."""
@@ -235,22 +312,6 @@ class Trainer:
 
     def _tell(self, figures: Mapping[str, float]) -> None:
         self._observer.update(self._env_steps, updates=self._learner.num_updates, figures=figures)
-
-    def _save(self) -> None:
-        progress = Progress(
-            env_steps=self._env_steps,
-            updates_owed=self._updates_owed,
-            seconds=self.seconds,
-            search_rng=dict(self._rng.bit_generator.state),
-        )
-        save_checkpoint(
-            self._run,
-            self._learner,
-            self._replay,
-            progress,
-            agent=self._config.agent,
-            keep=self._config.schedule.keep_checkpoints,
-        )
 
 
 PURPOSES = ("weights", "replay", "search", "collect", "eval", "final")

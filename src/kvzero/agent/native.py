@@ -1,0 +1,95 @@
+"""The native engine at work: new tokens pass through machine code, straight from and to the tree store's memory."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+
+from kvzero.agent.choices import Choices
+from kvzero.cache import TreeStore
+from kvzero.model import NativeEngine, NativeSearch, Network, RootReading
+from kvzero.search import Evaluation, Leaves, MachineCode
+
+__all__ = ["NativeExpander", "NativePath"]
+
+
+class NativePath:
+    """Serves the planner's `Path` with the compiled engine; it takes in the network's weights when they change."""
+
+    def __init__(self, network: Network, store: TreeStore, *, dtype: torch.dtype, max_rows: int) -> None:
+        """Pack the weights in the number type of the search.
+
+        Raises:
+            EngineError: if the engine cannot be built here, or cannot serve this network.
+        """
+        self.engine = NativeEngine(network, dtype=dtype, max_rows=max_rows)
+        self._store = store
+
+    def extend_roots(
+        self,
+        envs: Int[np.ndarray, " env"],
+        version: int,
+        *,
+        actions: Int[np.ndarray, " env"],
+        latents: Float[Tensor, "env embed"],
+    ) -> RootReading:
+        """Append the action taken and the latent seen next to each root, and read it."""
+        lengths = self._store.extend_in_place(envs, version)
+        self.engine.positions.reserve(int(lengths.max()) + 2)
+        self.engine.refresh()
+        search = NativeSearch(self.engine, self._store.memory, envs, lengths)
+        values, logits = self.engine.extend_roots(search, lengths, actions, latents)
+        return RootReading(torch.from_numpy(values), torch.from_numpy(logits))
+
+    def begin_search(
+        self, envs: Int[np.ndarray, " env"], version: int, num_simulations: int, choices: Choices
+    ) -> "NativeExpander":
+        """Open a search below the roots of these environments; their choices are numbered actions."""
+        del choices  # which are their own numbers
+        self._store.begin_in_place(envs, version)
+        positions = self._store.lengths(envs) - 1
+        self.engine.positions.reserve(int(positions.max()) + 2 * num_simulations + 1)
+        self.engine.refresh()
+        return NativeExpander(self.engine, self._store, envs, positions)
+
+
+class NativeExpander:
+    """Evaluates new nodes in machine code, called from machine code (`machine_code`) or from Python (`expand`)."""
+
+    def __init__(
+        self,
+        engine: NativeEngine,
+        store: TreeStore,
+        envs: Int[np.ndarray, " env"],
+        root_positions: Int[np.ndarray, " env"],
+    ) -> None:
+        """Prepare a search that the store has begun below roots whose latent tokens have these indices."""
+        self._engine = engine
+        self._store = store
+        self._envs, self._root_positions = envs, root_positions
+        self._search = NativeSearch(engine, store.memory, envs, root_positions)
+
+    @property
+    def machine_code(self) -> MachineCode:
+        """The engine's function, and this search as what it works on."""
+        return MachineCode(self._engine.expand_address, self._search.address)
+
+    def expand(self, leaves: Leaves) -> Evaluation:
+        """Evaluate node `leaves.node` of every environment and keep its keys and values."""
+        return self.expand_with_latents(leaves)[0]
+
+    def expand_with_latents(self, leaves: Leaves) -> tuple[Evaluation, Float32[np.ndarray, "env embed"]]:
+        """Do what `expand` does; return the predicted latents too, which the search has no use for."""
+        network, num_envs = self._engine.network, len(self._envs)
+        latents = np.empty((num_envs, network.config.embed_dim), np.float32)
+        search = NativeSearch(self._engine, self._store.memory, self._envs, self._root_positions, latents=latents)
+        evaluation = Evaluation(
+            np.empty(num_envs, np.float32),
+            np.empty(num_envs, np.float32),
+            np.empty((num_envs, network.spec.num_actions), np.float32),
+        )
+        # One number per environment: for the function, column `node` of trees that have room for one node only.
+        columns = [numbers.ctypes.data - 8 * leaves.node for numbers in (leaves.parents, leaves.actions, leaves.depths)]
+        answers = [numbers.ctypes.data for numbers in (evaluation.rewards, evaluation.values, evaluation.logits)]
+        self._engine.expand(search, num_envs, 1, leaves.node, *columns, *answers)
+        return evaluation, latents

@@ -1,0 +1,65 @@
+"""Contexts in the shape in which pools keep them: one, or a batch of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kvzero.errors import CacheError
+
+__all__ = ["ContextBatch", "KeysValues"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeysValues:
+    """One context: the keys and values of its newest tokens, oldest first, in the last `size` of `C` places."""
+
+    keys_values: Float[Tensor, "slot layer 2 head head_dim"]
+    """Keys and values; what stands in the places before the last `size` is padding and means nothing."""
+
+    size: int
+    """Tokens held."""
+
+    tokens: Float[Tensor, "slot embed"] | None = None
+    """The raw token embeddings at the same places; given where the layout is sliding, and only there."""
+
+    def __post_init__(self) -> None:
+        num_places = self.keys_values.shape[0]
+        if not 0 <= self.size <= num_places:
+            raise CacheError(f"a context of {self.size} tokens does not fit a window of {num_places}; slide it first")
+
+    def clone(self) -> "KeysValues":
+        """Return a copy that shares no memory with this."""
+        return KeysValues(self.keys_values.clone(), self.size, None if self.tokens is None else self.tokens.clone())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContextBatch:
+    """Several contexts side by side, each as in `KeysValues`."""
+
+    keys_values: Float[Tensor, "batch slot layer 2 head head_dim"]
+    """Keys and values."""
+
+    sizes: Int[np.ndarray, " batch"]
+    """Tokens held by each."""
+
+    tokens: Float[Tensor, "batch slot embed"] | None = None
+    """Raw token embeddings, where the layout is sliding."""
+
+    def row(self, row: int) -> KeysValues:
+        """Return one of the contexts; it shares memory with the batch."""
+        tokens = None if self.tokens is None else self.tokens[row]
+        return KeysValues(self.keys_values[row], int(self.sizes[row]), tokens)
+
+    def take(self, index: Int[Tensor, " row"], rows: Sequence[int]) -> "ContextBatch":
+        """Return copies of some of the contexts; the rows are given for the device and for the host."""
+        tokens = None if self.tokens is None else self.tokens[index]
+        return ContextBatch(self.keys_values[index], self.sizes[list(rows)], tokens)
+
+    def put(self, index: Int[Tensor, " row"], contexts: "ContextBatch") -> None:
+        """Copy contexts into these rows; sizes are left to the caller."""
+        self.keys_values[index] = contexts.keys_values
+        if self.tokens is not None and contexts.tokens is not None:
+            self.tokens[index] = contexts.tokens

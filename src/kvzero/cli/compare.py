@@ -1,0 +1,155 @@
+"""`kvzero compare`: one agent trained with several stores in turn, and a report on what they cost."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar, get_args
+
+from rich.console import Console
+
+from kvzero.agent import StoreKind
+from kvzero.cache import EvictionName
+from kvzero.cli.parse import parse_some
+from kvzero.cli.train import change_run
+from kvzero.errors import ConfigError
+from kvzero.recipes import PRESETS, preset
+from kvzero.reports.comparison import Comparison, judge
+from kvzero.training import RunConfig
+from kvzero.training.comparison import ComparisonConfig
+from kvzero.training.comparison import compare as run_comparison
+
+__all__ = ["compare", "parse_comparison"]
+
+INTERRUPTED = 130
+Choice = TypeVar("Choice")
+
+REPLACED = {
+    "seed": "--seeds",
+    "run_name": "--out",
+    "runs_dir": "--out",
+    "agent.store": "--stores",
+    "schedule.total_env_steps": "--env-steps",
+}
+"""Settings of a run that a comparison has another flag for."""
+
+UNUSED = (
+    "agent.num_eval_simulations",
+    *(f"schedule.{name}" for name in ("eval_every", "eval_episodes", "final_eval_episodes", "num_eval_envs")),
+    *(f"schedule.{name}" for name in ("max_eval_steps", "checkpoint_every", "keep_checkpoints", "log_every")),
+)
+"""Settings of a run that have no effect here: nothing is evaluated, every training round is logged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compare:
+    """Train the same agent with each store, in turn, and report on speed, memory, cache and whether results agree.
+
+    Any other setting of `kvzero train PRESET` holds for all runs; `kvzero train PRESET --help` lists them.
+    """
+
+    env_steps: int | None = None
+    """Environment steps of each run; must be given."""
+
+    out: Path | None = None
+    """Folder for the report and the runs, new or empty; must be given."""
+
+    stores: str = ",".join(get_args(StoreKind))
+    """Stores to compare, with commas between; the others are held against the first."""
+
+    seeds: str = "0,1"
+    """Seeds to train each of them with, with commas between."""
+
+    pool_sizes: str | None = None
+    """Sizes of pools to compare, in contexts, with commas between; as the run has them if not given."""
+
+    eviction: str | None = None
+    """Eviction strategies to compare, with commas between; as the run has it if not given."""
+
+    num_laps: int = 10
+    """Turns that every run has."""
+
+
+def compare(arguments: Sequence[str]) -> int:
+    """Run `kvzero compare`."""
+    words = list(arguments)
+    if not words or words[0].startswith("-"):
+        raise ConfigError(
+            f"say what to train: kvzero compare PRESET --env-steps N --out DIR; presets are {', '.join(PRESETS)}"
+        )
+    config = parse_comparison(words[0], words[1:])
+    console = Console(soft_wrap=True, highlight=False)
+    comparison = run_comparison(config, say=lambda line: console.print(line, markup=False))
+    return _report(console, comparison, config.out)
+
+
+def parse_comparison(name: str, arguments: Sequence[str]) -> ComparisonConfig:
+    """Return the comparison that these flags describe, on the preset called `name`.
+
+    Raises:
+        ConfigError: if there is no such preset, or a value cannot work or would have no effect.
+    """
+    base = preset(name)
+    base = replace(base, agent=replace(base.agent, store="pooled"))  # which takes every setting of a cache
+    prog = f"kvzero compare {name}"
+    request, rest = parse_some(Compare, arguments, prog=prog)
+    run = change_run(base, rest, prog=f"kvzero train {name}")
+    if request.env_steps is None or request.out is None:
+        raise ConfigError("say how long and where to: give --env-steps N and --out DIR")
+    _refuse_idle_flags(run, base)
+    return ComparisonConfig(
+        run=run,
+        env_steps=request.env_steps,
+        out=request.out,
+        stores=tuple(_choice("store", word, get_args(StoreKind)) for word in _words(request.stores)),
+        seeds=_numbers("seeds", request.seeds),
+        pool_sizes=_numbers("pool-sizes", request.pool_sizes),
+        evictions=tuple(_choice("eviction", word, get_args(EvictionName)) for word in _words(request.eviction)),
+        num_laps=request.num_laps,
+        command=shlex.join([*prog.split(), *arguments]),
+    )
+
+
+def _refuse_idle_flags(run: RunConfig, base: RunConfig) -> None:
+    for path in (*REPLACED, *UNUSED):
+        if _value(run, path) != _value(base, path):
+            flag = path.rpartition(".")[2].replace("_", "-")
+            instead = (
+                f"use {REPLACED[path]}" if path in REPLACED else "a comparison neither evaluates nor saves on the way"
+            )
+            raise ConfigError(f"--{flag} would have no effect in a comparison; {instead}")
+
+
+def _value(config: object, path: str) -> object:
+    for name in path.split("."):
+        config = getattr(config, name)
+    return config
+
+
+def _choice(kind: str, word: str, choices: tuple[Choice, ...]) -> Choice:
+    found = {str(choice): choice for choice in choices}
+    if word not in found:
+        raise ConfigError(f"there is no {kind} {word!r}; choose from {', '.join(found)}")
+    return found[word]
+
+
+def _numbers(flag: str, text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in _words(text))
+    except ValueError as error:
+        raise ConfigError(f"--{flag} is {text!r}; give whole numbers with commas between, such as 4,20") from error
+
+
+def _words(text: str | None) -> list[str]:
+    return [] if text is None else [word.strip() for word in text.split(",")]
+
+
+def _report(console: Console, comparison: Comparison, out: Path) -> int:
+    verdict = judge(comparison)
+    console.print(verdict.sentence, markup=False)
+    for finding in verdict.findings:
+        console.print(f"  {finding.kind} {finding.variant}: {finding.text}", markup=False)
+    console.print(f"report in {out / 'report.html'}", markup=False)
+    if comparison.is_stopped:
+        return INTERRUPTED
+    return int(any(run.failure is not None for run in comparison.runs))

@@ -1,0 +1,203 @@
+"""The arithmetic between the two libraries: updates into environment steps, steps into frames, words into words.
+
+Arguments are the sources that the mapping lists; None stands for a name that the config does not give, and as a result
+for kvzero's own default.
+"""
+
+import re
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+from kvzero.compat.lightzero.environment import find_game
+
+__all__ = [
+    "DEFAULT_ENV_STEPS",
+    "collect_simulations",
+    "constant_rate",
+    "device",
+    "env_id",
+    "env_steps",
+    "eval_simulations",
+    "final_temperature",
+    "first_given",
+    "first_temperature",
+    "frame_skip",
+    "image_size",
+    "init_pool_size",
+    "latent_loss",
+    "learning_starts",
+    "max_frames",
+    "max_tokens",
+    "positions",
+    "recur_pool_size",
+    "replay_ratio",
+    "round_env_steps",
+    "run_label",
+    "same",
+    "sticky_action_probability",
+    "store",
+    "support_size",
+    "temperature_env_steps",
+    "total_env_steps",
+]
+
+DEFAULT_ENV_STEPS = 100_000
+"""Where a run ends whose config does not say it; LightZero's would go on for ever."""
+
+ALE_MAX_FRAMES = 108_000
+"""Frames after which the emulator itself ends a game."""
+
+DECAYED_AT = 0.75
+"""Share of the updates of LightZero's schedule after which its temperature stays at the last value."""
+
+
+def same(value: Any) -> Any:
+    """Take the value as it is."""
+    return value
+
+
+def first_given(*values: Any) -> Any:
+    """Take the first value that is given."""
+    return next(value for value in values if value is not None)
+
+
+def run_label(env_id: str) -> str:
+    """Name runs after the environment."""
+    return "lightzero-" + re.sub(r"\W+", "-", find_game(env_id).env_id.removeprefix("ALE/"))
+
+
+def device(name: str | None) -> str | None:
+    """Take a device; LightZero falls back to the CPU from "cuda" where there is no GPU, as auto does."""
+    return "auto" if name == "cuda" else name
+
+
+def env_id(name: str) -> str:
+    """Return kvzero's name of the environment."""
+    return find_game(name).env_id
+
+
+def frame_skip(name: str, skip: int) -> int:
+    """Return the frames that one action is held for, those that the environment skips by itself included."""
+    return skip * find_game(name).frames_per_action
+
+
+def sticky_action_probability(name: str) -> float:
+    """Return how often the environment repeats the last action, which its id decides."""
+    return find_game(name).sticky_action_probability
+
+
+def max_frames(max_steps: int, total_skip: int) -> int:
+    """Return the frames of `max_steps` steps, or the fewer frames after which the emulator ends a game."""
+    return min(max_steps * total_skip, ALE_MAX_FRAMES)
+
+
+def image_size(shape: tuple[int, ...] | None) -> int | None:
+    """Return the side of a square image."""
+    return None if shape is None else shape[-1]
+
+
+def positions(is_rotary: bool | None) -> str | None:
+    """Return the kind of positions; kvzero's own, rotary, where the config does not say."""
+    return None if is_rotary is None else "rotary" if is_rotary else "learned"
+
+
+def max_tokens(max_blocks: int, unroll_steps: int, bootstrap_steps: int, kind: str | None) -> int | None:
+    """Return the size of the table of learned positions, which in training spans the bootstrap steps as well."""
+    return 2 * max(max_blocks, unroll_steps + bootstrap_steps) if kind == "learned" else None
+
+
+def support_size(bins: int | None, scale: int | None, ends: Sequence[float] | None) -> int:
+    """Return the number of bins, however the config says it; LightZero's default is 101."""
+    if bins is not None:
+        return bins
+    if ends is not None:
+        return round((ends[1] - ends[0]) / ends[2])
+    return 2 * (50 if scale is None else scale) + 1
+
+
+def store(is_pooled: bool | None, kind: str | None) -> str | None:
+    """Return the store that the switch asks for; without a switch the default, or one for learned positions."""
+    if is_pooled is None:
+        return "pooled" if kind == "learned" else None
+    return "pooled" if is_pooled else "legacy"
+
+
+def init_pool_size(segment_length: int, most: int, chosen: str | None) -> int | None:
+    """Return the root contexts kept per environment; only the keyed stores have pools."""
+    return None if chosen is None else min(segment_length, most)
+
+
+def recur_pool_size(most: int, chosen: str | None, num_simulations: int, num_envs: int) -> int | None:
+    """Return the contexts of search nodes that are kept, where that is fewer than a whole search makes."""
+    return None if chosen is None or most >= num_simulations * num_envs else most
+
+
+def collect_simulations(everywhere: int, collecting: int | None) -> int:
+    """Return the simulations of a search while collecting."""
+    return everywhere if collecting is None else collecting
+
+
+def eval_simulations(everywhere: int, collecting: int | None, evaluating: int | None) -> int | None:
+    """Return the simulations of a search while evaluating, if they differ."""
+    wanted = everywhere if evaluating is None else evaluating
+    return None if wanted == collect_simulations(everywhere, collecting) else wanted
+
+
+def constant_rate() -> float:
+    """Keep the learning rate where it is, as LightZero does by default."""
+    return 1.0
+
+
+def latent_loss(name: str | None, norm: str) -> str:
+    """Return the distance of latents; without a name the one that fits the norm.
+
+    Latents with a layer norm have length sqrt(E), so their mean squared error is 2 (1 - cosine): `cos_sim` is `mse` up
+    to a factor.
+    """
+    if name is None:
+        return "group_kl" if norm == "simnorm" else "mse"
+    return "mse" if name == "cos_sim" else name
+
+
+def round_env_steps(num_segments: int | None, num_episodes: int, segment_length: int) -> int:
+    """Return the environment steps between two blocks of updates; an episode counts as one segment."""
+    return (num_episodes if num_segments is None else num_segments) * segment_length
+
+
+def replay_ratio(ratio: float, updates_per_round: int | None, round_steps: int) -> float:
+    """Return the updates per environment step; a number of updates per round takes precedence, as in LightZero."""
+    return ratio if updates_per_round is None else updates_per_round / round_steps
+
+
+def learning_starts(env_steps: int, batch_size: int) -> int:
+    """Return the steps before the first update; LightZero also waits until it has one batch of them."""
+    return max(env_steps, batch_size)
+
+
+def total_env_steps(env_steps: int | None, updates: int | None, starts: int, ratio: float) -> int:
+    """Return where the run ends: at the environment steps or the updates that are given, whichever comes first."""
+    limits = [] if env_steps is None else [env_steps]
+    if updates is not None and ratio > 0:
+        limits.append(starts + ceil(updates / ratio))
+    return min(limits, default=DEFAULT_ENV_STEPS)
+
+
+def env_steps(updates: int, ratio: float, total: int) -> int:
+    """Return the environment steps in which this many updates are made; the whole run's if none are ever made."""
+    return max(round(updates / ratio), 1) if ratio > 0 else total
+
+
+def first_temperature(is_decaying: bool, fixed: float) -> float:
+    """Return the temperature that a run begins with: 1 where it falls."""
+    return 1.0 if is_decaying else fixed
+
+
+def final_temperature(is_decaying: bool, fixed: float) -> float:
+    """Return the temperature that a run ends with: 0.25 where it falls."""
+    return 0.25 if is_decaying else fixed
+
+
+def temperature_env_steps(is_decaying: bool, updates: int, ratio: float, total: int) -> int | None:
+    """Return the environment steps over which the temperature falls; LightZero's last drop is at 3/4 of its updates."""
+    return env_steps(round(DECAYED_AT * updates), ratio, total) if is_decaying else None

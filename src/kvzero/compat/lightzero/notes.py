@@ -1,0 +1,38 @@
+"""Where a LightZero config leaves something open, or says it in a way that kvzero can only follow roughly."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kvzero.compat.lightzero.conversions import DEFAULT_ENV_STEPS
+from kvzero.compat.lightzero.environment import RENAMED
+from kvzero.compat.lightzero.facts import WORLD
+
+__all__ = ["find_assumptions"]
+
+
+def find_assumptions(given: Mapping[str, Any], facts: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """Return what was taken differently than it stands there, one clause each."""
+    env_id, loss = facts["env.env_id"], facts[f"{WORLD}.predict_latent_loss_type"]
+    segment = facts["policy.game_segment_length"]
+    longest = values.get("env.max_frames", 0) // values.get("env.frame_skip", 1)
+    notes = {
+        f"env.env_id {env_id} is played as {RENAMED.get(env_id)}": env_id in RENAMED,
+        f"without max_env_step the run ends after {DEFAULT_ENV_STEPS:,} environment steps": (
+            facts["max_env_step"] is None and facts["max_train_iter"] is None
+        ),
+        f"an episode of policy.n_episode counts as game_segment_length={segment} steps": (
+            facts["policy.num_segments"] is None
+        ),
+        "the temperature falls linearly where LightZero takes it down in two steps": (
+            facts["policy.manual_temperature_decay"]
+        ),
+        "predict_latent_loss_type cos_sim is mse, the same up to a factor where latents have a layer norm": (
+            loss == "cos_sim"
+        ),
+        f"evaluation games end after {longest} steps, as games for training do": (
+            0 < longest < (facts["env.eval_max_episode_steps"] or 0)
+        ),
+        f"the table of learned positions has {values.get('agent.model.max_tokens')} entries, for training reads the "
+        "bootstrap steps in context": (values.get("agent.model.max_tokens", 0) > 2 * facts[f"{WORLD}.max_blocks"]),
+    }
+    return [note for note, is_due in notes.items() if is_due]

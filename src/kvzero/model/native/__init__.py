@@ -1,0 +1,5 @@
+"""The compiled engine: a node of the search as one call of machine code, built by the machine's own C compiler."""
+
+from kvzero.model.native.engine import NativeEngine, NativeSearch
+
+__all__ = ["NativeEngine", "NativeSearch"]

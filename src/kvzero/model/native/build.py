@@ -1,0 +1,110 @@
+"""How the C sources become a library: compiled for this machine when first needed, kept in the user's cache."""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from kvzero.errors import EngineError
+
+__all__ = ["build_library", "load_library"]
+
+SOURCES = ("engine.c", "linear.h", "team.h", "vector.h")
+COMPILERS = ("cc", "gcc", "clang")
+FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC", "-pthread", "-fno-math-errno", "-w")
+MACHINE_FLAGS = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler knows
+COMPILE_SECONDS = 300
+
+
+@cache
+def load_library() -> ctypes.CDLL:
+    """Return the library, compiled first where that was not done before on this machine.
+
+    Raises:
+        EngineError: if there is no C compiler, it fails, or what it made cannot be loaded.
+    """
+    library = build_library(_cache_folder())
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise EngineError(f"the compiled library cannot be loaded: {error}") from error
+
+
+def build_library(folder: Path) -> Path:
+    """Return the library's file in `folder`. Its name tells sources, compiler and machine: nothing else can be met.
+
+    Raises:
+        EngineError: if there is no C compiler, it fails, or the folder cannot be used.
+    """
+    compiler = _find_compiler()
+    library = folder / f"engine-{_fingerprint(compiler)}.so"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            raise EngineError(f"{folder} belongs to another user; set KVZERO_CACHE_DIR to a folder of your own")
+        if not library.exists():
+            _compile(compiler, library)
+    except OSError as error:
+        raise EngineError(f"no library can be kept in {folder}: {error}; set KVZERO_CACHE_DIR") from error
+    return library
+
+
+def _compile(compiler: str, library: Path) -> None:
+    """Compile under a temporary name, then rename: others who do the same at once see all of it or nothing."""
+    source = Path(__file__).with_name(SOURCES[0])
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        made = Path(folder) / library.name
+        for machine_flags in MACHINE_FLAGS:
+            done = _run([compiler, *FLAGS, *machine_flags, str(source), "-o", str(made), "-lm"])
+            if done.returncode == 0:
+                made.rename(library)
+                return
+    raise EngineError(f"{compiler} cannot compile {source}: {done.stderr.strip()[-500:]}")
+
+
+def _find_compiler() -> str:
+    """Return the C compiler of the environment variable CC, or the first that is installed."""
+    for name in (os.environ.get("CC"), *COMPILERS):
+        if name and (path := shutil.which(name)):
+            return path
+    raise EngineError(f"there is no C compiler ({', '.join(COMPILERS)}); install one, or name it in CC")
+
+
+def _fingerprint(compiler: str) -> str:
+    """Return a hash of all that decides what the library's machine code is, and whether this machine can run it."""
+    sources = [Path(__file__).with_name(name).read_bytes() for name in SOURCES]
+    version = _run([compiler, "--version"]).stdout.encode()
+    facts = [*sources, *(flag.encode() for flag in FLAGS), compiler.encode(), version, _describe_processor()]
+    return hashlib.sha256(b"\0".join(facts)).hexdigest()[:24]
+
+
+def _describe_processor() -> bytes:
+    """Return what the processor can do: its model and the names of its instruction sets."""
+    described = [platform.machine(), platform.processor()]
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+        described += sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    return "\n".join(described).encode()
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EngineError(f"{command[0]} cannot be run: {error}") from error
+
+
+def _cache_folder() -> Path:
+    """Return where libraries are kept: KVZERO_CACHE_DIR, or the platform's folder for caches."""
+    if named := os.environ.get("KVZERO_CACHE_DIR"):
+        return Path(named)
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/kvzero"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kvzero"

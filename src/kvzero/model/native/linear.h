@@ -1,0 +1,186 @@
+/* Linear layers over packed weights: panels of 16 columns, so that a product reads its weights once and in order. */
+
+#ifndef KVZERO_LINEAR_H
+#define KVZERO_LINEAR_H
+
+#include "vector.h"
+
+#define COLUMNS 16
+#define VECTORS (COLUMNS / WIDTH) /* vectors across a panel */
+
+#if WIDTH == 16
+#define MAX_ROWS 16 /* as many sums as registers hold beside the weights */
+#else
+#define MAX_ROWS 6
+#endif
+
+/* In float32: [panel, k, 16]. In bfloat16: [panel, k / 2, 16, 2]. Columns beyond `n` are zero. */
+typedef struct {
+    void *panels;
+    float *bias;
+    int64_t n, k, num_panels;
+} Linear;
+
+typedef enum { STORE, ADD, GELU } Epilogue;
+
+/* One product: rows of `in` times a layer, into rows of `out`. `in` holds floats, or bfloat16 numbers for the machine's
+ * product of those; `out` holds floats, but for GELU, which writes what the next product reads. */
+typedef struct {
+    const Linear *layer;
+    const void *in;
+    void *out;
+    int64_t in_stride, out_stride, num_rows;
+    Epilogue epilogue;
+    int is_bf16; /* weights are */
+} Product;
+
+INLINE int is_bf16_in(int is_bf16) { return is_bf16 && HAS_BFLOAT16_DOT; }
+
+#define UNROLL _Pragma("GCC unroll 16")
+
+/* The sums of `rows` rows and `panels` panels stay in registers over all of k. */
+INLINE void tile(const Product *product, int is_bf16, int rows, int panels, int64_t row, int64_t panel) {
+    const Linear *layer = product->layer;
+    const int64_t k_end = layer->k, stride = product->in_stride;
+    vec sums[16][4 * VECTORS];
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < panels * VECTORS; v++)
+            sums[r][v] = load(layer->bias + panel * COLUMNS + v * WIDTH);
+    if (!is_bf16) {
+        const float *in = (const float *)product->in + row * stride;
+        const float *weights = (const float *)layer->panels + panel * k_end * COLUMNS;
+        for (int64_t k = 0; k < k_end; k++) {
+            vec w[4 * VECTORS];
+            UNROLL for (int v = 0; v < panels * VECTORS; v++) {
+                const float *from = weights + (v / VECTORS * k_end + k) * COLUMNS + v % VECTORS * WIDTH;
+                __builtin_prefetch(from + 64 * COLUMNS);
+                w[v] = load(from);
+            }
+            UNROLL for (int r = 0; r < rows; r++) {
+                vec x = splat(in[r * stride + k]);
+                UNROLL for (int v = 0; v < panels * VECTORS; v++) sums[r][v] += x * w[v];
+            }
+        }
+    } else {
+        const uint32_t *weights = (const uint32_t *)layer->panels + panel * (k_end / 2) * COLUMNS;
+        for (int64_t k = 0; k < k_end / 2; k++) {
+            uvec w[4 * VECTORS];
+            UNROLL for (int v = 0; v < panels * VECTORS; v++) {
+                const uint32_t *from = weights + (v / VECTORS * (k_end / 2) + k) * COLUMNS + v % VECTORS * WIDTH;
+                __builtin_prefetch(from + 64 * COLUMNS);
+                w[v] = (uvec)load((const float *)from);
+            }
+#if HAS_BFLOAT16_DOT
+            const bf16 *in = (const bf16 *)product->in + row * stride + 2 * k;
+            UNROLL for (int r = 0; r < rows; r++) {
+                int32_t pair;
+                memcpy(&pair, in + r * stride, 4);
+                UNROLL for (int v = 0; v < panels * VECTORS; v++)
+                    sums[r][v] = (vec)_mm512_dpbf16_ps(
+                        (__m512)sums[r][v], (__m512bh)_mm512_set1_epi32(pair), (__m512bh)w[v]);
+            }
+#else
+            const float *in = (const float *)product->in + row * stride + 2 * k;
+            UNROLL for (int r = 0; r < rows; r++) {
+                vec even = splat(in[r * stride]), odd = splat(in[r * stride + 1]);
+                UNROLL for (int v = 0; v < panels * VECTORS; v++)
+                    sums[r][v] += even * (vec)(w[v] << 16) + odd * (vec)(w[v] & 0xffff0000u);
+            }
+#endif
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < panels * VECTORS; v++) {
+            int64_t place = (row + r) * product->out_stride + panel * COLUMNS + v * WIDTH;
+            vec x = sums[r][v];
+            if (product->epilogue == GELU && is_bf16_in(is_bf16)) store_bf16((bf16 *)product->out + place, gelu(x));
+            else if (product->epilogue == GELU) store((float *)product->out + place, gelu(x));
+            else if (product->epilogue == ADD) store((float *)product->out + place, load((float *)product->out + place) + x);
+            else store((float *)product->out + place, x);
+        }
+}
+
+/* Panels side by side for so few rows: enough independent sums to hide how long one addition takes. */
+INLINE int panels_at_once(int64_t rows) {
+#if WIDTH == 16
+    return rows <= 4 ? 4 : rows <= 8 ? 2 : 1;
+#else
+    return rows <= 1 ? 4 : rows <= 3 ? 2 : 1;
+#endif
+}
+
+#define TILE(rows)                                                                                                    \
+    static __attribute__((noinline)) void tile_##rows(                                                               \
+        const Product *product, int is_bf16, int64_t row, int64_t panel, int64_t num_panels) {                       \
+        const int most = (rows) <= MAX_ROWS ? panels_at_once(rows) : 1;                                              \
+        while (num_panels > 0) {                                                                                      \
+            int step = num_panels >= most ? most : 1;                                                                 \
+            if (step == most && is_bf16) tile(product, 1, rows, most, row, panel);                                    \
+            else if (step == most) tile(product, 0, rows, most, row, panel);                                          \
+            else if (is_bf16) tile(product, 1, rows, 1, row, panel);                                                  \
+            else tile(product, 0, rows, 1, row, panel);                                                               \
+            panel += step;                                                                                            \
+            num_panels -= step;                                                                                       \
+        }                                                                                                             \
+    }
+
+TILE(1)
+TILE(2)
+TILE(3)
+TILE(4)
+TILE(5)
+TILE(6)
+#if MAX_ROWS == 16
+TILE(7)
+TILE(8)
+TILE(9)
+TILE(10)
+TILE(11)
+TILE(12)
+TILE(13)
+TILE(14)
+TILE(15)
+TILE(16)
+#endif
+
+typedef void (*Tile)(const Product *, int, int64_t, int64_t, int64_t);
+
+static const Tile tiles[] = {
+    tile_1, tile_2, tile_3, tile_4, tile_5, tile_6,
+#if MAX_ROWS == 16
+    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14, tile_15, tile_16,
+#endif
+};
+
+/* Compute some panels of a product, for all of its rows: a panel that was read stays near for the next rows. */
+static void multiply(const Product *product, int64_t panel, int64_t end) {
+    int64_t blocks = (product->num_rows + MAX_ROWS - 1) / MAX_ROWS;
+    int64_t step = blocks == 1 ? end - panel : panels_at_once(MAX_ROWS);
+    for (; panel < end; panel += step) {
+        if (step > end - panel) step = end - panel;
+        for (int64_t block = 0; block < blocks; block++) {
+            int64_t row = product->num_rows * block / blocks, last = product->num_rows * (block + 1) / blocks;
+            tiles[last - row - 1](product, product->is_bf16, row, panel, step);
+        }
+    }
+}
+
+/* Pack `weights`, [n, k] as PyTorch keeps them. */
+static void pack(Linear *layer, const float *weights, const float *bias, int is_bf16) {
+    const int64_t k_end = layer->k;
+    for (int64_t column = 0; column < layer->num_panels * COLUMNS; column++) {
+        int is_real = column < layer->n;
+        layer->bias[column] = is_real ? bias[column] : 0.0f;
+        int64_t start = column / COLUMNS * COLUMNS * k_end;
+        const float *from = weights + column * k_end;
+        if (is_bf16) {
+            bf16 *to = (bf16 *)layer->panels + start + column % COLUMNS * 2;
+            for (int64_t k = 0; k < k_end; k++) to[k / 2 * 2 * COLUMNS + k % 2] = is_real ? to_bf16(from[k]) : 0;
+        } else {
+            float *to = (float *)layer->panels + start + column % COLUMNS;
+            for (int64_t k = 0; k < k_end; k++) to[k * COLUMNS] = is_real ? from[k] : 0.0f;
+        }
+    }
+}
+
+#endif

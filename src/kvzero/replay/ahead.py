@@ -1,0 +1,38 @@
+"""Batches drawn ahead: while one is trained on, a thread prepares the next."""
+
+from collections import deque
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from kvzero.replay.replay import Replay
+from kvzero.replay.segments import Segments
+
+__all__ = ["sample_ahead"]
+
+
+def sample_ahead(
+    replay: Replay, num_batches: int, *, batch_size: int, num_steps: int
+) -> Generator[Segments, None, None]:
+    """Yield `num_batches` batches, the same as so many calls of `replay.sample`, each drawn while the last is used.
+
+    Nothing may be added to the replay before the iterator is exhausted or closed. Closed early, it gives a batch that
+    was drawn and not handed out back: the replay's random state is as if it had not been drawn.
+
+    Raises:
+        EmptyReplayError: if no window can start anywhere.
+    """
+    state = replay.rng_state()
+    with ThreadPoolExecutor(1, thread_name_prefix="kvzero-sampler") as thread:
+        draw = partial(thread.submit, replay.sample, batch_size, num_steps=num_steps)
+        ahead = deque([draw()] if num_batches else [])
+        try:
+            for number in range(1, num_batches + 1):
+                segments = ahead.popleft().result()
+                state = replay.rng_state()
+                if number < num_batches:
+                    ahead.append(draw())
+                yield segments
+        finally:
+            thread.shutdown()
+            replay.load_rng_state(state)

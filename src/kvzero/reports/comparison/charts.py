@@ -1,0 +1,112 @@
+"""Which charts the page of a comparison has, and the lines in them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from html import escape
+
+from kvzero.reports.comparison.figures import CACHE, counted, runs_of
+from kvzero.reports.comparison.records import Comparison, MeasuredRun
+from kvzero.reports.comparison.spread import spread
+from kvzero.reports.comparison.svg import NUM_COLOURS, Line, line_chart
+from kvzero.reports.figures import ENV_STEPS, LOSS
+
+__all__ = ["cache_charts", "legend", "memory_chart", "speed_charts", "training_charts"]
+
+STEPS = "environment steps"
+NUM_BINS = 40
+"""Stretches of environment steps over which returns of single games are averaged."""
+
+Points = list[tuple[float, float]]
+
+
+def legend(comparison: Comparison) -> str:
+    """Return a line that says which colour is which variant."""
+    items = (
+        f'<span class="c{index % NUM_COLOURS}"><i></i>{escape(variant.name)}</span>'
+        for index, variant in enumerate(comparison.variants)
+    )
+    return f'<p class="legend">{"".join(items)}</p>'
+
+
+def speed_charts(comparison: Comparison) -> str:
+    """Return environment steps and updates per second over laps, medians over seeds."""
+    return line_chart(
+        "Environment steps per second",
+        list(
+            _by_lap(comparison, lambda run: {turn.lap: turn.num_env_steps / turn.seconds for turn in counted(run, 0)})
+        ),
+        x_label="lap",
+        y_label="steps/s",
+        from_zero=True,
+    ) + line_chart(
+        "Updates per second",
+        list(_by_lap(comparison, lambda run: {turn.lap: turn.num_updates / turn.seconds for turn in counted(run, 0)})),
+        x_label="lap",
+        y_label="updates/s",
+        from_zero=True,
+    )
+
+
+def training_charts(comparison: Comparison) -> str:
+    """Return the curves of returns and losses, one line for each variant and seed."""
+    returns = _by_run(comparison, lambda run: _binned_returns(run, comparison.env_steps))
+    losses = _by_run(comparison, lambda run: _series(run, LOSS))
+    return line_chart(
+        "Return of training games", list(returns), x_label=STEPS, y_label="mean return", from_zero=False
+    ) + line_chart("Loss", list(losses), x_label=STEPS, y_label="loss")
+
+
+def memory_chart(comparison: Comparison) -> str:
+    """Return the memory that each run's process held."""
+    lines = _by_run(comparison, lambda run: [(float(turn.env_steps), turn.rss_bytes / 1e6) for turn in run.turns])
+    return line_chart("Memory held by the process", list(lines), x_label=STEPS, y_label="MB", from_zero=True)
+
+
+def cache_charts(comparison: Comparison) -> str:
+    """Return one chart for each cache figure that any run has; runs without it have no line."""
+    names = sorted({name for run in comparison.runs for line in run.curve for name in line if name.startswith(CACHE)})
+    return "".join(_cache_chart(comparison, name) for name in names)
+
+
+def _cache_chart(comparison: Comparison, name: str) -> str:
+    lines = list(_by_run(comparison, lambda run: _series(run, name)))
+    title, label = name.removeprefix(CACHE), name.rpartition("/")[2]
+    return line_chart(title, lines, x_label=STEPS, y_label=label, from_zero=True)
+
+
+def _by_lap(comparison: Comparison, read: Callable[[MeasuredRun], dict[int, float]]) -> Iterator[Line]:
+    """Return one line for each variant: the median over its seeds in each lap."""
+    for index, variant in enumerate(comparison.variants):
+        laps: dict[int, list[float]] = {}
+        for run in runs_of(comparison, variant.name):
+            for lap, figure in read(run).items():
+                laps.setdefault(lap, []).append(figure)
+        medians = [(float(lap), found.median) for lap, figures in sorted(laps.items()) if (found := spread(figures))]
+        yield Line(variant.name, medians, index, has_marks=True)
+
+
+def _by_run(comparison: Comparison, read: Callable[[MeasuredRun], Points]) -> Iterator[Line]:
+    """Return one line for each variant and seed; later variants are thinner, so that equal lines show both."""
+    num = len(comparison.variants)
+    for index, variant in enumerate(comparison.variants):
+        width = 1.3 + 3.2 * (num - 1 - index) / max(num - 1, 1)
+        for run in runs_of(comparison, variant.name):
+            yield Line(f"{variant.name}, seed {run.seed}", read(run), index, width=width)
+
+
+def _series(run: MeasuredRun, name: str) -> Points:
+    """Return environment steps and values of one figure, where it was finite."""
+    return [(line[ENV_STEPS] or 0.0, value) for line in run.curve if (value := line.get(name)) is not None]
+
+
+def _binned_returns(run: MeasuredRun, env_steps: int) -> Points:
+    """Return the mean return of the games that ended within each stretch of environment steps."""
+    width = max(env_steps / NUM_BINS, 1)
+    bins: dict[int, list[float]] = {}
+    for game in run.games:
+        bins.setdefault(int(game.env_steps / width), []).append(game.raw_return)
+    return [((place + 0.5) * width, _mean(returns)) for place, returns in sorted(bins.items())]
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)

@@ -1,0 +1,123 @@
+"""What the turns of a comparison amount to, by variant: speed, memory, cache; pure functions of what was measured."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kvzero.reports.comparison.records import Comparison, MeasuredRun, Turn
+from kvzero.reports.comparison.spread import Spread, spread
+
+__all__ = ["CACHE", "VariantFigures", "counted", "ratios", "runs_of", "summarise", "warmed_up"]
+
+CACHE = "cache/"
+"""How the names of a cache's figures begin; then follow the pool and the figure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantFigures:
+    """What one variant cost; spreads are over turns and seeds unless a field says otherwise, None without any."""
+
+    variant: str
+    env_steps_per_second: Spread | None
+    """Environment steps over the time of a whole turn."""
+    updates_per_second: Spread | None
+    """Updates over the time of a whole turn."""
+    collect_milliseconds: Spread | None
+    """Time of collecting per environment step."""
+    update_milliseconds: Spread | None
+    """Time of one update."""
+    seconds_per_game: Spread | None
+    """Time of collecting and updating over games that ended meanwhile; spread over seeds."""
+    num_games: int
+    """Games that ended, over all seeds."""
+    game_steps: Spread | None
+    """Environment steps of a game; spread over games."""
+    rss_bytes_mean: float | None
+    """Memory of the process, mean over the ends of turns."""
+    peak_rss_bytes: int | None
+    """Most memory that any of its processes ever held."""
+    growth_bytes: Spread | None
+    """Memory at the end less memory after the warm-up lap; spread over seeds."""
+    cache: dict[str, float]
+    """The last cache figures without their `cache/`, mean over seeds."""
+
+
+def summarise(comparison: Comparison) -> tuple[VariantFigures, ...]:
+    """Return the figures of every variant, in the order in which they were given."""
+    return tuple(
+        _summarise(variant.name, runs_of(comparison, variant.name), warmed_up(comparison))
+        for variant in comparison.variants
+    )
+
+
+def runs_of(comparison: Comparison, variant: str) -> list[MeasuredRun]:
+    """Return the runs of one variant, by seed."""
+    return [run for run in comparison.runs if run.variant == variant]
+
+
+def warmed_up(comparison: Comparison) -> int:
+    """Return the first lap that counts: 1, for code is compiled and memory taken in lap 0; 0 if there is no other."""
+    return int(any(turn.lap > 0 for run in comparison.runs for turn in run.turns))
+
+
+def counted(run: MeasuredRun, first_lap: int) -> list[Turn]:
+    """Return the turns whose speed counts."""
+    return [turn for turn in run.turns if turn.lap >= first_lap and turn.num_env_steps > 0]
+
+
+def ratios(comparison: Comparison, slow: str, fast: str) -> list[float]:
+    """Return how much longer `slow` took than `fast`, within each lap and seed that both finished, per step."""
+    first_lap = warmed_up(comparison)
+    rivals = {
+        (run.seed, turn.lap): turn.seconds / turn.num_env_steps
+        for run in runs_of(comparison, fast)
+        for turn in counted(run, first_lap)
+    }
+    return [
+        turn.seconds / turn.num_env_steps / rivals[run.seed, turn.lap]
+        for run in runs_of(comparison, slow)
+        for turn in counted(run, first_lap)
+        if (run.seed, turn.lap) in rivals
+    ]
+
+
+def _summarise(variant: str, runs: list[MeasuredRun], first_lap: int) -> VariantFigures:
+    turns = [turn for run in runs for turn in counted(run, first_lap)]
+    games = [game for run in runs for game in run.games]
+    held = [turn.rss_bytes for turn in turns]
+    return VariantFigures(
+        variant=variant,
+        env_steps_per_second=spread(turn.num_env_steps / turn.seconds for turn in turns),
+        updates_per_second=spread(turn.num_updates / turn.seconds for turn in turns),
+        collect_milliseconds=spread(1000 * turn.collect_seconds / turn.num_env_steps for turn in turns),
+        update_milliseconds=spread(1000 * turn.update_seconds / turn.num_updates for turn in turns if turn.num_updates),
+        seconds_per_game=spread(_seconds_per_game(runs, first_lap)),
+        num_games=len(games),
+        game_steps=spread(game.num_steps for game in games),
+        rss_bytes_mean=sum(held) / len(held) if held else None,
+        peak_rss_bytes=max((turn.peak_rss_bytes for turn in turns), default=None),
+        growth_bytes=spread(_growth(runs)),
+        cache=_mean_cache(runs),
+    )
+
+
+def _seconds_per_game(runs: list[MeasuredRun], first_lap: int) -> Iterable[float]:
+    for run in runs:
+        turns = counted(run, first_lap)
+        begun = max((turn.env_steps for turn in run.turns if turn.lap < first_lap), default=0)
+        num_games = sum(game.env_steps > begun for game in run.games)
+        if turns and num_games:
+            yield sum(turn.seconds for turn in turns) / num_games
+
+
+def _growth(runs: list[MeasuredRun]) -> Iterable[float]:
+    return (run.turns[-1].rss_bytes - run.turns[0].rss_bytes for run in runs if len(run.turns) > 1)
+
+
+def _mean_cache(runs: list[MeasuredRun]) -> dict[str, float]:
+    """Return the mean over seeds of each cache figure in the last line of metrics."""
+    found: dict[str, list[float]] = {}
+    for line in (run.curve[-1] for run in runs if run.curve):
+        for name, figure in line.items():
+            if name.startswith(CACHE) and figure is not None:
+                found.setdefault(name.removeprefix(CACHE), []).append(figure)
+    return {name: sum(figures) / len(figures) for name, figures in sorted(found.items())}

@@ -1,0 +1,151 @@
+"""The tables on the page of a comparison."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from kvzero.reports.comparison.agreement import Agreement
+from kvzero.reports.comparison.figures import VariantFigures
+from kvzero.reports.comparison.records import Comparison, Identity
+from kvzero.reports.comparison.spread import Spread
+
+__all__ = ["agreement_table", "cache_table", "facts_table", "identity_table", "memory_table", "speed_table", "table"]
+
+
+def table(name: str, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table with this id; a cell is text, shown as it is; nothing without rows."""
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    return f'<div class="scroll"><table id="{name}"><tr>{head}</tr>\n{body}</table></div>' if body else ""
+
+
+def speed_table(figures: Sequence[VariantFigures]) -> str:
+    """Return speeds by variant: medians, and tenths of the turns in brackets."""
+    titles = (
+        "",
+        "steps/s",
+        "updates/s",
+        "ms per step: collect",
+        "ms per update",
+        "s per game",
+        "games",
+        "steps of a game",
+    )
+    rows = (
+        (
+            each.variant,
+            _spread(each.env_steps_per_second),
+            _spread(each.updates_per_second),
+            _spread(each.collect_milliseconds),
+            _spread(each.update_milliseconds),
+            _spread(each.seconds_per_game),
+            f"{each.num_games:,}",
+            _spread(each.game_steps),
+        )
+        for each in figures
+    )
+    return table("speed", titles, rows)
+
+
+def memory_table(figures: Sequence[VariantFigures]) -> str:
+    """Return memory by variant, in megabytes."""
+    rows = (
+        (each.variant, _megabytes(each.peak_rss_bytes), _megabytes(each.rss_bytes_mean), _spread(_in_megabytes(each)))
+        for each in figures
+    )
+    return table("memory", ("", "peak MB", "mean MB", "growth MB, after the warm-up lap"), rows)
+
+
+def cache_table(figures: Sequence[VariantFigures]) -> str:
+    """Return the last cache figures, one row each, one column per variant."""
+    names = sorted({name for each in figures for name in each.cache})
+    rows = ((name, *(_number(each.cache.get(name)) for each in figures)) for name in names)
+    return table("cache", ("pool / figure", *(each.variant for each in figures)), rows)
+
+
+def identity_table(identities: Sequence[Identity]) -> str:
+    """Return the largest differences between plans."""
+    titles = (
+        "", "held against", "precision", "searches", "resets", "root logits", "visit shares", "root values",
+        "visit counts", "searches that differ",
+    )  # fmt: skip
+    rows = (
+        (
+            each.variant,
+            each.reference,
+            each.precision,
+            f"{each.num_searches:,}",
+            f"{each.num_resets:,}",
+            f"{each.max_logit_difference:.2g}",
+            f"{each.max_policy_difference:.2g}",
+            f"{each.max_value_difference:.2g}",
+            f"{each.max_visit_difference:,}",
+            f"{each.num_differing_searches:,}",
+        )
+        for each in identities
+    )
+    return table("identity", titles, rows)
+
+
+def agreement_table(agreements: Sequence[Agreement]) -> str:
+    """Return where training curves part."""
+    titles = ("", "held against", "seed", "steps compared", "any digit differs from", "differs by over 0.1 % from")
+    rows = (
+        (
+            each.variant,
+            each.reference,
+            str(each.seed),
+            f"{each.env_steps:,}",
+            _step(each.differs_from),
+            _step(each.visible_from),
+        )
+        for each in agreements
+    )
+    return table("agreement", titles, rows)
+
+
+def facts_table(comparison: Comparison) -> str:
+    """Return what was compared, how and where."""
+    facts = {
+        "command": comparison.command,
+        "preset": comparison.preset,
+        "environment steps per run": f"{comparison.env_steps:,}",
+        "seeds": ", ".join(str(seed) for seed in comparison.seeds),
+        "laps": str(comparison.num_laps),
+        "threads per run": str(comparison.num_threads),
+        "started": comparison.started,
+        **{
+            f"variant {variant.name}": ", ".join(f"{name}={value}" for name, value in variant.settings.items())
+            for variant in comparison.variants
+        },
+        **comparison.machine,
+        **{f"version of {name}": version for name, version in comparison.versions.items()},
+    }
+    return table("facts", ("", ""), facts.items())
+
+
+def _spread(found: Spread | None) -> str:
+    if found is None:
+        return "-"
+    around = f" ({_number(found.low)} to {_number(found.high)})" if found.num > 1 else ""
+    return f"{_number(found.median)}{around}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
+
+
+def _megabytes(value: int | float | None) -> str:
+    return "-" if value is None else f"{value / 1e6:,.1f}"
+
+
+def _in_megabytes(each: VariantFigures) -> Spread | None:
+    found = each.growth_bytes
+    return found and Spread(found.median / 1e6, found.low / 1e6, found.high / 1e6, found.num)
+
+
+def _step(value: int | None) -> str:
+    return "never" if value is None else f"step {value:,}"

@@ -1,0 +1,123 @@
+"""What a comparison is told: which stores, in which sizes, for how long; and the variants that this makes."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from kvzero.agent import AgentConfig, StoreKind
+from kvzero.cache import CacheConfig, EvictionName
+from kvzero.errors import ConfigError
+from kvzero.reports.comparison import Variant
+from kvzero.training.config import RunConfig
+
+__all__ = ["ComparisonConfig", "variants"]
+
+SIZED: tuple[StoreKind, ...] = ("pooled", "legacy")
+"""Stores that have pools."""
+
+EVICTING: tuple[StoreKind, ...] = ("pooled",)
+"""Stores whose eviction can be chosen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonConfig:
+    """One training with every variant and every seed, all alike but for the cache."""
+
+    run: RunConfig
+    """What all runs share. Its own seed, store and names are replaced, its evaluations left out."""
+
+    env_steps: int
+    """Environment steps of each run."""
+
+    out: Path
+    """Folder that everything is written to; must be new or empty."""
+
+    stores: tuple[StoreKind, ...] = get_args(StoreKind)
+    """Stores to compare; the others are held against the first."""
+
+    seeds: tuple[int, ...] = (0, 1)
+    """Seeds that every variant is trained with."""
+
+    pool_sizes: tuple[int, ...] = ()
+    """Sizes in contexts, of the pool of nodes and of each environment's pool of roots; as the run says if none."""
+
+    evictions: tuple[EvictionName, ...] = ()
+    """Eviction strategies of pools; as the run says if none."""
+
+    num_laps: int = 10
+    """Turns that every run has; more of them follow a drift of the machine more closely."""
+
+    command: str = ""
+    """The command line, for the report."""
+
+    def __post_init__(self) -> None:
+        if self.env_steps < 1:
+            raise ConfigError(f"env_steps is {self.env_steps}; give at least 1")
+        if self.num_laps < 1:
+            raise ConfigError(f"num_laps is {self.num_laps}; give at least 1")
+        if not self.stores or not self.seeds:
+            raise ConfigError("stores or seeds are empty; give at least one of each")
+        for name in ("stores", "seeds", "pool_sizes", "evictions"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ConfigError(f"{name} is {', '.join(map(str, values))}; give each once")
+        if min(self.seeds) < 0:
+            raise ConfigError(f"seeds has {min(self.seeds)}; give 0 or more")
+        self._refuse_idle_settings()
+        variants(self)  # refuses what a store cannot do
+
+    def _refuse_idle_settings(self) -> None:
+        cache = self.run.agent.cache
+        if self.pool_sizes and (cache.init_pool_size is not None or cache.recur_pool_size is not None):
+            raise ConfigError("pool_sizes stands for init_pool_size and recur_pool_size; give it or them")
+        if self.evictions and cache.eviction != CacheConfig().eviction:
+            raise ConfigError(f"evictions stands for eviction, which is {cache.eviction!r}; give one of the two")
+        for name, is_given, takers in (
+            ("pool_sizes", bool(self.pool_sizes), SIZED),
+            ("evictions", bool(self.evictions), EVICTING),
+            ("cache", cache != CacheConfig(), SIZED),
+        ):
+            if is_given and not set(takers) & set(self.stores):
+                raise ConfigError(
+                    f"{name} would have no effect on {', '.join(self.stores)}; compare {' or '.join(takers)} too"
+                )
+
+    @property
+    def num_threads(self) -> int:
+        """CPU threads of every run: as configured, else one, which other programs disturb least."""
+        return self.run.num_threads or 1
+
+    def lap_end(self, lap: int) -> int:
+        """Return how many environment steps every run has made after this lap."""
+        return -(-self.env_steps * (lap + 1) // self.num_laps)
+
+
+def variants(config: ComparisonConfig) -> list[tuple[Variant, AgentConfig]]:
+    """Return what is compared, in order, with the agent that each trains.
+
+    Each store that has pools comes in every size, and the one whose eviction can be chosen with every strategy.
+
+    Raises:
+        ConfigError: if a store cannot work with the agent's other settings.
+    """
+    return [_variant(config.run.agent, store, cache) for store in config.stores for cache in _caches(config, store)]
+
+
+def _caches(config: ComparisonConfig, store: StoreKind) -> list[dict[str, Any]]:
+    """Return the settings of pools, beside those that all runs share, in which a store is compared."""
+    sizes: list[dict[str, Any]] = [{}]
+    strategies: list[dict[str, Any]] = [{}]
+    if config.pool_sizes and store in SIZED:
+        sizes = [{"init_pool_size": size, "recur_pool_size": size} for size in config.pool_sizes]
+    if config.evictions and store in EVICTING:
+        strategies = [{"eviction": strategy} for strategy in config.evictions]
+    return [size | strategy for size in sizes for strategy in strategies]
+
+
+def _variant(agent: AgentConfig, store: StoreKind, settings: dict[str, Any]) -> tuple[Variant, AgentConfig]:
+    chosen = [str(settings[name]) for name in ("recur_pool_size", "eviction") if name in settings]
+    cache = replace(agent.cache, **settings) if store in SIZED else CacheConfig()
+    variant = Variant(
+        name="-".join([store, *chosen]), store=store, settings={name: str(value) for name, value in settings.items()}
+    )
+    return variant, replace(agent, store=store, cache=cache)

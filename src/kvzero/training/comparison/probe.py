@@ -1,0 +1,130 @@
+"""Numerical identity: every variant plans, without exploration, for one recorded stream of observations."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from safetensors.numpy import load_file, save_file
+
+from kvzero.agent import Planner, choose_device, load_network
+from kvzero.envs import Environments, make_environments
+from kvzero.model import Network
+from kvzero.reports.comparison import Identity
+from kvzero.search import greedy_actions
+from kvzero.training.comparison.messages import Precision
+from kvzero.training.config import RunConfig
+
+__all__ = ["Plans", "compare_plans", "num_steps_of", "record", "replay"]
+
+MIN_STEPS = 40
+SEED = 20_251
+"""Seed of the environments and of the actions drawn at random: one that no run begins with."""
+RESTART = 14
+"""Steps after which one environment in four has its episode begun anew, whatever the game says."""
+STREAM = ("observations", "actions", "starts", "action_masks")
+"""What a recording holds of every step: in the order in which a planner asks for it."""
+LEAST_PRIOR = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What a variant planned at every step of a stream."""
+
+    visit_counts: Int[np.ndarray, "time env action"]
+    values: Float[np.ndarray, "time env"]
+    log_priors: Float[np.ndarray, "time env action"]
+    """Policy logits of the roots, normalised; 0 for actions that are not legal."""
+
+
+def num_steps_of(config: RunConfig) -> int:
+    """Return how long a stream is: three contexts, so that they roll over, and at least 40 steps."""
+    return max(MIN_STEPS, 3 * config.agent.model.context_tokens)
+
+
+def record(config: RunConfig, checkpoint: Path, path: Path) -> None:
+    """Play with a checkpoint's agent, and write observations, actions, masks and starts of episodes.
+
+    Every second environment is played at random, so that its episodes end early, and every fourth is begun anew now and
+    then, so that resets occur in games that do not end.
+
+    Raises:
+        EnvError: if an environment fails.
+    """
+    network, _ = load_network(checkpoint, choose_device(config.device))
+    envs = make_environments(config.env, num_envs=config.env.num_envs, training=True)
+    try:
+        save_file(_play(envs, Planner(network, config.agent, num_envs=envs.num_envs), num_steps_of(config)), path)
+    finally:
+        envs.close()
+
+
+def replay(config: RunConfig, recording: Path, checkpoint: Path, path: Path, precision: Precision) -> None:
+    """Plan for a recorded stream with a checkpoint's weights and this config's store, and write the plans."""
+    network, _ = load_network(checkpoint, choose_device(config.device))
+    network.to(getattr(torch, precision))
+    plans = _plan(load_file(recording), network, config)
+    save_file({name: getattr(plans, name) for name in Plans.__slots__}, path)
+
+
+def compare_plans(
+    variant: str, reference: str, precision: Precision, path: Path, other: Path, starts: Path
+) -> Identity:
+    """Return how far the plans in `path` are from those in `other`, both made for the stream in `starts`."""
+    plans, held = Plans(**load_file(path)), Plans(**load_file(other))
+    num_simulations = held.visit_counts.sum(axis=-1, keepdims=True)
+    visits = np.abs(plans.visit_counts - held.visit_counts)
+    return Identity(
+        variant=variant,
+        reference=reference,
+        precision=precision,
+        num_searches=held.values.size,
+        num_resets=int(load_file(starts)["starts"][1:].sum()),
+        max_logit_difference=float(np.abs(plans.log_priors - held.log_priors).max()),
+        max_policy_difference=float((visits / num_simulations).max()),
+        max_value_difference=float(np.abs(plans.values - held.values).max()),
+        max_visit_difference=int(visits.max()),
+        num_differing_searches=int(visits.any(axis=-1).sum()),
+    )
+
+
+def _play(envs: Environments, planner: Planner, num_steps: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(SEED)
+    everyone = np.arange(envs.num_envs)
+    shown = envs.reset(SEED)
+    observations, masks = shown.observations, shown.action_masks
+    actions, starts = np.zeros(envs.num_envs, np.int64), np.ones(envs.num_envs, bool)
+    stream: dict[str, list[np.ndarray]] = {name: [] for name in STREAM}
+    is_restarted = everyone % 4 == min(2, envs.num_envs - 1)
+    for step in range(1, num_steps + 1):
+        for name, array in zip(STREAM, (observations, actions, starts, masks), strict=True):
+            stream[name].append(array.copy())
+        planner.observe(everyone, observations, actions=actions, starts=starts)
+        actions = greedy_actions(planner.plan(everyone, masks, rng=None).visit_counts)
+        actions = np.where(everyone % 2 == 1, _draw(masks, rng), actions)
+        steps = envs.step(actions)
+        observations, masks = steps.observations, steps.action_masks
+        starts = steps.terminated | steps.truncated | (is_restarted & (step % RESTART == 0))
+    return {name: np.stack(arrays) for name, arrays in stream.items()}
+
+
+def _draw(masks: Bool[np.ndarray, "env action"], rng: np.random.Generator) -> Int[np.ndarray, " env"]:
+    """Return one legal action for each environment, all as likely."""
+    actions: Int[np.ndarray, " env"] = (rng.random(masks.shape) * masks).argmax(axis=1)
+    return actions
+
+
+def _plan(stream: dict[str, Shaped[np.ndarray, "time env ..."]], network: Network, config: RunConfig) -> Plans:
+    num_envs = stream["actions"].shape[1]
+    planner, everyone = Planner(network, config.agent, num_envs=num_envs), np.arange(num_envs)
+    outcomes = []
+    for observations, actions, starts, masks in zip(*(stream[name] for name in STREAM), strict=True):
+        planner.observe(everyone, observations, actions=actions, starts=starts)
+        outcomes.append(planner.plan(everyone, masks, rng=None))
+    priors = np.stack([outcome.tree.priors[:, 0] for outcome in outcomes])
+    return Plans(
+        np.stack([outcome.visit_counts for outcome in outcomes]),
+        np.stack([outcome.values for outcome in outcomes]),
+        np.log(priors.clip(min=LEAST_PRIOR)) * stream["action_masks"],
+    )

@@ -1,0 +1,135 @@
+"""`kvzero compare` from words to a report."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.test_train import SMALL
+
+from kvzero import CacheConfig
+from kvzero.cli.compare import parse_comparison
+from kvzero.errors import ConfigError
+from kvzero.training.comparison import variants
+
+NEEDED = ["--env-steps", "12", "--out", "there"]
+
+
+def tiny() -> list[str]:
+    """Return the flags of a small run without those that a comparison refuses."""
+    pairs = list(zip(SMALL[::2], SMALL[1::2], strict=True))
+    refused = {"--total-env-steps", "--final-eval-episodes", "--max-eval-steps"}
+    return [word for flag, value in pairs if flag not in refused for word in (flag, value)]
+
+
+def test_flags_describe_the_comparison_and_the_runs_in_it():
+    config = parse_comparison("cartpole", [*NEEDED, "--seeds", "3, 5", "--num-laps", "4", "--num-simulations", "7"])
+    assert (config.env_steps, config.out, config.seeds, config.num_laps) == (12, Path("there"), (3, 5), 4)
+    assert config.run.agent.search.num_simulations == 7
+    assert config.run.preset == "cartpole"
+    assert config.command.startswith("kvzero compare cartpole --env-steps 12 --out there --seeds '3, 5'")
+    assert config.num_threads == 1
+    assert parse_comparison("cartpole", [*NEEDED, "--num-threads", "2"]).num_threads == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--seed", "3"], ["--seed ", "--seeds"]),
+        (["--total-env-steps", "99"], ["--total-env-steps", "--env-steps"]),
+        (["--run-name", "x"], ["--run-name", "--out"]),
+        (["--runs-dir", "x"], ["--runs-dir", "--out"]),
+        (["--eval-every", "7"], ["--eval-every", "neither evaluates"]),
+        (["--log-every", "7"], ["--log-every"]),
+        (["--num-eval-simulations", "7"], ["--num-eval-simulations"]),
+        (["--stores", "tree,cupboard"], ["'cupboard'", "tree"]),
+        (["--stores", "tree,tree"], ["stores is tree, tree", "once"]),
+        (["--pool-sizes", "4,4"], ["pool_sizes is 4, 4"]),
+        (["--pool-sizes", "4,x"], ["--pool-sizes", "'4,x'"]),
+        (["--pool-sizes", "0"], ["init_pool_size is 0"]),
+        (["--stores", "tree", "--pool-sizes", "4"], ["pool_sizes would have no effect on tree", "pooled or legacy"]),
+        (["--stores", "tree,legacy", "--eviction", "lru"], ["evictions would have no effect", "pooled"]),
+        (["--stores", "tree", "--key-mode", "latent"], ["cache would have no effect on tree"]),
+        (["--pool-sizes", "4", "--recur-pool-size", "9"], ["pool_sizes stands for"]),
+        (["--eviction", "fifo,least"], ["'least'", "fifo, lru, priority"]),
+        (["--store", "legacy"], ["--store ", "--stores"]),
+        (["--stores", ""], ["''", "tree"]),
+        (["--seeds", "0,one"], ["--seeds", "'0,one'"]),
+        (["--seeds", "1,1"], ["seeds is 1, 1"]),
+        (["--seeds", "0,-1"], ["seeds has -1"]),
+        (["--env-steps", "0"], ["env_steps is 0"]),
+        (["--num-laps", "0"], ["num_laps is 0"]),
+        (["--colour", "red"], ["--colour", "kvzero train cartpole --help"]),
+    ],
+)
+def test_what_cannot_work_or_would_have_no_effect_is_refused(words, parts):
+    with pytest.raises(ConfigError) as refused:
+        parse_comparison("cartpole", [*NEEDED, *words])
+    assert [part for part in parts if part not in str(refused.value)] == []
+
+
+def test_stores_come_in_every_size_and_strategy_that_they_know():
+    config = parse_comparison("cartpole", [*NEEDED, "--pool-sizes", "4,256", "--eviction", "fifo,lru"])
+    found = {variant.name: agent for variant, agent in variants(config)}
+    assert list(found) == [
+        "tree", "pooled-4-fifo", "pooled-4-lru", "pooled-256-fifo", "pooled-256-lru", "legacy-4", "legacy-256",
+    ]  # fmt: skip
+    agent = found["pooled-4-lru"]
+    assert (agent.store, agent.cache.recur_pool_size, agent.cache.init_pool_size, agent.cache.eviction) == (
+        "pooled", 4, 4, "lru",
+    )  # fmt: skip
+    assert found["tree"].cache == CacheConfig()
+
+
+def test_settings_of_pools_hold_for_all_stores_that_have_them():
+    config = parse_comparison("cartpole", [*NEEDED, "--recur-pool-size", "9", "--stores", "legacy,tree,pooled"])
+    found = {variant.name: agent.cache.recur_pool_size for variant, agent in variants(config)}
+    assert found == {"legacy": 9, "tree": None, "pooled": 9}
+
+
+def test_three_stores_and_two_seeds_are_compared_if_nothing_else_is_said():
+    config = parse_comparison("cartpole", NEEDED)
+    assert [variant.name for variant, _ in variants(config)] == ["tree", "pooled", "legacy"]
+    assert config.seeds == (0, 1)
+
+
+@pytest.mark.parametrize("missing", ["--env-steps", "--out"])
+def test_steps_and_folder_must_be_given(missing):
+    words = [word for pair in zip(NEEDED[::2], NEEDED[1::2], strict=True) if pair[0] != missing for word in pair]
+    with pytest.raises(ConfigError, match=missing):
+        parse_comparison("cartpole", words)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "part"),
+    [
+        (["--env-id", "CartPol-v1"], 2, "did you mean"),
+        (["--device", "cuda:9"], 1, "cuda:9"),
+    ],
+)
+def test_what_cannot_be_trained_leaves_no_folder(command, tmp_path, words, status, part):
+    out = tmp_path / "out"
+    said = command("compare", "cartpole", *tiny(), "--env-steps", 8, "--out", out, *words)
+    assert said.status == status
+    assert part in said.err
+    assert not out.exists()
+
+
+def test_a_folder_that_holds_something_is_left_alone(command, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years")
+    said = command("compare", "cartpole", *tiny(), "--env-steps", 8, "--out", tmp_path)
+    assert said.status == 1
+    assert "already exists and is not empty" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_comparison_says_how_it_goes_and_ends_with_its_verdict(command, tmp_path):
+    out = tmp_path / "out"
+    words = [*tiny(), "--env-steps", 16, "--num-laps", 2, "--seeds", 4, "--out", out]
+    said = command("compare", "cartpole", *words)
+    assert said.status == 0, said
+    lines = said.out.splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["lap 1/2", "lap 2/2"]
+    assert lines[-1] == f"report in {out / 'report.html'}"
+    found = json.loads((out / "report.json").read_text())
+    assert found["verdict"]["sentence"] in said.out
+    assert found["comparison"]["command"].startswith("kvzero compare cartpole --device cpu")

@@ -1,0 +1,72 @@
+"""What turns amount to is what a person would work out by hand."""
+
+import pytest
+from tests.reports.comparison.measured import MEGABYTE, comparison, run
+
+from kvzero.reports.comparison import ratios, spread, summarise
+
+
+def test_a_spread_is_the_median_between_the_tenths() -> None:
+    found = spread([5.0, 1.0, 2.0, 4.0, 3.0, 6.0, 11.0, 8.0, 9.0, 10.0, 7.0])
+    assert found is not None
+    assert (found.low, found.median, found.high, found.num) == (2.0, 6.0, 10.0, 11)
+    assert spread([]) is None
+
+
+def test_speeds_leave_out_the_lap_in_which_code_is_compiled() -> None:
+    (tree,) = summarise(comparison({"tree": [50.0, 2.0, 4.0, 5.0]}))
+    assert tree.env_steps_per_second is not None
+    assert tree.env_steps_per_second.median == 100 / 4
+    assert tree.updates_per_second is not None
+    assert tree.updates_per_second.median == 20 / 4
+    assert tree.collect_milliseconds is not None
+    assert tree.collect_milliseconds.median == 0.75 * 4 / 100 * 1000
+    assert tree.update_milliseconds is not None
+    assert tree.update_milliseconds.median == 0.25 * 4 / 20 * 1000
+
+
+def test_the_only_lap_counts() -> None:
+    (tree,) = summarise(comparison({"tree": [50.0]}))
+    assert tree.env_steps_per_second is not None
+    assert tree.env_steps_per_second.median == 2
+
+
+def test_the_time_of_a_game_is_that_of_all_turns_over_the_games_that_ended_meanwhile() -> None:
+    runs = [run("tree", [9.0, 2.0, 4.0], seed=0), run("tree", [9.0, 3.0, 7.0], seed=1)]
+    (tree,) = summarise(comparison({"tree": []}, runs=runs))
+    assert tree.seconds_per_game is not None
+    assert (tree.seconds_per_game.median, tree.seconds_per_game.num) == (4.0, 2)
+    assert tree.num_games == 6
+
+
+def test_memory_is_the_highest_peak_the_mean_and_what_came_after_the_warm_up() -> None:
+    (tree,) = summarise(comparison({"tree": [1.0, 1.0, 1.0, 1.0]}))
+    assert tree.peak_rss_bytes == 350 * MEGABYTE
+    assert tree.rss_bytes_mean == 302 * MEGABYTE
+    assert tree.growth_bytes is not None
+    assert tree.growth_bytes.median == 3 * MEGABYTE
+
+
+def test_cache_figures_are_the_last_ones() -> None:
+    (tree,) = summarise(comparison({"tree": [1.0, 1.0, 1.0]}))
+    assert tree.cache == {"recur/hit_rate": pytest.approx(0.7)}
+
+
+def test_ratios_pair_turns_of_one_lap_and_seed_only() -> None:
+    runs = [
+        run("tree", [1.0, 2.0, 4.0, 8.0], seed=0),
+        run("tree", [1.0, 10.0], seed=1),
+        run("pooled", [9.0, 3.0, 4.0], seed=0),
+        run("pooled", [9.0, 5.0, 7.0], seed=1),
+    ]
+    found = comparison({"tree": [], "pooled": []}, runs=runs)
+    assert ratios(found, "pooled", "tree") == [1.5, 1.0, 0.5]
+
+
+def test_a_run_that_never_began_has_no_figures() -> None:
+    runs = [run("tree", [1.0, 2.0]), run("pooled", [], failure="no memory")]
+    tree, pooled = summarise(comparison({"tree": [], "pooled": []}, runs=runs))
+    assert tree.env_steps_per_second is not None
+    assert pooled.env_steps_per_second is None
+    assert pooled.peak_rss_bytes is None
+    assert pooled.cache == {}
