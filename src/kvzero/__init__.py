@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from kvzero.agent import Agent, AgentConfig
+from kvzero.agent import Agent, AgentConfig, Tokenizer, TransformerConfig, WorldModel
 from kvzero.cache import CacheConfig, CacheStats, EvictionStrategy, KeysValues, KVCacheManager, KVCachePool
 from kvzero.compat import LightZeroWarning
 from kvzero.envs import EnvConfig
@@ -33,6 +33,9 @@ __all__ = [
     "RunConfig",
     "ScheduleConfig",
     "SearchConfig",
+    "Tokenizer",
+    "TransformerConfig",
+    "WorldModel",
     "evaluate_run",
     "preset",
     "resume",

@@ -7,34 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.cache.lives import EVERYONE, ONE, TWO, live, some
 from tests.cache.twin import LAYOUT, NUM_ENVS, NUM_SIMULATIONS, Mill, Twin, new_store
 
 from kvzero.cache import ContextLayout, ContextStore, SearchContexts, TreeStore
 from kvzero.errors import ConfigError, StaleContextError
 
-EVERYONE = np.arange(NUM_ENVS)
-ONE, TWO = np.array([1]), np.array([4, 2])
 CONTEXT = LAYOUT.context_tokens
-
-
-def some(rng: np.random.Generator) -> np.ndarray:
-    """Return a random subset of the environments in random order, never an empty one."""
-    return rng.permutation(NUM_ENVS)[: rng.integers(1, NUM_ENVS + 1)]
-
-
-def grow_tree(mill: Mill, twin: Twin, envs: np.ndarray, rng: np.random.Generator, *, version: int) -> None:
-    """Expand a random tree below every root; check every context that is read, and all of them again at the end."""
-    contexts = mill.store.begin_search(envs, version)
-    paths = [[twin.roots[env]] for env in envs]
-    for node in range(1, NUM_SIMULATIONS + 1):
-        parents = rng.integers(node, size=len(envs))
-        window = contexts.read(parents)
-        twin.check(window, [paths[row][parent] for row, parent in enumerate(parents)])
-        new = mill.write(contexts, node, window)
-        for row, parent in enumerate(parents):
-            paths[row].append(paths[row][parent] + list(new[row]))
-    for node in range(NUM_SIMULATIONS + 1):
-        twin.check(contexts.read(np.full(len(envs), node)), [of_env[node] for of_env in paths])
 
 
 @settings(deadline=None, max_examples=60)
@@ -45,34 +24,7 @@ def grow_tree(mill: Mill, twin: Twin, envs: np.ndarray, rng: np.random.Generator
     seed=st.integers(0, 99),
 )
 def test_any_life_of_a_store_equals_that_of_lists(moves, seed):
-    rng, version = np.random.default_rng(seed), 3
-    mill, twin = Mill(new_store()), Twin()
-    for move in moves:
-        envs = some(rng)
-        stale = mill.store.is_stale(envs, version)
-        if move == "reset":
-            mill.store.reset(envs)
-            twin.reset(envs)
-        elif move == "update":
-            version += 1
-        elif move == "replace" or stale:
-            observed = np.array([env for env in envs if twin.roots[env]], np.int64)
-            lengths = np.array([twin.length(env) for env in observed], np.int64)
-            if len(observed):
-                number = min(int(lengths.max()), CONTEXT) + int(rng.integers(3))
-                twin.replace(observed, mill.replace(observed, version, lengths=lengths, number=number), lengths)
-        elif move == "extend":
-            twin.extend(envs, mill.extend(envs, version))
-        else:
-            observed = np.array([env for env in envs if twin.roots[env]], np.int64)
-            if len(observed):
-                grow_tree(mill, twin, observed, rng, version=version)
-        assert mill.store.lengths(EVERYONE).tolist() == [twin.length(env) for env in EVERYONE]
-        fresh = np.array(
-            [env for env in rng.permutation(NUM_ENVS) if not mill.store.is_stale(np.array([env]), version)]
-        )
-        if len(fresh):
-            twin.check(mill.store.read_roots(fresh, version), [twin.roots[env] for env in fresh])
+    live(Mill(new_store()), moves, seed)
 
 
 @pytest.mark.parametrize("context", [2, 4, 10])

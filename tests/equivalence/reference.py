@@ -51,9 +51,14 @@ class Path:
             if index < len(self.actions):
                 tokens.append(action_token(network, self.actions[index]))
         stream = torch.stack(tokens)
+        turned = turn
+        if config.positions == "learned":  # over the newest tokens alone, counted from 0; a pair has one window
+            stream = stream[1 - config.context_tokens + (len(self.actions) == len(self.latents)) :]
+            stream = stream + network.transformer.positions.table.weight[: len(stream)]
+            turned = torch.Tensor.contiguous
         for block in network.transformer.blocks:
             projected = block.attention.project(block.attention_norm(stream)).view(len(stream), 3, config.num_heads, -1)
-            query, key, value = turn(projected[:, 0]), turn(projected[:, 1]), projected[:, 2]
+            query, key, value = turned(projected[:, 0]), turned(projected[:, 1]), projected[:, 2]
             scores = torch.einsum("ihd,jhd->hij", query, key) / query.shape[-1] ** 0.5
             for place in range(len(stream)):
                 scores[:, place, place + 1 :] = -torch.inf

@@ -11,7 +11,7 @@ from kvzero.agent import AgentConfig, EngineKind, Planner, SearchDtype, StoreKin
 from kvzero.agent import planner as planner_module
 from kvzero.agent.native import NativeExpander
 from kvzero.cache import CacheConfig
-from kvzero.model import Expansion, ModelConfig, Network, NodeStepper
+from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, SlidingStepper
 from kvzero.records import EnvSpec
 from kvzero.search import Evaluation, Expander, Leaves, Outcome, SearchConfig, search
 
@@ -126,9 +126,10 @@ class Life:
 
     def _record(self, patch: pytest.MonkeyPatch) -> None:
         """Keep all expansions of the search that follows, by either engine."""
-        step = NodeStepper.__call__
+        kind = SlidingStepper if self.shape.model.layout.is_sliding else NodeStepper
+        step = kind.__call__
 
-        def keep(stepper: NodeStepper, actions: torch.Tensor, *rest: object) -> Expansion:
+        def keep(stepper: NodeStepper | SlidingStepper, actions: torch.Tensor, *rest: object) -> Expansion:
             self.asked.append(actions.numpy())
             self.expansions.append(step(stepper, actions, *rest))
             return self.expansions[-1]
@@ -137,7 +138,7 @@ class Life:
             is_native = isinstance(expander, NativeExpander)
             return search(roots, Recorder(expander, self) if is_native else expander, *rest, **chance)
 
-        patch.setattr(NodeStepper, "__call__", keep)
+        patch.setattr(kind, "__call__", keep)
         patch.setattr(planner_module, "search", search_recorded)
 
     def some_envs(self) -> np.ndarray:

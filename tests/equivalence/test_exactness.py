@@ -1,10 +1,13 @@
 """The library's defining test: prediction with the cache equals prediction without."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.equivalence.scenario import Life, Shape
 
 from kvzero.agent import EngineKind
+from kvzero.cache import CacheConfig
 from kvzero.model import ModelConfig
 from kvzero.records import EnvSpec
 
@@ -39,9 +42,6 @@ SHAPES = {
         REACH,
         num_steps=26,
     ),
-    "continuous_pooled": Shape(
-        ModelConfig(embed_dim=16, num_layers=2, num_heads=2, context_tokens=6, support_size=11), REACH, store="pooled"
-    ),
     "smallest_context": Shape(
         ModelConfig(embed_dim=16, num_layers=3, num_heads=4, context_tokens=2, support_size=11), VECTOR
     ),
@@ -54,15 +54,34 @@ SHAPES = {
     ),
 }
 
-ENGINES = ["eager", "native"]
+STORES = {
+    "tree": {"store": "tree"},
+    "tree_native": {"store": "tree"},
+    "pooled": {"store": "pooled"},
+    "legacy": {"store": "legacy"},
+    "pooled_small": {"store": "pooled", "cache": CacheConfig(init_pool_size=1, recur_pool_size=3, eviction="lru")},
+    "legacy_small": {"store": "legacy", "cache": CacheConfig(init_pool_size=1, recur_pool_size=2)},
+}
+"""Every store, the tree by either engine; also keyed ones whose pools are far too small for one search."""
 
 
-@pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("engine", ENGINES)
-def test_every_node_of_every_search_equals_one_uncached_forward(name: str, seed: int, engine: EngineKind) -> None:
-    shape = SHAPES[name]
-    life = Life(shape, seed, engine=engine)
+def engine_of(store: str) -> EngineKind:
+    return "native" if store == "tree_native" else "eager"
+
+
+LIVES = [
+    *((name, store, seed) for name in SHAPES for store in ("tree", "tree_native") for seed in (0, 1)),
+    *((name, store, 0) for name in ("vector", "smallest_context", "three_layers_layernorm") for store in STORES),
+    *(("continuous", store, 1) for store in ("pooled", "legacy", "pooled_small")),
+    ("image", "pooled", 1),
+    ("wide_context", "pooled_small", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "store", "seed"), list(dict.fromkeys(LIVES)))
+def test_every_node_of_every_search_equals_one_uncached_forward(name: str, store: str, seed: int) -> None:
+    shape = replace(SHAPES[name], **STORES[store])
+    life = Life(shape, seed, engine=engine_of(store))
     for step in range(shape.num_steps):
         envs = life.some_envs()
         life.observe(envs)
@@ -70,13 +89,24 @@ def test_every_node_of_every_search_equals_one_uncached_forward(name: str, seed:
         if step % 4 == 3 or step > shape.num_steps - 4:
             life.check(envs, outcome)
     assert life.roll_overs >= 6
+    figures = life.planner.store.figures()
+    if store.endswith("small"):
+        assert figures["recur/misses"] > 0 < figures["recur/evictions"]
+    elif not store.startswith("tree"):
+        assert figures["global/misses"] == 0
 
 
-@pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm", "continuous"])
-@pytest.mark.parametrize("engine", ENGINES)
-def test_roots_are_rebuilt_exactly_after_weight_updates(name: str, engine: EngineKind) -> None:
-    shape = SHAPES[name]
-    life = Life(shape, seed=2, engine=engine)
+@pytest.mark.parametrize(
+    ("name", "store"),
+    [
+        *((name, store) for name in ("vector", "image", "three_layers_layernorm") for store in ("tree", "tree_native")),
+        *((name, store) for name in ("vector", "continuous") for store in ("pooled", "legacy", "pooled_small")),
+        ("continuous", "tree"),
+    ],
+)
+def test_roots_are_rebuilt_exactly_after_weight_updates(name: str, store: str) -> None:
+    shape = replace(SHAPES[name], **STORES[store])
+    life = Life(shape, seed=2, engine=engine_of(store))
     for step in range(shape.num_steps):
         envs = life.some_envs()
         if step % 3 == 0:
@@ -90,11 +120,11 @@ def test_roots_are_rebuilt_exactly_after_weight_updates(name: str, engine: Engin
     assert life.roll_overs >= 6
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_evaluation_between_two_collects_disturbs_neither(engine: EngineKind) -> None:
-    shape = SHAPES["vector"]
-    collector = Life(shape, seed=3, engine=engine)
-    evaluator = Life(shape, seed=4, network=collector.network, engine=engine)
+@pytest.mark.parametrize("store", ["tree", "tree_native", "pooled", "legacy"])
+def test_evaluation_between_two_collects_disturbs_neither(store: str) -> None:
+    shape = replace(SHAPES["vector"], **STORES[store])
+    collector = Life(shape, seed=3, engine=engine_of(store))
+    evaluator = Life(shape, seed=4, network=collector.network, engine=engine_of(store))
     for _ in range(shape.num_steps):
         for life in (collector, evaluator):
             envs = life.some_envs()
@@ -103,10 +133,10 @@ def test_evaluation_between_two_collects_disturbs_neither(engine: EngineKind) ->
 
 
 @pytest.mark.parametrize("name", ["vector", "continuous"])
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_subset_is_planned_for_as_if_it_were_alone(name: str, engine: EngineKind) -> None:
-    shape = SHAPES[name]
-    together, alone = Life(shape, seed=5, engine=engine), Life(shape, seed=5, engine=engine)
+@pytest.mark.parametrize("store", ["tree", "tree_native", "pooled", "legacy"])
+def test_a_subset_is_planned_for_as_if_it_were_alone(name: str, store: str) -> None:
+    shape = replace(SHAPES[name], **STORES[store])
+    together, alone = (Life(shape, seed=5, engine=engine_of(store)) for _ in range(2))
     everyone = np.arange(shape.num_envs)
     for _ in range(12):
         together.observe(everyone)

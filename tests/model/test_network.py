@@ -27,7 +27,8 @@ def read_whole(network: Network, latents: torch.Tensor, actions: torch.Tensor):
     num_tokens = 2 * latents.shape[1] - 1
     positions = torch.arange(num_tokens).expand(len(latents), -1)
     is_valid = torch.ones(len(latents), num_tokens, dtype=torch.bool)
-    return network.read_roots(latents, actions[:, : latents.shape[1] - 1], positions, is_valid=is_valid)
+    reading, window = network.read_roots(latents, actions[:, : latents.shape[1] - 1], positions, is_valid=is_valid)
+    return reading, window.keys_values
 
 
 def window_after(keys_values: torch.Tensor) -> Window:

@@ -42,13 +42,13 @@ class Planner:
         self._network = network
         self._sampling = config.sampling
         self._search = _with_simulations(config.search, num_simulations)
-        layout = config.model.layout
+        self._layout = config.model.layout
         self._searched = SearchNetwork(network, config)
         self._store = build_store(
             self._searched, config, num_envs=num_envs, num_simulations=self._search.num_simulations
         )
         self._path = build_path(self._searched, config, self._store, num_envs=num_envs)
-        self._history = History(network.spec, num_envs=num_envs, num_steps=layout.history_steps)
+        self._history = History(network.spec, num_envs=num_envs, num_steps=self._layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.policy_size), np.float32)
 
@@ -133,22 +133,25 @@ class Planner:
         past = self._history.read(envs)
         num_steps = past.is_valid.shape[1]
         lengths = 2 * self._history.counts(envs) - 1
-        positions = (lengths[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
-        self._network.transformer.positions.reserve(int(lengths.max()))
+        ends = self._layout.next_positions(lengths - 2) + 2  # one past the newest token, whose window has not slid yet
+        positions = (ends[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
+        self._network.transformer.positions.reserve(int(ends.max()))
         observations = torch.from_numpy(past.observations).to(device)
         latents = self._network.encode(observations.flatten(0, 1)).reshape(len(envs), num_steps, -1)
-        reading, keys_values = self._network.read_roots(
+        reading, window = self._network.read_roots(
             latents,
             torch.from_numpy(past.actions).to(device),
             torch.from_numpy(positions).to(device),
             is_valid=torch.from_numpy(past.is_valid).to(device).repeat_interleave(2, dim=1)[:, :-1],
         )
+        self._network.slide(window)
         self._store.replace_roots(
             envs,
             self._network.version,
             lengths=lengths,
             latents=latents[:, -1].to(self._searched.dtype),
-            keys_values=keys_values.to(self._searched.dtype),
+            keys_values=window.keys_values.to(self._searched.dtype),
+            tokens=None if window.tokens is None else window.tokens.to(self._searched.dtype),
         )
         self._keep(envs, reading)
 

@@ -4,7 +4,7 @@ from kvzero.cache.config import CacheConfig, EvictionName, KeyMode, ManagerConfi
 from kvzero.cache.eviction import EvictionStrategy
 from kvzero.cache.keyed import KeyedStore
 from kvzero.cache.keyed_search import Parts
-from kvzero.cache.keys import hash_state, make_keys
+from kvzero.cache.keys import NO_ACTION, Keys, hash_state, make_keys, start_key
 from kvzero.cache.keys_values import ContextBatch, KeysValues
 from kvzero.cache.layout import ContextLayout
 from kvzero.cache.legacy import LegacyCaches, LegacyLevels, LegacyRing
@@ -16,6 +16,7 @@ from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMe
 from kvzero.cache.tree import TreeStore
 
 __all__ = [
+    "NO_ACTION",
     "CacheConfig",
     "CacheStats",
     "ContextBatch",
@@ -28,6 +29,7 @@ __all__ = [
     "KVCachePool",
     "KeyMode",
     "KeyedStore",
+    "Keys",
     "KeysValues",
     "LegacyCaches",
     "LegacyLevels",
@@ -46,4 +48,5 @@ __all__ = [
     "hash_state",
     "make_keys",
     "plan_sizes",
+    "start_key",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kvzero.cache.config import KeyMode
 
-__all__ = ["Keys", "LatentKeys", "PathKeys", "hash_state", "make_keys", "number_actions"]
+__all__ = ["NO_ACTION", "Keys", "LatentKeys", "PathKeys", "hash_state", "make_keys", "number_actions", "start_key"]
 
 NO_ACTION = -1
 _LINK = Struct("<Qq")
@@ -45,7 +45,7 @@ class PathKeys:
 
     def begin(self, envs: Sequence[int], version: int, latents: Float[Tensor, "batch embed"]) -> list[int]:
         """Start a chain for each environment."""
-        starts = [_digest(_START.pack(env, version, next(self._starts))) for env in envs]
+        starts = [start_key(env, version, next(self._starts)) for env in envs]
         return self.follow(starts, [NO_ACTION] * len(starts), latents)
 
     def follow(
@@ -86,6 +86,11 @@ def number_actions(actions: Shaped[Tensor, "batch *action"]) -> list[int]:
 def hash_state(latent: Float[Tensor, " embed"]) -> int:
     """Return the 64-bit hash of a latent's bytes: equal for equal bits only, and the same in every process."""
     return _digest(_raw_rows(latent[None])[0])
+
+
+def start_key(env: int, version: int, number: int) -> int:
+    """Return what a chain of path keys starts from: environment, weights version and a number of the owner's choice."""
+    return _digest(_START.pack(env, version, number))
 
 
 def make_keys(mode: KeyMode) -> Keys:

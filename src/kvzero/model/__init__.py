@@ -1,16 +1,20 @@
 """Encoders, transformer, heads, supports and losses; knows a context's layout, not who lives in which slot."""
 
-from kvzero.model.config import ModelConfig
+from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
+from kvzero.model.encoders import build_encoder
 from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
 from kvzero.model.native import NativeEngine, NativeSearch
 from kvzero.model.network import Network, Predictions, RootReading
-from kvzero.model.sliding_stepper import SlidingStepper, build_stepper
+from kvzero.model.shift_error import ShiftError, shift_error
+from kvzero.model.sliding_stepper import SlidingStepper, build_stepper, expand_nodes
 from kvzero.model.stepper import Expansion, NodeStepper
 from kvzero.model.support import Support, compress, expand
 from kvzero.model.transformer import band_mask
 
 __all__ = [
+    "DEFAULT_MAX_TOKENS",
+    "SIMNORM_GROUP",
     "Expansion",
     "Gaussian",
     "LatentLoss",
@@ -21,14 +25,19 @@ __all__ = [
     "NodeStepper",
     "Predictions",
     "RootReading",
+    "ShiftError",
     "SlidingStepper",
     "Support",
+    "WindowSlide",
     "band_mask",
+    "build_encoder",
     "build_stepper",
     "compress",
     "cross_entropy",
     "entropy",
     "expand",
+    "expand_nodes",
     "latent_distance",
     "read_gaussian",
+    "shift_error",
 ]

@@ -49,8 +49,8 @@ class Network(nn.Module):
     A latent token is read by the policy and value heads, an action token by the reward and next-latent heads.
     """
 
-    def __init__(self, config: ModelConfig, spec: EnvSpec) -> None:
-        """Build the network.
+    def __init__(self, config: ModelConfig, spec: EnvSpec, *, encoder: nn.Module | None = None) -> None:
+        """Build the network, around an encoder that exists already if one is given.
 
         Raises:
             ConfigError: if the observations do not fit the encoder.
@@ -60,7 +60,7 @@ class Network(nn.Module):
         self.spec = spec
         self._marks = 0
         embed, hidden = config.embed_dim, config.embed_dim * config.head_expansion
-        self.encoder = build_encoder(spec, config)
+        self.encoder = build_encoder(spec, config) if encoder is None else encoder
         self.action_table = build_action_table(spec, config)
         self.transformer = Transformer(config)
         self.action_head = PairedHead(embed, hidden, (config.support_size, embed))
@@ -125,12 +125,16 @@ class Network(nn.Module):
         positions: Int[Tensor, "batch token"],
         *,
         is_valid: Bool[Tensor, "batch token"],
-    ) -> tuple[RootReading, Float[Tensor, "batch token layer 2 head head_dim"]]:
-        """Read the last observation of whole, left-padded histories; also return all keys and values."""
+    ) -> tuple[RootReading, Window]:
+        """Read the last observation of whole, left-padded histories; also return a window of all that was passed.
+
+        It has as many places as there are tokens, and the raw tokens where positions are learned.
+        """
         padded = functional.pad(actions, (*[0] * (2 * actions.ndim - 4), 0, 1))  # one more action, cut off again
         tokens = interleave(latents, self.action_table(padded))[:, :-1]
         outputs, cache = self.transformer(tokens, positions, is_valid=is_valid, read=NEWEST_TOKEN)
-        return self._read_latent_token(outputs[:, -1]), torch.stack(cache, dim=2)
+        raw = tokens if self.config.layout.is_sliding else None
+        return self._read_latent_token(outputs[:, -1]), Window(torch.stack(cache, dim=2), is_valid, raw)
 
     def extend_roots(
         self,

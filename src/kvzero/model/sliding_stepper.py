@@ -1,4 +1,4 @@
-"""Evaluates new nodes where positions are learned: two tokens per environment, then the window slides."""
+"""Evaluates new nodes as plainly as possible, and, where positions are learned, lets their windows slide."""
 
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
@@ -7,7 +7,26 @@ from kvzero.cache import Window
 from kvzero.model.network import Network
 from kvzero.model.stepper import Expansion, NodeStepper
 
-__all__ = ["SlidingStepper", "build_stepper"]
+__all__ = ["SlidingStepper", "build_stepper", "expand_nodes"]
+
+
+def expand_nodes(
+    network: Network, actions: Int[Tensor, " batch"], positions: Int[Tensor, "batch 2"], window: Window
+) -> Expansion:
+    """Return the evaluation of nodes reached by `actions`; fill the last two places of `window`.
+
+    It gives what `NodeStepper` gives, for any kind of positions, which must have been reserved.
+    """
+
+    def run(tokens: Float[Tensor, "batch embed"], which: int) -> Float[Tensor, "batch embed"]:
+        end = window.keys_values.shape[1] - 1 + which
+        return network.transformer.extend(tokens[:, None], positions[:, which, None], window, end=end)[:, 0]
+
+    reward_logits, next_latents = network.action_head(run(network.action_table(actions), 0))
+    latents = network.next_latent_norm(next_latents)
+    value_logits, policy_logits = network.latent_head(run(latents, 1))
+    decode = network.support.decode
+    return Expansion(decode(reward_logits), decode(value_logits), policy_logits, latents)
 
 
 class SlidingStepper:
@@ -21,23 +40,9 @@ class SlidingStepper:
         self, actions: Shaped[Tensor, "batch *action"], positions: Int[Tensor, "batch 2"], window: Window
     ) -> Expansion:
         """Return the evaluation of nodes reached by `actions`; fill the last two places of `window`, then slide it."""
-        network = self._network
-        reward_logits, next_latents = network.action_head(
-            self._pass(network.action_table(actions), positions, window, 0)
-        )
-        latents = network.next_latent_norm(next_latents)
-        value_logits, policy_logits = network.latent_head(self._pass(latents, positions, window, 1))
-        network.slide(window)
-        decode = network.support.decode
-        return Expansion(decode(reward_logits), decode(value_logits), policy_logits, latents)
-
-    def _pass(
-        self, tokens: Float[Tensor, "batch embed"], positions: Int[Tensor, "batch 2"], window: Window, which: int
-    ) -> Float[Tensor, "batch embed"]:
-        """Pass one token per environment; `which` is 0 for the action token, 1 for the latent."""
-        end = window.keys_values.shape[1] - 1 + which
-        outputs = self._network.transformer.extend(tokens[:, None], positions[:, which, None], window, end=end)
-        return outputs[:, 0]
+        expansion = expand_nodes(self._network, actions, positions, window)
+        self._network.slide(window)
+        return expansion
 
 
 def build_stepper(network: Network) -> NodeStepper | SlidingStepper:

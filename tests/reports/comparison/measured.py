@@ -45,6 +45,7 @@ def run(
                 "loss": loss,
                 "rss_bytes": float(each.rss_bytes),
                 "cache/recur/hit_rate": 0.5 + each.lap / 10,
+                "cache/global/regenerate_seconds": 0.1 * each.lap,
             }
             for each, loss in zip(turns, found, strict=True)
         ),

@@ -1,5 +1,8 @@
 """What turns amount to is what a person would work out by hand."""
 
+from dataclasses import replace
+from operator import attrgetter
+
 import pytest
 from tests.reports.comparison.measured import MEGABYTE, comparison, run
 
@@ -49,7 +52,18 @@ def test_memory_is_the_highest_peak_the_mean_and_what_came_after_the_warm_up() -
 
 def test_cache_figures_are_the_last_ones() -> None:
     (tree,) = summarise(comparison({"tree": [1.0, 1.0, 1.0]}))
-    assert tree.cache == {"recur/hit_rate": pytest.approx(0.7)}
+    assert tree.cache == {"recur/hit_rate": pytest.approx(0.7), "global/regenerate_seconds": 0.2}
+
+
+def test_time_lost_to_misses_is_a_share_of_all_collecting() -> None:
+    (tree,) = summarise(comparison({"tree": [2.0, 1.0, 1.0]}))
+    assert tree.miss_seconds is not None
+    assert tree.miss_share is not None
+    assert tree.miss_seconds.median == 0.2
+    assert tree.miss_share.median == pytest.approx(0.2 / 3)
+    without = replace(run("tree", [1.0]), curve=({"env_steps": 100.0, "loss": 1.0},))
+    (tree,) = summarise(comparison({"tree": []}, runs=[without]))
+    assert tree.miss_seconds is tree.miss_share is None
 
 
 def test_ratios_pair_turns_of_one_lap_and_seed_only() -> None:
@@ -61,6 +75,15 @@ def test_ratios_pair_turns_of_one_lap_and_seed_only() -> None:
     ]
     found = comparison({"tree": [], "pooled": []}, runs=runs)
     assert ratios(found, "pooled", "tree") == [1.5, 1.0, 0.5]
+
+
+def test_ratios_of_collecting_leave_updates_out() -> None:
+    found = comparison({"tree": [1.0, 2.0], "pooled": [1.0, 4.0]})
+    slow = found.runs[1]
+    turns = tuple(replace(turn, update_seconds=0.0) for turn in slow.turns)
+    found = replace(found, runs=(found.runs[0], replace(slow, turns=turns)))
+    assert ratios(found, "pooled", "tree") == [1.5]
+    assert ratios(found, "pooled", "tree", seconds=attrgetter("collect_seconds")) == [2.0]
 
 
 def test_a_run_that_never_began_has_no_figures() -> None:

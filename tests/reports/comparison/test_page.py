@@ -13,7 +13,7 @@ from tests.reports.comparison.measured import comparison, identity, run
 from kvzero.reports.comparison import Comparison, render_page, write_comparison
 
 TIMES = [9.0, 2.0, 2.1, 1.9, 2.0]
-TABLES = {"speed", "memory", "cache", "agreement", "identity", "facts"}
+TABLES = {"speed", "memory", "misses", "cache", "agreement", "identity", "facts"}
 TAGS_THAT_FETCH = {"audio", "embed", "iframe", "img", "link", "object", "script", "source", "video"}
 
 
@@ -70,6 +70,7 @@ def read(html: str) -> Page:
         "kvzero compare cartpole --out <here>",
         "abacus",
         "recur/hit_rate",
+        "as a share of collecting",
         "Return of training games",
     ):
         assert shown in page.text

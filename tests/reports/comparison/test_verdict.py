@@ -90,6 +90,12 @@ def test_a_search_that_rounding_turned_is_no_difference_where_float64_shows_none
     assert judged(turned, identity("legacy")) == [("differs", "pooled")]
 
 
+def test_rounding_turns_few_searches() -> None:
+    for num, found in ((16, []), (17, [("differs", "pooled")])):
+        turned = identity("pooled", precision="float32", num_differing=num)
+        assert judged(turned, identity("pooled")) == found
+
+
 def test_roots_must_agree_in_float32_whatever_float64_shows() -> None:
     assert judged(identity("pooled", precision="float32", logits=2e-5), identity("pooled")) == [("differs", "pooled")]
 

@@ -1,43 +1,50 @@
-"""The chart of ratios: how much longer each variant takes than the fastest, with its spread and the limit."""
+"""Charts of ratios: how much longer each variant takes than the fastest, with its spread and the limit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
+from operator import attrgetter
 
 from kvzero.reports.comparison.figures import ratios
-from kvzero.reports.comparison.records import Comparison
+from kvzero.reports.comparison.records import Comparison, Turn
 from kvzero.reports.comparison.spread import Spread, spread
 from kvzero.reports.comparison.svg import NUM_COLOURS, ticks
 from kvzero.reports.comparison.verdict import SLOWER
 
-__all__ = ["ratio_chart"]
+__all__ = ["ratio_charts"]
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 720, 190, 90, 14, 30
 
 
-def ratio_chart(comparison: Comparison) -> str:
-    """Return a figure with one row per variant: median time over that of the fastest, from tenth to tenth of laps."""
+def ratio_charts(comparison: Comparison) -> str:
+    """Return two figures with one row per variant: all its time, and that of collecting, over the fastest one's."""
+    return _chart(comparison, "Time per environment step", attrgetter("seconds")) + _chart(
+        comparison, "Time of collecting alone, per environment step", attrgetter("collect_seconds")
+    )
+
+
+def _chart(comparison: Comparison, subject: str, seconds: Callable[[Turn], float]) -> str:
     names = [variant.name for variant in comparison.variants]
     failed = {run.variant for run in comparison.runs if run.failure is not None}
-    fastest = min(
-        [name for name in names if name not in failed] or names,
-        key=lambda name: _slowest_rival(comparison, name, names),
-    )
-    rows = [(index, name, spread(ratios(comparison, name, fastest))) for index, name in enumerate(names)]
+    able = [name for name in names if name not in failed] or names
+    fastest = min(able, key=lambda name: _slowest_rival(comparison, name, names, seconds))
+    rows = [
+        (index, name, spread(ratios(comparison, name, fastest, seconds=seconds))) for index, name in enumerate(names)
+    ]
     found = [(index, name, ratio) for index, name, ratio in rows if ratio]
-    title = f"Time per environment step, {fastest} = 1"
+    if not found:
+        return ""
+    title = f"{subject}, {fastest} = 1"
     height = TOP + ROW * len(found) + 40
     return (
         f'<figure class="wide"><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {height}" '
         f'role="img" aria-label="{escape(title)}">{_rows(found, height)}</svg></figure>'
-        if found
-        else ""
     )
 
 
-def _slowest_rival(comparison: Comparison, name: str, names: Sequence[str]) -> float:
+def _slowest_rival(comparison: Comparison, name: str, names: Sequence[str], seconds: Callable[[Turn], float]) -> float:
     """Return the largest ratio of a variant's time to another's; infinite where there is none to compare."""
-    medians = [found.median for other in names if (found := spread(ratios(comparison, name, other)))]
-    return max(medians, default=float("inf"))
+    found = (spread(ratios(comparison, name, other, seconds=seconds)) for other in names)
+    return max((ratio.median for ratio in found if ratio), default=float("inf"))
 
 
 def _rows(found: Sequence[tuple[int, str, Spread]], height: int) -> str:

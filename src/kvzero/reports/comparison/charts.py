@@ -15,6 +15,9 @@ STEPS = "environment steps"
 NUM_BINS = 40
 """Stretches of environment steps over which returns of single games are averaged."""
 
+DRAWN = ("hit_rate", "misses", "evictions", "size")
+"""Cache figures that are drawn, of each pool; the others are in the table."""
+
 Points = list[tuple[float, float]]
 
 
@@ -62,9 +65,11 @@ def memory_chart(comparison: Comparison) -> str:
 
 
 def cache_charts(comparison: Comparison) -> str:
-    """Return one chart for each cache figure that any run has; runs without it have no line."""
-    names = sorted({name for run in comparison.runs for line in run.curve for name in line if name.startswith(CACHE)})
-    return "".join(_cache_chart(comparison, name) for name in names)
+    """Return charts of hit rates, misses, evictions and sizes of each pool; runs without pools have no line."""
+    names = {name for run in comparison.runs for line in run.curve for name in line if name.startswith(CACHE)}
+    pools = sorted({name.split("/")[1] for name in names} - {"global"})
+    drawn = [f"{CACHE}{pool}/{figure}" for pool in pools for figure in DRAWN]
+    return "".join(_cache_chart(comparison, name) for name in drawn if name in names)
 
 
 def _cache_chart(comparison: Comparison, name: str) -> str:

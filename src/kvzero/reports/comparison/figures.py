@@ -1,7 +1,8 @@
 """What the turns of a comparison amount to, by variant: speed, memory, cache; pure functions of what was measured."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from kvzero.reports.comparison.records import Comparison, MeasuredRun, Turn
 from kvzero.reports.comparison.spread import Spread, spread
@@ -10,6 +11,9 @@ __all__ = ["CACHE", "VariantFigures", "counted", "ratios", "runs_of", "summarise
 
 CACHE = "cache/"
 """How the names of a cache's figures begin; then follow the pool and the figure."""
+
+LOST_SECONDS = f"{CACHE}global/regenerate_seconds"
+"""Name of the seconds that all pools of a run lost to misses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,10 @@ class VariantFigures:
     """Most memory that any of its processes ever held."""
     growth_bytes: Spread | None
     """Memory at the end less memory after the warm-up lap; spread over seeds."""
+    miss_seconds: Spread | None
+    """Time spent on computing anew what pools had lost; spread over seeds."""
+    miss_share: Spread | None
+    """That time as a share of the time of collecting; spread over seeds."""
     cache: dict[str, float]
     """The last cache figures without their `cache/`, mean over seeds."""
 
@@ -64,16 +72,21 @@ def counted(run: MeasuredRun, first_lap: int) -> list[Turn]:
     return [turn for turn in run.turns if turn.lap >= first_lap and turn.num_env_steps > 0]
 
 
-def ratios(comparison: Comparison, slow: str, fast: str) -> list[float]:
-    """Return how much longer `slow` took than `fast`, within each lap and seed that both finished, per step."""
+def ratios(
+    comparison: Comparison, slow: str, fast: str, *, seconds: Callable[[Turn], float] = attrgetter("seconds")
+) -> list[float]:
+    """Return how much longer `slow` took than `fast`, within each lap and seed that both finished, per step.
+
+    `seconds` reads the time of a turn: all of it if not given.
+    """
     first_lap = warmed_up(comparison)
     rivals = {
-        (run.seed, turn.lap): turn.seconds / turn.num_env_steps
+        (run.seed, turn.lap): seconds(turn) / turn.num_env_steps
         for run in runs_of(comparison, fast)
         for turn in counted(run, first_lap)
     }
     return [
-        turn.seconds / turn.num_env_steps / rivals[run.seed, turn.lap]
+        seconds(turn) / turn.num_env_steps / rivals[run.seed, turn.lap]
         for run in runs_of(comparison, slow)
         for turn in counted(run, first_lap)
         if (run.seed, turn.lap) in rivals
@@ -96,6 +109,8 @@ def _summarise(variant: str, runs: list[MeasuredRun], first_lap: int) -> Variant
         rss_bytes_mean=sum(held) / len(held) if held else None,
         peak_rss_bytes=max((turn.peak_rss_bytes for turn in turns), default=None),
         growth_bytes=spread(_growth(runs)),
+        miss_seconds=spread(lost for _, lost in _lost(runs)),
+        miss_share=spread(lost / sum(turn.collect_seconds for turn in run.turns) for run, lost in _lost(runs)),
         cache=_mean_cache(runs),
     )
 
@@ -111,6 +126,14 @@ def _seconds_per_game(runs: list[MeasuredRun], first_lap: int) -> Iterable[float
 
 def _growth(runs: list[MeasuredRun]) -> Iterable[float]:
     return (run.turns[-1].rss_bytes - run.turns[0].rss_bytes for run in runs if len(run.turns) > 1)
+
+
+def _lost(runs: list[MeasuredRun]) -> Iterable[tuple[MeasuredRun, float]]:
+    """Return the runs that count it, with the seconds that they lost to misses."""
+    for run in runs:
+        lost = run.curve[-1].get(LOST_SECONDS) if run.curve else None
+        if lost is not None:
+            yield run, lost
 
 
 def _mean_cache(runs: list[MeasuredRun]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from html import escape
 
 from kvzero.reports.comparison.agreement import compare_curves
-from kvzero.reports.comparison.bars import ratio_chart
+from kvzero.reports.comparison.bars import ratio_charts
 from kvzero.reports.comparison.charts import cache_charts, legend, memory_chart, speed_charts, training_charts
 from kvzero.reports.comparison.figures import VariantFigures, summarise, warmed_up
 from kvzero.reports.comparison.records import Comparison
@@ -13,6 +13,7 @@ from kvzero.reports.comparison.tables import (
     facts_table,
     identity_table,
     memory_table,
+    miss_table,
     speed_table,
 )
 from kvzero.reports.comparison.verdict import Verdict, judge
@@ -38,7 +39,7 @@ h1 { margin-bottom: 0 } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--
 .legend span { margin-right: 1.4rem; white-space: nowrap }
 .legend i { display: inline-block; width: 1.4rem; height: .3rem; margin-right: .4rem; vertical-align: middle;
   background: currentColor; border-radius: 2px }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1rem 2rem }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); gap: 1rem 2rem }
 figure { margin: 1.2rem 0 0 } figure.wide { max-width: 48rem } figcaption { font-weight: 600; font-size: .95rem }
 svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: var(--soft) }
 svg text.limit { fill: var(--bad) } svg .grid { stroke: var(--line); stroke-width: 1 }
@@ -106,11 +107,11 @@ def _section(title: str, content: str, charts: str = "", *, note: str = "") -> s
 def _speed(comparison: Comparison, figures: tuple[VariantFigures, ...]) -> str:
     left_out = "Lap 0, in which code is compiled, is left out. " if warmed_up(comparison) else ""
     note = f"{left_out}Medians; in brackets, and as bars, from the tenth to the ninetieth percentile."
-    return _section("Speed", speed_table(figures) + ratio_chart(comparison), speed_charts(comparison), note=note)
+    return _section("Speed", speed_table(figures) + ratio_charts(comparison), speed_charts(comparison), note=note)
 
 
 def _cache(comparison: Comparison, figures: tuple[VariantFigures, ...]) -> str:
-    content = cache_table(figures)
+    content = miss_table(figures) + cache_table(figures)
     if not content:
         return _section("Cache", "<p>None of these stores counts hits and misses.</p>")
     note = "At the end of the runs, means over seeds. A store that has nothing to count has no entry."

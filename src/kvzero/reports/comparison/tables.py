@@ -8,7 +8,19 @@ from kvzero.reports.comparison.figures import VariantFigures
 from kvzero.reports.comparison.records import Comparison, Identity
 from kvzero.reports.comparison.spread import Spread
 
-__all__ = ["agreement_table", "cache_table", "facts_table", "identity_table", "memory_table", "speed_table", "table"]
+__all__ = [
+    "agreement_table",
+    "cache_table",
+    "facts_table",
+    "identity_table",
+    "memory_table",
+    "miss_table",
+    "speed_table",
+    "table",
+]
+
+FIRST = ("total_queries", "hits", "misses", "evictions", "hit_rate", "miss_rate", "size", "pool_size", "bytes")
+"""Cache figures that come first in a row."""
 
 
 def table(name: str, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -55,11 +67,33 @@ def memory_table(figures: Sequence[VariantFigures]) -> str:
     return table("memory", ("", "peak MB", "mean MB", "growth MB, after the warm-up lap"), rows)
 
 
+def miss_table(figures: Sequence[VariantFigures]) -> str:
+    """Return the time that variants with pools lost to misses."""
+    rows = (
+        (each.variant, _spread(each.miss_seconds), _spread(each.miss_share))
+        for each in figures
+        if each.miss_seconds is not None
+    )
+    return table("misses", ("", "s lost to misses", "as a share of collecting"), rows)
+
+
 def cache_table(figures: Sequence[VariantFigures]) -> str:
-    """Return the last cache figures, one row each, one column per variant."""
-    names = sorted({name for each in figures for name in each.cache})
-    rows = ((name, *(_number(each.cache.get(name)) for each in figures)) for name in names)
-    return table("cache", ("pool / figure", *(each.variant for each in figures)), rows)
+    """Return the last cache figures: one row for each pool and variant, one column for each figure."""
+    split = {name: name.partition("/") for each in figures for name in each.cache}
+    pools = dict.fromkeys(pool for pool, _, _ in split.values())
+    columns = sorted(dict.fromkeys(figure for _, _, figure in split.values()), key=_place)
+    rows = (
+        (pool, each.variant, *(_number(each.cache.get(f"{pool}/{column}")) for column in columns))
+        for pool in pools
+        for each in figures
+        if any(name.startswith(f"{pool}/") for name in each.cache)
+    )
+    return table("cache", ("pool", "", *(column.replace("_", " ") for column in columns)), rows)
+
+
+def _place(figure: str) -> tuple[int, str]:
+    """Return where a cache figure stands in a row: known ones in order, others after them."""
+    return (FIRST.index(figure) if figure in FIRST else len(FIRST), figure)
 
 
 def identity_table(identities: Sequence[Identity]) -> str:

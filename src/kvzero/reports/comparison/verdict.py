@@ -16,6 +16,9 @@ SLOWER = 0.05
 TOLERANCE = 1e-5
 """Largest difference between predictions that are the same but for rounding, in float32."""
 
+TURNED = 0.02
+"""Share of searches that rounding may turn in float32 where none differs in float64."""
+
 Kind = Literal["failed", "differs", "slower", "unknown"]
 
 
@@ -64,13 +67,13 @@ def _is_different(identity: Identity, comparison: Comparison) -> bool:
     """Tell whether plans differ by more than rounding.
 
     Rounding in float32 can turn a search where two actions are as good as equal, so that the plans below the roots are
-    judged in float64, where they were compared there.
+    judged in float64, where they were compared there; in float32 few may differ then.
     """
     precisions = {other.precision for other in comparison.identities if other.variant == identity.variant}
     if identity.max_logit_difference > TOLERANCE:
         return True
     if identity.precision == "float32" and "float64" in precisions:
-        return False
+        return identity.num_differing_searches > TURNED * identity.num_searches
     return identity.num_differing_searches > 0 or identity.max_value_difference > TOLERANCE
 
 

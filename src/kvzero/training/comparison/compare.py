@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from kvzero.agent import AgentConfig, choose_device
 from kvzero.envs import make_environments
@@ -19,6 +20,7 @@ from kvzero.training.stopping import StopSignal
 
 __all__ = ["compare"]
 
+Item = TypeVar("Item")
 Say = Callable[[str], None]
 ShouldStop = Callable[[], bool]
 
@@ -116,9 +118,9 @@ def _job(config: ComparisonConfig, name: str, agent: AgentConfig, seed: int) -> 
 
 def _run_laps(config: ComparisonConfig, field: Sequence[Competitor], say: Say, should_stop: ShouldStop) -> None:
     for each in field:
-        if should_stop():
-            return
         each.start()
+    for each in field:
+        each.await_start()
         _tell_failure(each, say)
     for lap in range(config.num_laps):
         for position, each in enumerate(_order(field, len(config.seeds), lap)):
@@ -127,7 +129,7 @@ def _run_laps(config: ComparisonConfig, field: Sequence[Competitor], say: Say, s
             _have_turn(config, each, lap, position, say, should_stop)
 
 
-def _order(field: Sequence[Competitor], num_seeds: int, lap: int) -> list[Competitor]:
+def _order(field: Sequence[Item], num_seeds: int, lap: int) -> list[Item]:
     """Return the runs in a lap's order: the variants of one seed after each other, begun with another in each lap."""
     size = len(field) // num_seeds
     first = lap % size

@@ -34,9 +34,13 @@ class Competitor:
         return self._worker is not None and self.failure is None
 
     def start(self) -> None:
-        """Start the worker and let it build the run."""
+        """Start the worker, which builds the run; `await_start` before anything is asked of it."""
         self._worker = Worker(self.job)
-        self._read(self._worker.await_reply(), Done)
+
+    def await_start(self) -> None:
+        """Wait until the run is built."""
+        if self._worker is not None:
+            self._read(self._worker.await_reply(), Done)
 
     def advance(self, lap: int, position: int, env_steps: int, should_stop: Callable[[], bool]) -> Turn | None:
         """Have a turn; None if it failed or was cut short, which leaves no trace in what was measured."""

@@ -1,0 +1,124 @@
+"""The contexts that a `WorldModel` works on: private copies, side by side while tokens are passed, then apart again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kvzero.cache import NO_ACTION, ContextLayout, Keys, KeysValues, Window, hash_state
+
+__all__ = ["NO_TOKENS", "ContextRows", "Handle", "PaddedContexts"]
+
+NO_TOKENS = -1
+"""Length of an episode that has not begun: one token less than none, for its first latent is no reply to an action."""
+
+
+class Handle(NamedTuple):
+    """What a context is found by."""
+
+    key: int
+    """Key of the context in the caches."""
+
+    length: int
+    """Tokens of the episode and the path below it up to here, those that have left the context included; -1 where an
+    episode has not begun."""
+
+    latent: int
+    """Hash of the newest latent, to notice when another one is passed for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRows:
+    """One context for each of some environments, in the order of a batch."""
+
+    envs: list[int]
+    """Environment of each row."""
+
+    handles: list[Handle]
+    """What each context is found by."""
+
+    contexts: list[KeysValues]
+    """Private copies of the contexts."""
+
+    @property
+    def sizes(self) -> list[int]:
+        """Tokens held by each context."""
+        return [context.size for context in self.contexts]
+
+
+class PaddedContexts:
+    """Contexts side by side in one window, padded on the left and masked, with room for two tokens each."""
+
+    def __init__(self, rows: ContextRows, layout: ContextLayout, *, is_init_infer: bool) -> None:
+        """Copy the rows into a window."""
+        self.rows = rows
+        self.is_init_infer = is_init_infer
+        self._layout = layout
+        self._actions: list[int] = []
+        self._num_new = 0
+        places = layout.context_tokens
+        is_held = np.arange(places) >= places - np.array(rows.sizes)[:, None]
+        device = rows.contexts[0].keys_values.device
+        self._is_valid = torch.from_numpy(np.pad(is_held, ((0, 0), (0, 2)))).to(device)
+        tokens = [context.tokens for context in rows.contexts if context.tokens is not None]
+        self.window = Window(
+            _stack([context.keys_values for context in rows.contexts], self._is_valid),
+            self._is_valid,
+            _stack(tokens, self._is_valid) if tokens else None,
+        )
+
+    def trimmed(self) -> Window:
+        """Return the part of the window that the longest context fills, without the room for new tokens."""
+        places = self._layout.context_tokens
+        part = slice(places - max(self.rows.sizes), places)
+        tokens = self.window.tokens
+        return Window(
+            self.window.keys_values[:, part], self._is_valid[:, part], None if tokens is None else tokens[:, part]
+        )
+
+    def open(self, actions: Sequence[int]) -> Int[Tensor, "batch 2"]:
+        """Make the room ready for an action and a latent token each, and return the positions of the two.
+
+        A row whose action is `NO_ACTION` begins an episode: in the place of its action stays padding.
+        """
+        self._actions, self._num_new = list(actions), 2
+        device = self._is_valid.device
+        self._is_valid[:, -2] = torch.from_numpy(np.array(self._actions) != NO_ACTION).to(device)
+        self._is_valid[:, -1] = True
+        lengths = np.array([handle.length for handle in self.rows.handles])
+        sizes = np.array(self.rows.sizes)
+        first = np.where(sizes > 0, sizes, NO_TOKENS) if self._layout.is_sliding else lengths
+        return torch.from_numpy((first[:, None] + np.array([0, 1])).clip(min=0)).to(device)
+
+    def part(self, keys: Keys, latents: Float[Tensor, "batch embed"]) -> ContextRows:
+        """Return the rows apart again, under the handles that the tokens which were passed give them.
+
+        The contexts are views of the window.
+        """
+        handles = self.rows.handles
+        if self._actions:
+            followed = keys.follow([handle.key for handle in handles], self._actions, latents)
+            handles = [
+                Handle(key, old.length + 2, hash_state(latent))
+                for key, old, latent in zip(followed, handles, latents, strict=True)
+            ]
+        part = slice(self._num_new, self._num_new + self._layout.context_tokens)
+        sizes = self._is_valid[:, part].sum(1).tolist()
+        tokens = self.window.tokens
+        contexts = [
+            KeysValues(keys_values[part], size, None if tokens is None else tokens[row, part])
+            for row, (keys_values, size) in enumerate(zip(self.window.keys_values, sizes, strict=True))
+        ]
+        return ContextRows(self.rows.envs, handles, contexts)
+
+
+def _stack(contexts: list[Tensor], is_valid: Bool[Tensor, "batch slot"]) -> Float[Tensor, "batch slot ..."]:
+    """Return contexts side by side, zeros where there is padding and in two more places."""
+    stacked = torch.stack(contexts)
+    room = torch.zeros_like(stacked[:, :2])
+    joined = torch.cat([stacked, room], dim=1)
+    return joined.masked_fill(~is_valid.view(*is_valid.shape, *[1] * (joined.ndim - 2)), 0)

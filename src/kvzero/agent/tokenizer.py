@@ -1,0 +1,30 @@
+"""The part of a world model that turns observations into latent tokens."""
+
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from kvzero.agent.devices import choose_device
+from kvzero.agent.transformer_config import TransformerConfig
+from kvzero.model import build_encoder
+
+__all__ = ["Tokenizer"]
+
+
+class Tokenizer(nn.Module):
+    """Encodes each observation as one latent token. A `WorldModel` reads its observations with the same weights."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        """Build the encoder of a config, on its device.
+
+        Raises:
+            ConfigError: if the observations do not fit the encoder.
+            DeviceError: if there is no such device.
+        """
+        super().__init__()
+        self.config = config
+        self.encoder = build_encoder(config.spec, config.model).to(choose_device(config.device))
+
+    def forward(self, observations: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch embed"]:
+        """Return the latent of each observation; images are bytes (uint8)."""
+        latents: Tensor = self.encoder(observations)
+        return latents
