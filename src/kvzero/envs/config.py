@@ -9,6 +9,7 @@ __all__ = ["ATARI_PREFIX", "DMC_ID", "EnvConfig"]
 ATARI_PREFIX = "ALE/"
 DMC_ID = "dmc"
 _GENERAL_FIELDS = frozenset({"env_id", "num_envs"})
+_WORKER_FIELDS = frozenset({"num_env_workers"})
 _DMC_FIELDS = frozenset({"task", "action_repeat", "from_pixels"})
 
 
@@ -21,6 +22,9 @@ class EnvConfig:
 
     num_envs: int = 8
     """Environments played at once while collecting."""
+
+    num_env_workers: int = 0
+    """Not for Atari: processes that step the environments, where that is slow; 0 steps them in this process."""
 
     task: str = ""
     """DeepMind Control only: the task as domain-task, such as "cartpole-swingup"."""
@@ -77,6 +81,7 @@ class EnvConfig:
         smallest = {
             "num_envs": (self.num_envs, 1),
             "action_repeat": (self.action_repeat, 1),
+            "num_env_workers": (self.num_env_workers, 0),
             "frame_skip": (self.frame_skip, 1),
             "noop_max": (self.noop_max, 0),
             "image_size": (self.image_size, 1),
@@ -97,17 +102,26 @@ class EnvConfig:
 
     def _refuse_settings_without_effect(self) -> None:
         names = {field.name for field in fields(self)}
-        atari = names - _GENERAL_FIELDS - _DMC_FIELDS
+        atari = names - _GENERAL_FIELDS - _WORKER_FIELDS - _DMC_FIELDS
         allowed = set(_GENERAL_FIELDS)
-        allowed |= atari if self.is_atari else set()
+        allowed |= atari if self.is_atari else _WORKER_FIELDS
         allowed |= _DMC_FIELDS if self.is_dmc else set()
         allowed |= {"image_size"} if self.is_dmc and self.from_pixels else set()
         values = asdict(self)
         changed = [f.name for f in fields(self) if f.name not in allowed and values[f.name] != f.default]
         if not changed:
             return
-        owners = {"Atari ids" if name in atari else "DeepMind Control" for name in changed}
         raise ConfigError(
-            f"{', '.join(changed)} would have no effect on {self.env_id!r}; only {' and '.join(sorted(owners))} "
-            f'("{ATARI_PREFIX}...", "{DMC_ID}") take these settings, so leave them at their defaults'
+            f"{', '.join(changed)} would have no effect on {self.env_id!r}; only {self._owners(set(changed), atari)} "
+            "take these settings, so leave them at their defaults"
         )
+
+    @staticmethod
+    def _owners(names: set[str], atari: set[str]) -> str:
+        """Return for which environments these settings are."""
+        owners = {
+            f'Atari ids ("{ATARI_PREFIX}...")': names & atari,
+            f'DeepMind Control ("{DMC_ID}")': names & _DMC_FIELDS,
+            "environments other than Atari": names & _WORKER_FIELDS,
+        }
+        return " and ".join(owner for owner, owned in owners.items() if owned)

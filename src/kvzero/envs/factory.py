@@ -8,9 +8,10 @@ from kvzero.envs.dmc import DmcEnvironment
 from kvzero.envs.environments import Environments
 from kvzero.envs.gym import GymEnvironments
 from kvzero.envs.lookup import Maker, find_maker
+from kvzero.envs.workers import WorkerEnvironments
 from kvzero.errors import ConfigError
 
-__all__ = ["make_environments"]
+__all__ = ["make_environments", "make_slice"]
 
 
 def make_environments(config: EnvConfig, *, num_envs: int, training: bool, render: bool = False) -> Environments:
@@ -27,8 +28,15 @@ def make_environments(config: EnvConfig, *, num_envs: int, training: bool, rende
         raise ConfigError(f"num_envs is {num_envs}; make at least 1 environment")
     if config.is_atari:
         return AtariEnvironments(config, num_envs=num_envs, training=training, render=render)
+    if config.num_env_workers and not render:
+        return WorkerEnvironments(config, num_envs=num_envs)
+    return make_slice(config, num_envs=num_envs, render=render)
+
+
+def make_slice(config: EnvConfig, *, num_envs: int, first_index: int = 0, render: bool = False) -> GymEnvironments:
+    """Make `num_envs` environments in this process, called by their numbers from `first_index` on."""
     name = f"{config.env_id} {config.task}" if config.is_dmc else config.env_id
-    return GymEnvironments(_find_maker(config), name=name, num_envs=num_envs, render=render)
+    return GymEnvironments(_find_maker(config), name=name, num_envs=num_envs, render=render, first_index=first_index)
 
 
 def _find_maker(config: EnvConfig) -> Maker:

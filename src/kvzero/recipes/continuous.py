@@ -51,7 +51,7 @@ def dmc_pixels() -> RunConfig:
     return replace(
         base,
         preset="dmc-pixels",
-        env=replace(base.env, from_pixels=True),
+        env=replace(base.env, from_pixels=True, num_env_workers=2),
         agent=replace(base.agent, model=model, search=replace(base.agent.search, num_simulations=25)),
         replay=ReplayConfig(replay_capacity=50_000),
         learner=replace(base.learner, batch_size=32, unroll_steps=5, learning_rate=5e-4),
