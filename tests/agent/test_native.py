@@ -1,6 +1,10 @@
 """The native engine: equal to PyTorch, equal to itself however it is called, and done without where it cannot be."""
 
+import ctypes
 import logging
+import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +23,7 @@ from kvzero.agent.paths import EagerPath
 from kvzero.errors import EngineError, SearchError
 from kvzero.model import ModelConfig, Network
 from kvzero.model.native import build as build_module
+from kvzero.model.native import engine as engine_module
 from kvzero.records import EnvSpec
 from kvzero.search import Evaluation, Leaves, Outcome, SearchConfig, search
 
@@ -72,9 +77,7 @@ class InPython:
 def no_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Let the library be built anew, and the log speak anew."""
     monkeypatch.setattr(build_module, "load_library", build_module.load_library.__wrapped__)
-    from kvzero.model.native import engine  # noqa: PLC0415
-
-    monkeypatch.setattr(engine, "load_library", build_module.load_library)
+    monkeypatch.setattr(engine_module, "load_library", build_module.load_library)
     paths_module._tell_once.cache_clear()
     yield monkeypatch
     paths_module._tell_once.cache_clear()
@@ -237,6 +240,64 @@ def test_two_builds_leave_one_library(tmp_path: Path) -> None:
     first = build_module.build_library(tmp_path / "cache")
     assert build_module.build_library(tmp_path / "cache") == first
     assert list((tmp_path / "cache").iterdir()) == [first]
+
+
+def other_builds() -> list[tuple[str, ...]]:
+    """Return flags for poorer machines than this one, which can run what they build."""
+    info = Path("/proc/cpuinfo")
+    has_avx2 = platform.machine() == "x86_64" and info.exists() and "avx2" in info.read_text(encoding="utf-8")
+    return [(), ("-march=x86-64-v3",)] if has_avx2 else [()]
+
+
+@pytest.mark.parametrize("flags", other_builds(), ids=str)
+def test_builds_for_other_machines_say_what_pytorch_says(
+    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_module, "MACHINE_FLAGS", (flags,))
+    library = ctypes.CDLL(str(build_module.build_library(tmp_path)))
+    monkeypatch.setattr(engine_module, "load_library", lambda: library)
+    for dtype, tolerance in (("float32", 1e-5), ("bfloat16", 0.1)):
+        for num_envs, embed in ((1, (20, 5)), (3, (24, 3)), (13, (48, 1))):
+            network = make_network(make_model(embed, support_size=17, context_tokens=6), noise=0.08)
+            native, eager = (
+                make_planner(network, num_envs, engine=engine, search_dtype=dtype) for engine in ("native", "eager")
+            )
+            live(native, network, num_envs)
+            live(eager, network, num_envs)
+            np.testing.assert_allclose(native._values, eager._values, atol=tolerance)
+            np.testing.assert_allclose(native._logits, eager._logits, atol=tolerance)
+
+
+def test_a_forked_process_searches_with_helpers_of_its_own() -> None:
+    program = """
+import os, torch
+torch.set_num_threads(1)
+from tests.agent.test_native import MODEL, live, make_network, make_planner
+torch.get_num_threads = lambda: 2
+network = make_network(MODEL)
+planner = make_planner(network, engine="native")
+before = live(planner, network)
+child = os.fork()
+after = live(planner, network)
+is_same = (before.tree.value_sums == after.tree.value_sums).all()
+if child == 0:
+    os._exit(0 if is_same else 3)
+assert os.waitpid(child, 0)[1] == 0 and is_same
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, timeout=300, check=False)
+    assert done.returncode == 0
+
+
+def test_bfloat16_visits_nearly_what_float32_visits() -> None:
+    """Random networks are the hard case: their priors are flat and their values close together."""
+    network = make_network(make_model((64, 4), support_size=101, context_tokens=8), num_actions=6, noise=0.02)
+    counts = [
+        live(make_planner(network, 16, num_simulations=50, engine="native", search_dtype=dtype), network, 16)
+        for dtype in ("float32", "bfloat16")
+    ]
+    moved = np.abs(counts[0].visit_counts - counts[1].visit_counts).sum(axis=1) / 2
+    assert moved.mean() / 50 < 0.05
 
 
 def test_an_agent_acts_alike_with_either_engine() -> None:

@@ -253,6 +253,11 @@ def refusals() -> list:
             ConfigError,
             "not among the actions 0 to 2",
         ),
+        (
+            lambda m: m.forward_recurrent_inference([(latents, torch.full((ENVS,), 0.5))]),
+            ConfigError,
+            "not among the actions",
+        ),
         (lambda m: m.forward_recurrent_inference([(latents, [0, 1])]), ConfigError, "4 latents came with"),
         (lambda m: m.forward_recurrent_inference([(latents, [0] * ENVS)], 1), ConfigError, "which nodes it continues"),
         (lambda m: m.clear_env(4), CacheError, "0 to 3"),

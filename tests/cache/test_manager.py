@@ -27,6 +27,12 @@ def test_pools_are_as_large_as_segments_searches_and_environments():
     assert ([pool.pool_size for pool in chosen.init_pools], chosen.recur_pool.pool_size) == ([2, 2, 2], 4)
 
 
+def test_a_size_that_was_not_chosen_begins_as_the_bounds_allow():
+    manager = manager_of(init_pool_bounds=(8, 20), recur_pool_bounds=(2, 30))
+    assert ([pool.pool_size for pool in manager.init_pools], manager.recur_pool.pool_size) == ([8, 8, 8], 15)
+    assert manager_of(init_pool_bounds=(2, 5)).init_pools[0].pool_size == 5
+
+
 @pytest.mark.parametrize("layout", [LAYOUT, SLIDING], ids=["rotary", "sliding"])
 def test_memory_is_what_the_formula_says(layout):
     manager = KVCacheManager(replace(SETTINGS, layout=layout), 3, dtype=torch.bfloat16)
@@ -152,7 +158,12 @@ def test_a_wrong_environment_is_told_which_there_are(env_id):
     [
         (0, {}, "env_num is 0"),
         (2, {"recur_pool_bounds": (3, 9)}, "one search makes 10 nodes"),
-        (2, {"init_pool_bounds": (8, 20)}, "begins with 7 slots, out of its bounds 8 to 20"),
+        (
+            2,
+            {"init_pool_bounds": (8, 20), "init_pool_size": 7},
+            r"init_pool_size is 7, out of init_pool_bounds \(8, 20",
+        ),
+        (2, {"recur_pool_bounds": (8, 20), "recur_pool_size": 21}, "recur_pool_size is 21, out of recur_pool_bounds"),
     ],
 )
 def test_sizes_that_do_not_fit_each_other_are_refused(env_num, cache, message):

@@ -80,6 +80,11 @@ def test_stores_come_in_every_size_and_strategy_that_they_know():
     assert found["tree"].cache == CacheConfig()
 
 
+def test_one_engine_serves_all_stores_unless_another_is_asked_for():
+    assert parse_comparison("cartpole", NEEDED).run.agent.engine == "eager"
+    assert parse_comparison("cartpole", [*NEEDED, "--engine", "auto"]).run.agent.engine == "auto"
+
+
 def test_settings_of_pools_hold_for_all_stores_that_have_them():
     config = parse_comparison("cartpole", [*NEEDED, "--recur-pool-size", "9", "--stores", "legacy,tree,pooled"])
     found = {variant.name: agent.cache.recur_pool_size for variant, agent in variants(config)}
@@ -124,7 +129,7 @@ def test_a_folder_that_holds_something_is_left_alone(command, tmp_path):
 
 def test_a_comparison_says_how_it_goes_and_ends_with_its_verdict(command, tmp_path):
     out = tmp_path / "out"
-    words = [*tiny(), "--env-steps", 16, "--num-laps", 2, "--seeds", 4, "--out", out]
+    words = [*tiny(), "--env-steps", 16, "--num-laps", 2, "--seeds", 4, "--stores", "tree", "--out", out]
     said = command("compare", "cartpole", *words)
     assert said.status == 0, said
     lines = said.out.splitlines()

@@ -56,6 +56,10 @@ def test_the_version_is_told(command):
         (["bench", "training"], 2, ["kvzero bench search"]),
         (["bench", "search", "--num-envs", "0"], 2, ["num_envs is 0"]),
         (["bench", "search", "--num-searches", "-1"], 2, ["num_searches -1"]),
+        (["bench", "search", "--num-threads", "0"], 2, ["num_threads is 0"]),
+        (["bench", "search", "--num-pairs", "3"], 2, ["num_pairs is 3", "--peer mctx"]),
+        (["bench", "search", "--peer", "mctx", "--num-pairs", "0"], 2, ["num_pairs is 0"]),
+        (["bench", "search", "--peer", "lightzero"], 2, ["lightzero", "mctx"]),
         (["bench", "search", "--embed-dim", "24", "--num-heads", "5"], 2, ["embed_dim 24", "num_heads 5"]),
         (["bench", "search", "--num-actions", "0"], 2, ["num_actions is 0"]),
         (["bench", "search", "--dtype", "int8"], 2, ["int8", "float32"]),
@@ -92,7 +96,16 @@ def test_an_interrupt_that_nobody_awaited_ends_without_a_trace(monkeypatch, caps
 
 
 @pytest.mark.parametrize(
-    "words", [["train", "cartpole"], ["evaluate"], ["presets"], ["compare", "cartpole"], ["bench", "search"]]
+    "words",
+    [
+        ["train", "cartpole"],
+        ["evaluate"],
+        ["presets"],
+        ["compare", "cartpole"],
+        ["bench", "search"],
+        ["bench", "suite"],
+        ["bench", "train"],
+    ],
 )
 def test_help_of_a_command_comes_from_the_docstrings(words, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -62,7 +62,7 @@ STORES = {
     "pooled_small": {"store": "pooled", "cache": CacheConfig(init_pool_size=1, recur_pool_size=3, eviction="lru")},
     "legacy_small": {"store": "legacy", "cache": CacheConfig(init_pool_size=1, recur_pool_size=2)},
 }
-"""Every store, the tree by either engine; also keyed ones whose pools are far too small for one search."""
+"""Every store, the tree by either engine; the keyed ones also with pools far too small for a whole search."""
 
 
 def engine_of(store: str) -> EngineKind:

@@ -91,7 +91,7 @@ def test_contexts_that_a_small_pool_lost_are_made_anew_exactly(store):
     assert life.planner.store.figures()["recur/misses"] > 0
 
 
-def test_the_tree_store_refuses_a_window_that_slides():
+def test_an_agent_with_a_tree_store_refuses_a_window_that_slides():
     with pytest.raises(ConfigError, match="choose store=pooled or store=legacy"):
         Life(SHAPES["vector"], seed=0)
 

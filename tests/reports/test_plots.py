@@ -9,7 +9,7 @@ import pytest
 
 from kvzero.errors import RunError
 from kvzero.reports import MetricsLog, Summary, plot_learning_curve, read_metrics, write_report, write_summary
-from kvzero.reports.plots import draw_others, draw_returns
+from kvzero.reports.plots import draw_costs, draw_others, draw_returns
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -101,3 +101,14 @@ def test_a_damaged_configuration_is_refused(
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(RunError, match="no configuration"):
         write_report(tmp_path)
+
+
+def test_costs_are_drawn_beside_what_linear_would_be():
+    figure = draw_costs({"envs": ([2, 4], [3.0, 5.0]), "width": ([8, 16, 24], [1.0, 4.0, 9.0])}, title="one search")
+    panels = figure.axes
+    assert [panel.get_title(loc="left") for panel in panels] == ["envs", "width"]
+    linear, measured = panels[1].lines
+    assert list(linear.get_ydata()) == [1, 2, 3]
+    assert list(measured.get_ydata()) == [1, 4, 9]
+    assert {panels[1].get_xscale(), panels[1].get_yscale()} == {"log"}
+    assert [label.get_text() for label in panels[1].get_xticklabels()] == ["8", "16", "24"]

@@ -1,10 +1,10 @@
 """Every value that cannot work is refused by name, before anything is built."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 
 import pytest
 
-from kvzero import AgentConfig, LearnerConfig, ModelConfig, RunConfig, ScheduleConfig
+from kvzero import AgentConfig, CacheConfig, LearnerConfig, ModelConfig, RunConfig, ScheduleConfig
 from kvzero.errors import ConfigError
 
 INF, NAN = float("inf"), float("nan")
@@ -110,6 +110,18 @@ def leaves(config: object) -> list[str]:
     return names
 
 
+def test_a_run_refuses_pools_that_its_evaluations_would_not_fit():
+    pools = CacheConfig(recur_pool_bounds=(8, 8 * 25))
+    agent = AgentConfig(store="pooled", cache=pools)
+    RunConfig(preset="x", agent=agent, schedule=ScheduleConfig(num_eval_envs=8))
+    with pytest.raises(ConfigError, match="one search makes 500 nodes"):
+        RunConfig(preset="x", agent=agent)
+    with pytest.raises(ConfigError, match="one search makes 320 nodes"):
+        RunConfig(preset="x", agent=replace(agent, num_eval_simulations=40), schedule=ScheduleConfig(num_eval_envs=8))
+    with pytest.raises(ConfigError, match="cache_max_bytes is 9,999"):
+        RunConfig(preset="x", agent=AgentConfig(store="legacy", cache=CacheConfig(cache_max_bytes=9_999)))
+
+
 def test_no_two_fields_of_a_run_share_a_name_so_that_flags_can_be_flat():
     names = leaves(RunConfig(preset="mine"))
     assert len(names) > 50
@@ -117,7 +129,7 @@ def test_no_two_fields_of_a_run_share_a_name_so_that_flags_can_be_flat():
 
 
 def test_learned_positions_need_a_table_as_long_as_a_training_window():
-    agent = AgentConfig(model=ModelConfig(positions="learned", context_tokens=8, max_tokens=25))
+    agent = AgentConfig(store="pooled", model=ModelConfig(positions="learned", context_tokens=8, max_tokens=25))
     with pytest.raises(ConfigError, match=r"max_tokens is 25.*unroll_steps 7 and bootstrap_steps 6.*26 tokens"):
         RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=7, bootstrap_steps=6))
     RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=6, bootstrap_steps=6))

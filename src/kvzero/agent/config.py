@@ -4,7 +4,9 @@ from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import Literal, get_args
 
-from kvzero.cache import CacheConfig
+import torch
+
+from kvzero.cache import CacheConfig, ManagerSettings, plan_sizes
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
 from kvzero.search import SearchConfig
@@ -78,6 +80,11 @@ class AgentConfig:
             raise ConfigError(f"num_eval_simulations is {self.num_eval_simulations}; search needs at least 1")
         if self.store not in get_args(StoreKind):
             raise ConfigError(f"store is {self.store!r}; choose one of {', '.join(get_args(StoreKind))}")
+        if self.store == "tree" and self.model.layout.is_sliding:
+            raise ConfigError(
+                "store is tree, which cannot hold windows that slide (positions=learned); "
+                "choose store=pooled or store=legacy"
+            )
         idle = [name for name in _changed(self.cache) if self.store == "tree" or name in _UNKNOWN_TO[self.store]]
         if idle:
             raise ConfigError(
@@ -87,6 +94,19 @@ class AgentConfig:
             raise ConfigError(f"engine is {self.engine!r}; choose {', '.join(get_args(EngineKind))}")
         if self.search_dtype not in get_args(SearchDtype):
             raise ConfigError(f"search_dtype is {self.search_dtype!r}; choose {' or '.join(get_args(SearchDtype))}")
+
+    def check_pools(self, *, num_envs: int, num_simulations: int) -> None:
+        """Refuse pools that could not serve so many environments and simulations; a tree has none.
+
+        Raises:
+            ConfigError: if their sizes do not fit their bounds or their budget.
+        """
+        if self.store != "tree":
+            plan_sizes(self.pool_settings(num_simulations), num_envs, torch.float32, has_scratch=self.store == "pooled")
+
+    def pool_settings(self, num_simulations: int) -> ManagerSettings:
+        """Return what the pools of a planner with so many simulations are built from."""
+        return ManagerSettings(layout=self.model.layout, num_simulations=num_simulations, cache=self.cache)
 
 
 _UNKNOWN_TO: dict[str, tuple[str, ...]] = {

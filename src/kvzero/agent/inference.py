@@ -95,8 +95,8 @@ def read_actions(actions: object, *, num_actions: int, lowest: int = 0) -> list[
     Raises:
         ConfigError: if one of them is not an action from `lowest` up to `num_actions - 1`.
     """
-    read = [int(action) for action in torch.as_tensor(actions).flatten().tolist()]
-    odd = [action for action in read if not lowest <= action < num_actions]
+    read: list[float] = torch.as_tensor(actions).flatten().tolist()
+    odd = [action for action in read if action not in range(lowest, num_actions)]
     if odd:
         raise ConfigError(f"actions {odd} are not among the actions {lowest} to {num_actions - 1}")
-    return read
+    return [int(action) for action in read]

@@ -36,7 +36,7 @@ class NativePath:
         """Append the action taken and the latent seen next to each root, and read it."""
         lengths = self._store.extend_in_place(envs, version)
         self.engine.positions.reserve(int(lengths.max()) + 2)
-        self.engine.refresh()
+        self.engine.refresh(version)
         search = NativeSearch(self.engine, self._store.memory, envs, lengths)
         values, logits = self.engine.extend_roots(search, lengths, actions, latents)
         return RootReading(torch.from_numpy(values), torch.from_numpy(logits))
@@ -49,7 +49,7 @@ class NativePath:
         self._store.begin_in_place(envs, version)
         positions = self._store.lengths(envs) - 1
         self.engine.positions.reserve(int(positions.max()) + 2 * num_simulations + 1)
-        self.engine.refresh()
+        self.engine.refresh(version)
         return NativeExpander(self.engine, self._store, envs, positions)
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int, Shaped
 from kvzero.agent.choices import Choices, NumberedActions, SampledActions
 from kvzero.agent.config import AgentConfig, SamplingConfig
 from kvzero.agent.history import History
+from kvzero.agent.native import NativePath
 from kvzero.agent.paths import build_path
 from kvzero.agent.search_network import SearchNetwork
 from kvzero.agent.stores import build_store
@@ -51,6 +52,11 @@ class Planner:
         self._history = History(network.spec, num_envs=num_envs, num_steps=self._layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.policy_size), np.float32)
+
+    @property
+    def engine(self) -> str:
+        """What computes this planner's searches: native or eager."""
+        return "native" if isinstance(self._path, NativePath) else "eager"
 
     @property
     def store(self) -> ContextStore:

@@ -69,9 +69,7 @@ class _Site:
 
     @property
     def settings(self) -> ManagerSettings:
-        return ManagerSettings(
-            layout=self.config.model.layout, num_simulations=self.num_simulations, cache=self.config.cache
-        )
+        return self.config.pool_settings(self.num_simulations)
 
 
 def build_store(network: SearchNetwork, config: AgentConfig, *, num_envs: int, num_simulations: int) -> ContextStore:

@@ -130,8 +130,8 @@ def plan_sizes(config: ManagerConfig, env_num: int, dtype: torch.dtype, *, has_s
         raise ConfigError(f"env_num is {env_num}; caches serve at least 1 environment")
     cache, one_search = config.cache, config.num_simulations * env_num
     sizes = PoolSizes(
-        config.game_segment_length if cache.init_pool_size is None else cache.init_pool_size,
-        one_search if cache.recur_pool_size is None else cache.recur_pool_size,
+        _first_size("init_pool", cache.init_pool_size, cache.init_pool_bounds, config.game_segment_length),
+        _first_size("recur_pool", cache.recur_pool_size, cache.recur_pool_bounds, one_search),
         env_num if has_scratch else 0,
     )
     if cache.recur_pool_bounds is not None and cache.recur_pool_bounds[1] < one_search:
@@ -149,3 +149,13 @@ def plan_sizes(config: ManagerConfig, env_num: int, dtype: torch.dtype, *, has_s
             f"{cache.cache_max_bytes:,}; make init_pool_size or recur_pool_size smaller, or raise the budget"
         )
     return sizes
+
+
+def _first_size(name: str, chosen: int | None, bounds: tuple[int, int] | None, usual: int) -> int:
+    """Return the size that a pool begins with: the one that was chosen, or the usual one as far as the bounds go."""
+    if bounds is None:
+        return usual if chosen is None else chosen
+    low, high = bounds
+    if chosen is not None and not low <= chosen <= high:
+        raise ConfigError(f"{name}_size is {chosen}, out of {name}_bounds {bounds}; set them to fit each other")
+    return min(max(usual, low), high) if chosen is None else chosen

@@ -49,18 +49,9 @@ class PoolSizer:
     """Keeps the size of one pool between bounds and in step with its use."""
 
     def __init__(self, pool: KVCachePool, bounds: tuple[int, int]) -> None:
-        """Watch a pool.
-
-        Raises:
-            ConfigError: if its size is out of bounds.
-        """
+        """Watch a pool whose size is within these bounds."""
         self._pool = pool
         self._low, self._high = bounds
-        if not self._low <= pool.pool_size <= self._high:
-            raise ConfigError(
-                f"{pool.name} begins with {pool.pool_size} slots, out of its bounds {self._low} to {self._high}; "
-                "set its size and its bounds to fit each other"
-            )
         self.restart()
 
     def restart(self) -> None:

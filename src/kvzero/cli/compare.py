@@ -90,7 +90,8 @@ def parse_comparison(name: str, arguments: Sequence[str]) -> ComparisonConfig:
         ConfigError: if there is no such preset, or a value cannot work or would have no effect.
     """
     base = preset(name)
-    base = replace(base, agent=replace(base.agent, store="pooled"))  # which takes every setting of a cache
+    # A pooled store takes every setting of a cache; one engine serves all stores, so that they alone differ.
+    base = replace(base, agent=replace(base.agent, store="pooled", engine="eager"))
     prog = f"kvzero compare {name}"
     request, rest = parse_some(Compare, arguments, prog=prog)
     run = change_run(base, rest, prog=f"kvzero train {name}")

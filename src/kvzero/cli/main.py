@@ -37,7 +37,9 @@ usage: kvzero COMMAND [ARGUMENTS]
   compare PRESET --env-steps N --out DIR [--stores tree,... --field value ...]
                                      train with several stores in turn and report on speed, memory and results
   presets                            list the presets
-  bench search                       measure how fast search is on this machine
+  bench search [--peer mctx]         measure how fast search is on this machine
+  bench suite                        the same for the shapes of the documentation, against mctx
+  bench train                        measure how fast a preset collects and learns
 
   --version                          print the version
 """

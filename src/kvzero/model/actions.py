@@ -3,9 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kvzero.model.config import ModelConfig
+from kvzero.model.config import INIT_STD, ModelConfig
 from kvzero.model.encoders import build_latent_norm
-from kvzero.model.transformer import INIT_STD
 from kvzero.records import EnvSpec
 
 __all__ = ["ActionProjection", "build_action_table"]

@@ -13,6 +13,8 @@ Positions = Literal["rotary", "learned"]
 WindowSlide = Literal["rebuild", "shift"]
 
 SIMNORM_GROUP = 8
+INIT_STD = 0.02
+"""Spread of first weights and embeddings, as in GPT-2."""
 DEFAULT_MAX_TOKENS = 64
 
 

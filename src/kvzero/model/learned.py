@@ -5,12 +5,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kvzero.errors import ConfigError
-from kvzero.model.config import ModelConfig
+from kvzero.model.config import INIT_STD, ModelConfig
 from kvzero.model.rotary import Rotary
 
 __all__ = ["LearnedPositions", "build_positions"]
-
-INIT_STD = 0.02
 
 
 class LearnedPositions(nn.Module):

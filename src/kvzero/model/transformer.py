@@ -8,13 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kvzero.cache import Window
-from kvzero.model.config import ModelConfig
+from kvzero.model.config import INIT_STD, ModelConfig
 from kvzero.model.learned import build_positions
 from kvzero.model.rotary import rotate
 
 __all__ = ["Transformer", "band_mask"]
 
-INIT_STD = 0.02
 EVERY_TOKEN = slice(None)
 
 

@@ -1,9 +1,10 @@
 """What a run tells people: metrics, progress, plots, summary and report; knows no torch."""
 
 from kvzero.reports.atomic import write_atomically
+from kvzero.reports.costs import plot_costs
 from kvzero.reports.curve import plot_learning_curve
 from kvzero.reports.figures import ENV_STEPS, EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, LOSS, TRAIN_RETURN
-from kvzero.reports.machine import describe_machine, library_versions, peak_rss_bytes, rss_bytes
+from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
 from kvzero.reports.metrics import MetricsLog, read_metrics
 from kvzero.reports.page import write_report
 from kvzero.reports.progress import Progress
@@ -22,7 +23,9 @@ __all__ = [
     "Summary",
     "describe_machine",
     "library_versions",
+    "machine_facts",
     "peak_rss_bytes",
+    "plot_costs",
     "plot_learning_curve",
     "read_metrics",
     "read_summary",

@@ -1,7 +1,7 @@
 """How curves look: matplotlib figures, drawn without its global state."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from matplotlib.ticker import EngFormatter
 
 from kvzero.reports.figures import ENV_STEPS, EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, TRAIN_RETURN
 
-__all__ = ["draw_others", "draw_returns", "png"]
+__all__ = ["draw_costs", "draw_others", "draw_returns", "png"]
 
 Metrics = Sequence[dict[str, float]]
 
@@ -51,6 +51,23 @@ def draw_others(metrics: Metrics) -> Figure | None:
         axes.plot(*_series(metrics, name), color=BLUE, linewidth=1.1)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
+    return figure
+
+
+def draw_costs(lines: Mapping[str, tuple[Sequence[int], Sequence[float]]], *, title: str) -> Figure:
+    """Draw milliseconds over each named size; the dashed line through the first point is what linear would be."""
+    figure = Figure(figsize=(3.1 * len(lines), 3.4), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=10)
+    panels = figure.subplots(1, len(lines), squeeze=False).ravel()
+    for axes, (name, (sizes, milliseconds)) in zip(panels, lines.items(), strict=True):
+        _dress(axes, name)
+        axes.set(xscale="log", yscale="log", ylabel="milliseconds")
+        linear = [milliseconds[0] * size / sizes[0] for size in sizes]
+        axes.plot(sizes, linear, "--", color=GREY, linewidth=1, label="linear")
+        axes.plot(sizes, milliseconds, "o-", color=BLUE, linewidth=1.6, markersize=4, label="measured")
+        axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        axes.minorticks_off()
+        axes.legend(loc="upper left", frameon=False, labelcolor=INK, fontsize=8)
     return figure
 
 

@@ -1,6 +1,8 @@
 """Targets, learner, collector, evaluator, checkpoints and the loop that joins them."""
 
 from kvzero.agent import choose_device
+from kvzero.training.allocator import keep_freed_memory
+from kvzero.training.collector import Collector
 from kvzero.training.config import LearnerConfig, RunConfig, ScheduleConfig
 from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
@@ -10,6 +12,7 @@ from kvzero.training.train import Finished, resume, train
 from kvzero.training.trainer import Result, Trainer
 
 __all__ = [
+    "Collector",
     "Finished",
     "Learner",
     "LearnerConfig",
@@ -21,6 +24,7 @@ __all__ = [
     "choose_device",
     "evaluate",
     "evaluate_run",
+    "keep_freed_memory",
     "read_config",
     "resume",
     "train",

@@ -196,6 +196,10 @@ class RunConfig:
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
                 "group_kl compares simplices: use latent_norm=simnorm, or latent_loss=mse or smooth_l1"
             )
+        self._check_positions()
+        self._check_pools()
+
+    def _check_positions(self) -> None:
         model, num_tokens = self.agent.model, 2 * (self.learner.unroll_steps + self.learner.bootstrap_steps)
         if model.positions == "learned" and num_tokens > model.max_tokens:
             raise ConfigError(
@@ -203,3 +207,11 @@ class RunConfig:
                 f"{self.learner.bootstrap_steps} make training windows of {num_tokens} tokens; give max_tokens at "
                 "least that many, or shorten the windows"
             )
+
+    def _check_pools(self) -> None:
+        """Refuse pools that would do for collecting and only then turn out not to do for an evaluation."""
+        agent, schedule = self.agent, self.schedule
+        collecting = agent.search.num_simulations
+        agent.check_pools(num_envs=self.env.num_envs, num_simulations=collecting)
+        num_eval_envs = min(max(schedule.eval_episodes, schedule.final_eval_episodes), schedule.num_eval_envs)
+        agent.check_pools(num_envs=num_eval_envs, num_simulations=agent.num_eval_simulations or collecting)

@@ -1,6 +1,7 @@
 """The learner: one gradient step on a batch of unrolls, and the EMA network that follows."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -47,8 +48,12 @@ class Learner:
         """Steps that a sampled segment must have."""
         return window_steps(self._config.unroll_steps, self._config.bootstrap_steps)
 
-    def update(self, segments: Segments) -> dict[str, Tensor]:
-        """Make one gradient step; return figures as tensors, so that nothing waits for the device."""
+    def update(self, segments: Segments, *, mark: Callable[[str], None] | None = None) -> dict[str, Tensor]:
+        """Make one gradient step; return figures as tensors, so that nothing waits for the device.
+
+        `mark` is called with the name of each part that is done: targets, forward, backward, optimiser, ema.
+        """
+        mark = mark or _mark_nothing
         unroll = to_device(segments, self.network.device)
         self._set_learning_rate()
         with self._autocast:
@@ -59,14 +64,19 @@ class Learner:
                 bootstrap_steps=self._config.bootstrap_steps,
                 discount=self._discount,
             )
+            mark("targets")
             losses = self._losses(unroll, targets)
         total, figures = self._combine(losses, targets, unroll.weights)
+        mark("forward")
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
+        mark("backward")
         figures["gradient_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.max_gradient_norm)
         self.optimizer.step()
         self.network.mark_changed()
+        mark("optimiser")
         self._follow()
+        mark("ema")
         self.num_updates += 1
         return figures
 
@@ -137,6 +147,10 @@ def _policy_losses(policies: Float[Tensor, "batch time policy"], targets: Target
         return cross_entropy(policies, targets.policies), entropy(policies)
     gaussian = read_gaussian(policies)
     return -(targets.policies * gaussian.log_density(targets.action_sets)).sum(-1), gaussian.entropy()
+
+
+def _mark_nothing(part: str) -> None:
+    """Nobody asked how long a part takes."""
 
 
 def _mean(values: Tensor, weights: Tensor) -> Float[Tensor, ""]:

@@ -71,6 +71,7 @@ def comparison(
         seeds=tuple(sorted({each.seed for each in found})),
         num_laps=5,
         num_threads=1,
+        engine="eager",
         variants=tuple(Variant(name=name, store=name, settings={"pool_size": "20"}) for name in times),
         runs=found,
         identities=tuple(identities),

@@ -15,7 +15,7 @@ from kvzero.errors import EngineError
 
 __all__ = ["build_library", "load_library"]
 
-SOURCES = ("engine.c", "linear.h", "team.h", "vector.h")
+SOURCES = ("engine.c", "floor.h", "linear.h", "team.h", "vector.h")
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC", "-pthread", "-fno-math-errno", "-w")
 MACHINE_FLAGS = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler knows
@@ -80,7 +80,7 @@ def _fingerprint(compiler: str) -> str:
     """Return a hash of all that decides what the library's machine code is, and whether this machine can run it."""
     sources = [Path(__file__).with_name(name).read_bytes() for name in SOURCES]
     version = _run([compiler, "--version"]).stdout.encode()
-    facts = [*sources, *(flag.encode() for flag in FLAGS), compiler.encode(), version, _describe_processor()]
+    facts = [*sources, repr((FLAGS, MACHINE_FLAGS, compiler)).encode(), version, _describe_processor()]
     return hashlib.sha256(b"\0".join(facts)).hexdigest()[:24]
 
 

@@ -76,11 +76,11 @@ typedef struct {
     float *rewards, *values, *logits;
 } Job;
 
-/* A member's view of the rows that pass together. */
+/* Rows that pass together. */
 typedef struct {
     const Job *job;
     Engine *engine;
-    Team *team; /* NULL where the member has its rows for itself */
+    int is_shared; /* whether others help with the work on these rows */
     int64_t first_row, num_rows;
     int which; /* 0: action tokens, 1: latent tokens */
     int layer;
@@ -251,26 +251,16 @@ void kvzero_pack(Engine *engine, const float *const *from) {
     memcpy(engine->action_table, from[0], (size_t)(engine->sizes.actions * engine->sizes.embed) * 4);
 }
 
-/* ---- Work that the members of a team share ---- */
+/* ---- Work that may be shared; see team.h ---- */
 
-typedef void (*Work)(const Pass *pass, const void *what, int64_t begin, int64_t end);
-
-/* Do items 0 .. count - 1, a chunk at a time for whoever comes first; return when all are done. */
+/* Do items 0 .. count - 1 of something in this pass, chunk by chunk where others help. */
 static void share(const Pass *pass, Work work, const void *what, int64_t count, int64_t chunk) {
-    if (!pass->team) {
-        work(pass, what, 0, count);
-        return;
-    }
-    for (;;) {
-        int64_t begin = atomic_fetch_add(&pass->team->next, chunk);
-        if (begin >= count) break;
-        work(pass, what, begin, begin + chunk < count ? begin + chunk : count);
-    }
-    meet(pass->team);
+    if (pass->is_shared) do_together(work, pass, what, count, chunk);
+    else work(pass, what, 0, count);
 }
 
-static void multiply_panels(const Pass *pass, const void *what, int64_t begin, int64_t end) {
-    (void)pass;
+static void multiply_panels(const void *context, const void *what, int64_t begin, int64_t end) {
+    (void)context;
     multiply(what, begin, end);
 }
 
@@ -289,7 +279,7 @@ static void product(const Pass *pass, const Linear *layer, const void *in, int64
         .epilogue = epilogue,
         .is_bf16 = is_bf16,
     };
-    int64_t chunk = layer->num_panels / (pass->team ? 8 * pass->team->size : 1) / 4 * 4;
+    int64_t chunk = layer->num_panels / (8 * pass->job->search->num_threads) / 2 * 2;
     share(pass, multiply_panels, &what, layer->num_panels, chunk < 2 ? 2 : chunk > 8 ? 8 : chunk);
 }
 
@@ -329,7 +319,8 @@ static Moments moments(const float *x, int64_t n) {
     return (Moments){mean, 1.0f / sqrtf(variance / (float)n + NORM_EPSILON)};
 }
 
-static void norm_rows(const Pass *pass, const void *what, int64_t begin, int64_t end) {
+static void norm_rows(const void *context, const void *what, int64_t begin, int64_t end) {
+    const Pass *pass = context;
     const Engine *engine = pass->engine;
     const Norm *norm = what;
     int is_bf16 = (int)engine->sizes.is_bf16;
@@ -471,7 +462,8 @@ INLINE void attend(const Pass *pass, int is_bf16, int64_t row) {
     }
 }
 
-static void attend_rows(const Pass *pass, const void *what, int64_t begin, int64_t end) {
+static void attend_rows(const void *context, const void *what, int64_t begin, int64_t end) {
+    const Pass *pass = context;
     (void)what;
     for (int64_t row = pass->first_row + begin; row < pass->first_row + end; row++) {
         if (pass->engine->sizes.is_bf16) attend(pass, 1, row);
@@ -500,7 +492,8 @@ static float decode(float *logits, int64_t bins) {
     return copysignf(1.0f, expected) * (root * root - 1.0f);
 }
 
-static void answer_action_rows(const Pass *pass, const void *what, int64_t begin, int64_t end) {
+static void answer_action_rows(const void *context, const void *what, int64_t begin, int64_t end) {
+    const Pass *pass = context;
     (void)what;
     Engine *engine = pass->engine;
     const int64_t embed = engine->sizes.embed;
@@ -513,7 +506,8 @@ static void answer_action_rows(const Pass *pass, const void *what, int64_t begin
     }
 }
 
-static void answer_latent_rows(const Pass *pass, const void *what, int64_t begin, int64_t end) {
+static void answer_latent_rows(const void *context, const void *what, int64_t begin, int64_t end) {
+    const Pass *pass = context;
     (void)what;
     Engine *engine = pass->engine;
     const int64_t actions = engine->sizes.actions;
@@ -549,7 +543,8 @@ static void pass_layers(Pass *pass) {
     share(pass, norm_rows, &engine->final_norm, rows, 1);
 }
 
-static void take_actions(const Pass *pass, const void *what, int64_t begin, int64_t end) {
+static void take_actions(const void *context, const void *what, int64_t begin, int64_t end) {
+    const Pass *pass = context;
     (void)what;
     const Job *job = pass->job;
     const Engine *engine = pass->engine;
@@ -562,7 +557,8 @@ static void take_actions(const Pass *pass, const void *what, int64_t begin, int6
     }
 }
 
-static void take_latents(const Pass *pass, const void *what, int64_t begin, int64_t end) {
+static void take_latents(const void *context, const void *what, int64_t begin, int64_t end) {
+    const Pass *pass = context;
     (void)what;
     const int64_t embed = pass->engine->sizes.embed;
     for (int64_t row = pass->first_row + begin; row < pass->first_row + end; row++)
@@ -570,8 +566,8 @@ static void take_latents(const Pass *pass, const void *what, int64_t begin, int6
                (size_t)embed * 4);
 }
 
-static void pass_rows(const Job *job, Team *team, int64_t first_row, int64_t num_rows) {
-    Pass pass = {job, job->search->engine, team, first_row, num_rows, 0, 0};
+static void pass_rows(const Job *job, int is_shared, int64_t first_row, int64_t num_rows) {
+    Pass pass = {job, job->search->engine, is_shared, first_row, num_rows, 0, 0};
     share(&pass, take_actions, NULL, num_rows, 4);
     pass_layers(&pass);
     if (job->given_latents) {
@@ -586,30 +582,34 @@ static void pass_rows(const Job *job, Team *team, int64_t first_row, int64_t num
     share(&pass, answer_latent_rows, NULL, num_rows, 1);
 }
 
-static void pass_shared_rows(void *argument, Team *team, int member) {
-    const Job *job = argument;
-    int64_t first = job->num_rows * member / team->size, end = job->num_rows * (member + 1) / team->size;
-    for (int64_t row = first; row < end; row += SMALL_TILE)
-        pass_rows(job, NULL, row, end - row < SMALL_TILE ? end - row : SMALL_TILE);
-}
-
-static void pass_shared_panels(void *argument, Team *team, int member) {
-    const Job *job = argument;
-    (void)member;
-    int64_t tiles = (job->num_rows + LARGE_TILE - 1) / LARGE_TILE;
-    for (int64_t tile = 0; tile < tiles; tile++) {
-        int64_t first = job->num_rows * tile / tiles, end = job->num_rows * (tile + 1) / tiles;
-        pass_rows(job, team->size > 1 ? team : NULL, first, end - first);
+static void pass_small_tiles(const void *context, const void *what, int64_t begin, int64_t end) {
+    const Job *job = context;
+    const int64_t tiles = *(const int64_t *)what;
+    for (int64_t tile = begin; tile < end; tile++) {
+        int64_t first = job->num_rows * tile / tiles, last = job->num_rows * (tile + 1) / tiles;
+        pass_rows(job, 0, first, last - first);
     }
 }
 
-static void run(Job *job) {
-    const Engine *engine = job->search->engine;
-    int64_t threads = job->search->num_threads;
-    int is_small = engine->weight_bytes <= SMALL_BYTES;
-    if (is_small && threads > (job->num_rows + 1) / 2) threads = (job->num_rows + 1) / 2;
-    if (threads > MAX_MEMBERS) threads = MAX_MEMBERS;
-    run_team((int)threads, is_small ? pass_shared_rows : pass_shared_panels, job);
+/* Let threads share rows where the weights are near to each of them, else the panels of the weights. */
+static void run(const Job *job) {
+    int is_small = job->search->engine->weight_bytes <= SMALL_BYTES, is_shared;
+    int64_t rows = job->num_rows, threads = job->search->num_threads;
+    if (is_small && threads > (rows + 1) / 2) threads = (rows + 1) / 2;
+    is_shared = gather(threads);
+    if (is_small) {
+        int64_t tiles = (rows + SMALL_TILE - 1) / SMALL_TILE;
+        if (is_shared && tiles < threads) tiles = threads;
+        if (is_shared) do_together(pass_small_tiles, job, &tiles, tiles, 1);
+        else pass_small_tiles(job, &tiles, 0, tiles);
+    } else {
+        int64_t tiles = (rows + LARGE_TILE - 1) / LARGE_TILE;
+        for (int64_t tile = 0; tile < tiles; tile++) {
+            int64_t first = rows * tile / tiles, last = rows * (tile + 1) / tiles;
+            pass_rows(job, is_shared, first, last - first);
+        }
+    }
+    if (is_shared) dismiss();
 }
 
 /* Evaluate the new `node` of every tree; the arrays of trees are [row, num_tree_nodes]. */
@@ -652,3 +652,5 @@ void kvzero_extend_roots(Search *search, int64_t num_rows, const int64_t *length
     Job job = {search, num_rows, actions, 1, latents, NULL, values, logits};
     run(&job);
 }
+
+#include "floor.h"

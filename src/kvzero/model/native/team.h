@@ -1,4 +1,8 @@
-/* Threads that share one piece of work: they are started once, wait a little by spinning, then sleep. */
+/* Threads that help with one piece of work after another: started once, they wait a little by spinning, then sleep.
+ *
+ * Work is cut into chunks, which whoever is there takes. Its caller takes chunks too and waits for chunks that were
+ * taken, never for a helper: one that the system keeps from running holds nobody up.
+ */
 
 #ifndef KVZERO_TEAM_H
 #define KVZERO_TEAM_H
@@ -11,29 +15,31 @@
 #include <immintrin.h>
 #endif
 
-#define MAX_MEMBERS 64
+#define MAX_HELPERS 63
 #define SPIN_NANOSECONDS 60000 /* longer than what lies between two simulations of a search */
 
-typedef struct {
-    atomic_int arrived;
-    atomic_int phase;
-    atomic_llong next; /* first item of the step under way that nobody took */
-    int size;
-} Team;
+/* Work on items `begin` to `end` - 1. */
+typedef void (*Work)(const void *context, const void *what, int64_t begin, int64_t end);
 
-typedef void (*Task)(void *job, Team *team, int member);
+/* The work under way is open while its ticket is. A ticket has the number of the work in its upper half and the next
+ * chunk in its lower half; to take that chunk is to count the ticket up. */
+#define CLOSED 0xffffffffu
 
 static struct {
-    pthread_mutex_t use;   /* held by the caller whose job runs */
+    pthread_mutex_t use;   /* held by the thread whose work is done */
     pthread_mutex_t sleep; /* guards `change` */
     pthread_cond_t change;
-    atomic_int num_sleepers;
-    atomic_int calls[MAX_MEMBERS]; /* counts the jobs that each worker was called to */
-    int num_workers;
-    Task task;
-    void *job;
-    Team team;
-} pool = {.use = PTHREAD_MUTEX_INITIALIZER, .sleep = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
+    _Atomic uint64_t num_sleepers, ticket, num_done, num_chunks, num_allowed;
+    _Atomic(Work) work;
+    _Atomic(const void *) context, what;
+    _Atomic int64_t count, chunk;
+    int64_t num_helpers;
+} team = {
+    .use = PTHREAD_MUTEX_INITIALIZER,
+    .sleep = PTHREAD_MUTEX_INITIALIZER,
+    .change = PTHREAD_COND_INITIALIZER,
+    .ticket = CLOSED,
+};
 
 static int64_t nanoseconds(void) {
     struct timespec now;
@@ -50,7 +56,7 @@ static inline void relax(void) {
 }
 
 /* Return when `*number` is no longer `old`. */
-static void wait_while(atomic_int *number, int old) {
+static void wait_while(_Atomic uint64_t *number, uint64_t old) {
     for (int64_t end = 0;;) {
         for (int i = 0; i < 32; i++) {
             if (atomic_load_explicit(number, memory_order_acquire) != old) return;
@@ -60,84 +66,99 @@ static void wait_while(atomic_int *number, int old) {
         if (end == 0) end = now + SPIN_NANOSECONDS;
         else if (now >= end) break;
     }
-    pthread_mutex_lock(&pool.sleep);
-    atomic_fetch_add(&pool.num_sleepers, 1);
-    while (atomic_load(number) == old) pthread_cond_wait(&pool.change, &pool.sleep);
-    atomic_fetch_sub(&pool.num_sleepers, 1);
-    pthread_mutex_unlock(&pool.sleep);
+    pthread_mutex_lock(&team.sleep);
+    atomic_fetch_add(&team.num_sleepers, 1);
+    while (atomic_load(number) == old) pthread_cond_wait(&team.change, &team.sleep);
+    atomic_fetch_sub(&team.num_sleepers, 1);
+    pthread_mutex_unlock(&team.sleep);
 }
 
 /* Wake those who sleep in `wait_while`; call it after changing what they wait for. */
 static void wake(void) {
-    if (atomic_load(&pool.num_sleepers) == 0) return;
-    pthread_mutex_lock(&pool.sleep);
-    pthread_cond_broadcast(&pool.change);
-    pthread_mutex_unlock(&pool.sleep);
+    if (atomic_load(&team.num_sleepers) == 0) return;
+    pthread_mutex_lock(&team.sleep);
+    pthread_cond_broadcast(&team.change);
+    pthread_mutex_unlock(&team.sleep);
 }
 
-/* Return when all members of the team have come here. */
-static void meet(Team *team) {
-    int phase = atomic_load(&team->phase);
-    if (atomic_fetch_add(&team->arrived, 1) + 1 < team->size) {
-        wait_while(&team->phase, phase);
-        return;
+/* Take chunks of the work that is open until there are none left; return the ticket that had none. */
+static uint64_t take_chunks(void) {
+    uint64_t ticket = atomic_load(&team.ticket);
+    for (;;) {
+        /* Read before the chunk is taken: when that succeeds, the ticket has not changed, and neither have these. */
+        Work work = atomic_load_explicit(&team.work, memory_order_relaxed);
+        const void *context = atomic_load_explicit(&team.context, memory_order_relaxed);
+        const void *what = atomic_load_explicit(&team.what, memory_order_relaxed);
+        int64_t count = atomic_load_explicit(&team.count, memory_order_relaxed);
+        int64_t chunk = atomic_load_explicit(&team.chunk, memory_order_relaxed);
+        uint32_t index = (uint32_t)ticket;
+        if (index == CLOSED || (int64_t)index * chunk >= count) return ticket;
+        if (!atomic_compare_exchange_weak(&team.ticket, &ticket, ticket + 1)) continue;
+        int64_t begin = (int64_t)index * chunk, end = begin + chunk < count ? begin + chunk : count;
+        work(context, what, begin, end);
+        if (atomic_fetch_add(&team.num_done, 1) + 1 == atomic_load(&team.num_chunks)) wake(); /* who waits for the last */
+        ticket = atomic_load(&team.ticket);
     }
-    atomic_store(&team->arrived, 0);
-    atomic_store(&team->next, 0);
-    atomic_store(&team->phase, phase + 1);
-    wake();
 }
 
-static void *work(void *argument) {
-    int member = (int)(intptr_t)argument;
-    for (int calls = 0;; calls++) {
-        wait_while(&pool.calls[member], calls);
-        pool.task(pool.job, &pool.team, member);
-        meet(&pool.team);
+static void *help(void *argument) {
+    uint64_t number = (uint64_t)(uintptr_t)argument;
+    for (;;) {
+        uint64_t num_allowed = atomic_load(&team.num_allowed);
+        if (number < num_allowed) wait_while(&team.ticket, take_chunks());
+        else wait_while(&team.num_allowed, num_allowed);
     }
     return NULL;
 }
 
-static void forget_workers(void) {
-    pthread_mutex_init(&pool.use, NULL);
-    pthread_mutex_init(&pool.sleep, NULL);
-    pthread_cond_init(&pool.change, NULL);
-    pool.num_workers = 0;
-    atomic_store(&pool.num_sleepers, 0);
-    for (int i = 0; i < MAX_MEMBERS; i++) atomic_store(&pool.calls[i], 0);
+/* A process that was forked off has no helpers, whatever they did at that moment. */
+static void forget_helpers(void) {
+    pthread_mutex_init(&team.use, NULL);
+    pthread_mutex_init(&team.sleep, NULL);
+    pthread_cond_init(&team.change, NULL);
+    team.num_helpers = 0;
+    atomic_store(&team.num_sleepers, 0);
+    atomic_store(&team.ticket, CLOSED);
 }
 
-/* Start workers until there are `wanted`; return how many there are. */
-static int start_workers(int wanted) {
+static void start_helpers(int64_t wanted) {
     static int is_registered = 0;
-    if (!is_registered) is_registered = pthread_atfork(NULL, NULL, forget_workers) == 0;
-    while (is_registered && pool.num_workers < wanted) {
+    if (!is_registered) is_registered = pthread_atfork(NULL, NULL, forget_helpers) == 0;
+    while (is_registered && team.num_helpers < wanted) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, work, (void *)(intptr_t)(pool.num_workers + 1)) != 0) break;
+        if (pthread_create(&thread, NULL, help, (void *)(uintptr_t)team.num_helpers) != 0) return;
         pthread_detach(thread);
-        pool.num_workers++;
+        team.num_helpers++;
     }
-    return pool.num_workers < wanted ? pool.num_workers : wanted;
 }
 
-/* Let up to `size` threads do the task, the caller as member 0. Alone where others have the pool, or it is not to be had. */
-static void run_team(int size, Task task, void *job) {
-    Team alone = {.size = 1};
-    if (size < 2 || pthread_mutex_trylock(&pool.use) != 0) {
-        task(job, &alone, 0);
-        return;
-    }
-    size = 1 + start_workers(size - 1);
-    pool.task = task;
-    pool.job = job;
-    pool.team.size = size;
-    atomic_store(&pool.team.arrived, 0);
-    atomic_store(&pool.team.next, 0);
-    for (int member = 1; member < size; member++) atomic_fetch_add(&pool.calls[member], 1);
-    wake();
-    task(job, &pool.team, 0);
-    meet(&pool.team);
-    pthread_mutex_unlock(&pool.use);
+/* Get hold of helpers, so that `threads` threads work with the caller's; 0 where others have them, or none is wanted. */
+static int gather(int64_t threads) {
+    if (threads < 2 || pthread_mutex_trylock(&team.use) != 0) return 0;
+    int64_t helpers = threads - 1 < MAX_HELPERS ? threads - 1 : MAX_HELPERS;
+    start_helpers(helpers);
+    atomic_store(&team.num_allowed, (uint64_t)helpers);
+    return 1;
+}
+
+static void dismiss(void) { pthread_mutex_unlock(&team.use); }
+
+/* Do items 0 .. count - 1 with whoever helps; return when all are done. Only between `gather` and `dismiss`. */
+static void do_together(Work work, const void *context, const void *what, int64_t count, int64_t chunk) {
+    uint64_t number = (atomic_load(&team.ticket) >> 32) + 1;
+    uint64_t num_chunks = (uint64_t)((count + chunk - 1) / chunk);
+    atomic_store(&team.ticket, number << 32 | CLOSED);
+    atomic_store(&team.num_done, 0);
+    atomic_store(&team.num_chunks, num_chunks);
+    atomic_store_explicit(&team.work, work, memory_order_relaxed);
+    atomic_store_explicit(&team.context, context, memory_order_relaxed);
+    atomic_store_explicit(&team.what, what, memory_order_relaxed);
+    atomic_store_explicit(&team.count, count, memory_order_relaxed);
+    atomic_store_explicit(&team.chunk, chunk, memory_order_relaxed);
+    atomic_store(&team.ticket, number << 32);
+    if (num_chunks > 1) wake();
+    take_chunks();
+    for (uint64_t done; (done = atomic_load(&team.num_done)) < num_chunks;) wait_while(&team.num_done, done);
 }
 
 #endif

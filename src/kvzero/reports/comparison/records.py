@@ -153,6 +153,9 @@ class Comparison:
     num_threads: int
     """CPU threads that PyTorch computed with in each run."""
 
+    engine: str
+    """What computed searches: eager serves all stores alike; with auto the tree store may have a faster one."""
+
     variants: tuple[Variant, ...]
     """What was compared; the first one is what the others are held against."""
 

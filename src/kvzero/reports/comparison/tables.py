@@ -146,6 +146,7 @@ def facts_table(comparison: Comparison) -> str:
         "seeds": ", ".join(str(seed) for seed in comparison.seeds),
         "laps": str(comparison.num_laps),
         "threads per run": str(comparison.num_threads),
+        "engine": comparison.engine,
         "started": comparison.started,
         **{
             f"variant {variant.name}": ", ".join(f"{name}={value}" for name, value in variant.settings.items())

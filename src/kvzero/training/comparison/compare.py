@@ -57,6 +57,7 @@ def compare(config: ComparisonConfig, *, say: Say = lambda line: None) -> Compar
         seeds=config.seeds,
         num_laps=config.num_laps,
         num_threads=config.num_threads,
+        engine=config.run.agent.engine,
         variants=tuple(variant for variant, _ in agents),
         runs=tuple(each.measured(config.out) for each in field),
         identities=tuple(identities.found),

@@ -1,0 +1,72 @@
+"""How figures reach people and programs: a table, one JSON object, a file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from kvzero.errors import RunError
+from kvzero.reports import machine_facts, write_atomically
+
+__all__ = ["describe", "make_folder", "say", "show", "write"]
+
+PEER_PACKAGES = ("jax", "jaxlib", "mctx")
+
+
+def describe(config: Any) -> dict[str, Any]:
+    """Return what figures depend on: the flags, the machine, the versions."""
+    return {
+        "config": asdict(config),
+        "torch": torch.__version__,
+        "machine": machine_facts(also=PEER_PACKAGES),
+    }
+
+
+def say(found: Mapping[str, Any]) -> None:
+    """Print one JSON object."""
+    print(json.dumps(found, default=str))
+
+
+def write(found: Mapping[str, Any], path: Path | None) -> None:
+    """Write the JSON object into a file, if one was asked for.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    if path is not None:
+        make_folder(path.parent)
+        write_atomically(path, (json.dumps(found, default=str, indent=1) + "\n").encode())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, unless it is there.
+
+    Raises:
+        RunError: if it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the folder {path}: {error.strerror}; choose another --out") from error
+
+
+def show(title: str, figures: Mapping[str, Any]) -> None:
+    """Print figures as a table, without those that were not measured."""
+    table = Table("figure", "value", box=None, title=title, title_justify="left")
+    for name, value in figures.items():
+        if value is not None:
+            table.add_row(name, f"{value:,}" if isinstance(value, int | float) else _listed(value))
+    Console().print(table)
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {number:,}" for key, number in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(f"{number:,}" for number in value)
+    return str(value)

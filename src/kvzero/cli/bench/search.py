@@ -1,0 +1,75 @@
+"""`kvzero bench search`: simulations per second of a whole search, on this machine, for any shape."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from kvzero.cli.bench.config import SearchBench
+from kvzero.cli.bench.figures import SearchFigures, read_contest, read_searches
+from kvzero.cli.bench.floor import measure_floor, native_ways, torch_ways
+from kvzero.cli.bench.output import describe, say, show, write
+from kvzero.cli.bench.own import OwnSearch
+from kvzero.cli.bench.peers import Peer, find_peer, find_peer_floor
+from kvzero.cli.bench.sweep import draw_sweep, measure_sweep, statements
+from kvzero.cli.bench.threads import torch_threads
+from kvzero.cli.bench.turns import compete
+from kvzero.cli.parse import parse
+
+__all__ = ["bench_search", "measure_search"]
+
+WARM_UP_SEARCHES = 3
+
+
+def bench_search(arguments: Sequence[str]) -> int:
+    """Run `kvzero bench search`."""
+    config = parse(SearchBench, arguments, prog="kvzero bench search")
+    surroundings = describe(config)  # first, so that the load is that of others
+    figures = asdict(measure_search(config))
+    found = figures | surroundings
+    sweep = None
+    if config.sweep is not None:
+        with torch_threads(config.num_threads):
+            sweep = measure_sweep(config)
+        draw_sweep(sweep, config.sweep)
+        found["sweep"] = sweep.as_json()
+    write(found, config.out)
+    if config.json:
+        say(found)
+        return 0
+    show("search", figures)
+    if sweep is not None:
+        for statement in statements(sweep):
+            print(statement)
+    return 0
+
+
+def measure_search(config: SearchBench) -> SearchFigures:
+    """Run the benchmark.
+
+    Raises:
+        ConfigError: if the shape cannot work, or the peer is not installed.
+        DeviceError: if there is no such device.
+    """
+    with torch_threads(config.num_threads) as num_threads:
+        ours = OwnSearch(config)
+        for _ in range(WARM_UP_SEARCHES):
+            ours.search()
+        if config.peer is None:
+            return _measure_alone(config, ours, num_threads)
+        return _measure_with(find_peer(config, num_threads), config, ours, num_threads)
+
+
+def _measure_alone(config: SearchBench, ours: OwnSearch, num_threads: int) -> SearchFigures:
+    ours.step_seconds.clear()
+    seconds = [ours.search() for _ in range(config.num_searches)]
+    floor = measure_floor(torch_ways(config) | native_ways(config))
+    return read_searches(config, ours, seconds, floor, num_threads=num_threads)
+
+
+def _measure_with(peer: Peer, config: SearchBench, ours: OwnSearch, num_threads: int) -> SearchFigures:
+    ours.step_seconds.clear()
+    num_searches = -(-config.num_searches // config.pairs)
+    pairs = compete(ours, peer.searcher, num_pairs=config.pairs, num_searches=num_searches)
+    seconds = [each for pair in pairs for each in pair.ours]
+    floor = measure_floor(torch_ways(config) | native_ways(config) | find_peer_floor(config))
+    figures = read_searches(config, ours, seconds, floor, num_threads=num_threads)
+    return read_contest(config, figures, peer, pairs)

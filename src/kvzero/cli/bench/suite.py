@@ -1,0 +1,100 @@
+"""`kvzero bench suite`: the shapes of the documentation in both number types, against the peer, in one table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kvzero.cli.bench.config import SearchBench
+from kvzero.cli.bench.output import describe, make_folder, write
+from kvzero.cli.bench.search import measure_search
+from kvzero.cli.parse import parse
+from kvzero.errors import ConfigError
+from kvzero.reports import write_atomically
+
+__all__ = ["CASES", "SuiteBench", "bench_suite", "measure_case", "table"]
+
+SMALL, LARGE = {"embed_dim": 64, "num_heads": 2}, {"embed_dim": 768, "num_heads": 8}
+SHAPES: Sequence[Mapping[str, Any]] = (
+    {"num_envs": 8, **SMALL, "num_searches": 80},
+    {"num_envs": 64, **SMALL, "num_searches": 40},
+    {"num_envs": 8, **LARGE, "num_searches": 24},
+    {"num_envs": 64, **LARGE, "num_searches": 16},
+    {"num_envs": 8, **LARGE, "num_searches": 24, "head_expansion": 4},
+)
+CASES: Sequence[Mapping[str, Any]] = [
+    {**shape, "dtype": dtype} for shape in SHAPES for dtype in ("float32", "bfloat16")
+]
+"""Flags of `kvzero bench search`, one set for each row of the table."""
+
+TITLES = (
+    "Environments, E",
+    "Number type",
+    "kvzero, simulations/s",
+    "mctx, simulations/s",
+    "Ratio (lowest to highest pair)",
+    "Floor, ms per simulation",
+    "Share of the floor",
+    "KV bytes per environment",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteBench:
+    """Measure the shapes of the documentation, each in float32 and bfloat16, in turns with mctx (extra `bench`)."""
+
+    out: Path = Path("results/bench")
+    """Folder that `suite.json` and `suite.md` are written into."""
+
+    num_threads: int | None = None
+    """Threads of PyTorch and of the peer; as many as PyTorch chooses if not given."""
+
+    num_pairs: int | None = None
+    """Pairs of turns per row; 8 if not given."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("num_threads", self.num_threads), ("num_pairs", self.num_pairs)):
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; give at least 1")
+
+
+def bench_suite(arguments: Sequence[str]) -> int:
+    """Run `kvzero bench suite`; what was measured so far is written after each row."""
+    config = parse(SuiteBench, arguments, prog="kvzero bench suite")
+    make_folder(config.out)
+    surroundings, rows = describe(config), list[dict[str, Any]]()
+    print(table(rows), end="")
+    for case in CASES:
+        rows.append(measure_case(config, case))
+        print(table(rows).splitlines()[-1], flush=True)
+        write(surroundings | {"cases": rows}, config.out / "suite.json")
+        write_atomically(config.out / "suite.md", table(rows).encode())
+    return 0
+
+
+def measure_case(config: SuiteBench, case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures and the flags of one row."""
+    base = SearchBench(peer="mctx", num_threads=config.num_threads, num_pairs=config.num_pairs)
+    asked = replace(base, **case)
+    return {**asdict(measure_search(asked)), "config": asdict(asked)}
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the figures as a table in Markdown."""
+    rule = "|---" * len(TITLES) + "|"
+    return "\n".join([f"| {' | '.join(TITLES)} |", rule, *(_row(row, row["config"]) for row in rows)]) + "\n"
+
+
+def _row(row: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    heads = "" if config["head_expansion"] == 1 else f", heads of {config['head_expansion']} E"
+    cells = [
+        f"{config['num_envs']}, {config['embed_dim']}{heads}",
+        config["dtype"],
+        f"{row['simulations_per_second']:,.0f}",
+        f"{row['peer_simulations_per_second']:,.0f} ({row['peer_dtype']})",
+        f"{row['peer_ratio_median']:.2f} ({row['peer_ratio_min']:.2f} to {row['peer_ratio_max']:.2f})",
+        f"{row['floor_milliseconds']:.3f} ({row['floor_way']})",
+        f"{row['floor_share']:.0%}",
+        f"{row['kv_bytes_per_env']:,}",
+    ]
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,135 @@
+"""mctx searches the very network that kvzero searches, and is only needed when asked for."""
+
+import importlib
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from kvzero.cache import Window
+from kvzero.cli.bench.config import SearchBench
+from kvzero.cli.bench.own import random_network
+from kvzero.cli.bench.peers import _prepare_jax, find_peer
+from kvzero.errors import ConfigError
+from kvzero.model import NodeStepper
+
+SHAPE = {
+    "num_envs": 3,
+    "num_simulations": 7,
+    "num_actions": 5,
+    "embed_dim": 16,
+    "num_layers": 2,
+    "num_heads": 2,
+    "context_tokens": 6,
+    "support_size": 11,
+    "head_expansion": 3,
+}
+FLAGS = [word for name, value in SHAPE.items() for word in (f"--{name.replace('_', '-')}", value)]
+
+
+@pytest.fixture(scope="module")
+def jax():
+    _prepare_jax(torch.get_num_threads())
+    return importlib.import_module("jax")
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("bfloat16", 0.1)])
+@torch.inference_mode()
+def test_one_expansion_of_the_peer_equals_ours_and_leaves_the_same_context(dtype, tolerance, jax):
+    model = importlib.import_module("kvzero.cli.bench.mctx_model")
+    network = random_network(SearchBench(**SHAPE, random_heads=True))
+    keys_values = torch.randn(3, 6 + 2, 2, 2, 2, 8)
+    actions, positions = torch.tensor([4, 0, 2]), torch.tensor([[9, 10], [31, 32], [7, 8]])
+    before = np.ascontiguousarray(keys_values[:, :6].movedim(2, 1).numpy().copy())
+    ours = NodeStepper(network)(actions, positions, Window(keys_values, None))
+    theirs, context = jax.jit(model.expand_node)(
+        model.read_params(network, dtype, num_positions=40),
+        jax.numpy.asarray(actions.numpy()),
+        jax.numpy.asarray(before, dtype),
+        jax.numpy.asarray(positions[:, 0].numpy()),
+    )
+    assert ours.rewards.abs().min() > 1e-3
+    for name in ("rewards", "values", "policy_logits"):
+        np.testing.assert_allclose(getattr(theirs, name), getattr(ours, name), atol=tolerance, rtol=tolerance)
+    np.testing.assert_allclose(context.astype("float32"), keys_values[:, 2:].movedim(2, 1), atol=tolerance)
+
+
+@pytest.fixture
+def visits(jax, monkeypatch):
+    """Return a list that the visits of every search of the peer are appended to, [env, action] each."""
+    found = []
+    search = mctx_search().search
+
+    def remember(self):
+        seconds = search(self)
+        found.append(SHAPE["num_simulations"] * self.action_weights)
+        return seconds
+
+    monkeypatch.setattr(mctx_search(), "search", remember)
+    return found
+
+
+def mctx_search():
+    return importlib.import_module("kvzero.cli.bench.mctx_peer").MctxSearch
+
+
+def test_the_peer_searches_as_asked_and_its_figures_have_the_names_that_others_rely_on(command, tmp_path, visits):
+    path = tmp_path / "new" / "folder" / "figures.json"
+    flags = ["--peer", "mctx", "--num-pairs", 3, "--num-searches", 2, "--random-heads", "--out", path]
+    said = command("bench", "search", "--json", *FLAGS, *flags)
+    assert said.status == 0
+    found = json.loads(said.out)
+    assert json.loads(path.read_text(encoding="utf-8")) == found
+    assert found["peer"] == "mctx"
+    assert found["peer_dtype"] == "float32"
+    assert list(found["peer_heats"]) == ["float32"]
+    assert len(found["peer_ratios"]) == 3
+    assert found["peer_ratio_min"] == min(found["peer_ratios"])
+    assert found["peer_ratio_max"] == max(found["peer_ratios"])
+    assert found["peer_ratio_median"] == sorted(found["peer_ratios"])[1]
+    assert found["peer_simulations_per_second"] > 0
+    assert {"jax", "mctx", "torch"} <= set(found["machine"]["versions"])
+    assert len(visits) > 6
+    assert np.isfinite(visits).all()
+    np.testing.assert_allclose(np.sum(visits, axis=-1), 7, atol=1e-4)
+    np.testing.assert_allclose(visits, np.round(visits), atol=1e-4)
+    assert len(np.unique(np.round(visits), axis=0)) > 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "seconds", "best"),
+    [
+        ("float32", {"float32": 2.0, "bfloat16": 1.0}, "float32"),
+        ("bfloat16", {"float32": 2.0, "bfloat16": 1.0}, "bfloat16"),
+        ("bfloat16", {"float32": 2.0, "bfloat16": 4.0}, "float32"),
+    ],
+)
+def test_against_bfloat16_the_peer_searches_in_its_faster_number_type(dtype, seconds, best, jax, monkeypatch):
+    class Steady:
+        def __init__(self, config, dtype):
+            self.dtype = dtype
+
+        def search(self):
+            return seconds[self.dtype]
+
+    monkeypatch.setattr(importlib.import_module("kvzero.cli.bench.mctx_peer"), "MctxSearch", Steady)
+    peer = find_peer(SearchBench(num_envs=4, num_simulations=6, dtype=dtype, peer="mctx"), torch.get_num_threads())
+    assert peer.dtype == peer.searcher.dtype == best
+    assert peer.heats[best] == 24 / seconds[best]
+    assert len(peer.heats) == (1 if dtype == "float32" else 2)
+
+
+@pytest.mark.parametrize("package", ["jax", "mctx"])
+def test_a_missing_peer_is_refused_with_the_extra_that_brings_it(package, command, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    said = command("bench", "search", "--peer", "mctx", *FLAGS)
+    assert said.status == 2
+    assert package in said.err
+    assert 'pip install "kvzero[bench]"' in said.err
+
+
+def test_threads_of_jax_cannot_change_in_mid_process(jax):
+    with pytest.raises(ConfigError, match="another process"):
+        _prepare_jax(torch.get_num_threads() + 1)

@@ -1,0 +1,74 @@
+"""`kvzero bench search` measures what it was asked to."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from kvzero.cli.bench.config import SearchBench
+from kvzero.cli.bench.own import OwnSearch, random_network
+from kvzero.cli.bench.threads import torch_threads
+
+SHAPE = {
+    "num-envs": 3,
+    "num-simulations": 4,
+    "num-actions": 5,
+    "embed-dim": 16,
+    "num-layers": 3,
+    "num-heads": 2,
+    "context-tokens": 6,
+    "support-size": 11,
+    "num-searches": 3,  # odd, so that the median of rates is that of times
+}
+FLAGS = [word for name, value in SHAPE.items() for word in (f"--{name}", value)]
+
+
+@pytest.mark.parametrize("engine", ["native", "eager"])
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("bfloat16", 2)])
+def test_the_figures_have_the_names_that_others_rely_on_and_bytes_follow_the_formula(command, dtype, size, engine):
+    said = command("bench", "search", "--json", *FLAGS, "--dtype", dtype, "--engine", engine)
+    assert said.status == 0
+    found = json.loads(said.out)
+    speeds = ("simulations_per_second", "milliseconds_per_simulation", "env_steps_per_second")
+    assert all(found[name] > 0 for name in speeds)
+    context, simulations, layers, embed = 6, 4, 3, 16
+    assert found["kv_bytes_per_env"] == (context + 2 * (simulations + 1)) * 2 * layers * embed * size
+    assert found["config"]["num_actions"] == 5
+    assert found["simulations_per_second"] == pytest.approx(3000 / found["milliseconds_per_simulation"], rel=0.01)
+    share = found["floor_milliseconds"] / found["milliseconds_per_simulation"]
+    assert found["floor_share"] == pytest.approx(share, rel=0.05, abs=1e-3)
+    assert found["floor_way"].startswith(("torch", "native"))
+    assert found["engine"] == engine
+    assert found["peer"] is found["peer_ratio_median"] is None
+    assert found["machine"]["processor"]
+    assert found["torch"].startswith(found["machine"]["versions"]["torch"])
+
+
+def test_without_json_the_figures_are_a_table(command):
+    said = command("bench", "search", *FLAGS)
+    assert said.status == 0
+    assert "simulations_per_second " in said.out
+    assert "floor_share " in said.out
+    assert "peer" not in said.out
+
+
+def test_threads_are_set_for_the_measurement_only():
+    before = torch.get_num_threads()
+    with torch_threads(before + 1) as num_threads:
+        assert num_threads == torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+    with torch_threads(None) as num_threads:
+        assert num_threads == before
+
+
+def test_random_heads_answer_with_something_else_than_zero():
+    plain, drawn = (random_network(SearchBench(random_heads=is_random)) for is_random in (False, True))
+    assert not plain.latent_head.first.weight.any()
+    assert drawn.latent_head.first.weight.std() > 0.1
+    assert torch.equal(plain.action_table.weight, drawn.action_table.weight)
+
+
+def test_contexts_are_full_before_the_first_search():
+    ours = OwnSearch(SearchBench(num_envs=2, context_tokens=12, embed_dim=16, num_simulations=2))
+    assert ours._planner.store.lengths(np.arange(2)).tolist() == [13, 13]

@@ -1,0 +1,79 @@
+"""The suite measures the documented shapes and writes one table."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from kvzero.cli.bench import suite
+from kvzero.cli.bench.suite import CASES, table
+
+FIGURES = {
+    "simulations_per_second": 12345.6,
+    "peer_simulations_per_second": 5000.4,
+    "peer_dtype": "float32",
+    "peer_ratio_median": 2.468,
+    "peer_ratio_min": 2.1,
+    "peer_ratio_max": 2.75,
+    "floor_milliseconds": 0.0567,
+    "floor_way": "XLA",
+    "floor_share": 0.613,
+    "kv_bytes_per_env": 61440,
+}
+
+
+@dataclass
+class Measured:
+    """What a measurement would return, had it been made."""
+
+    simulations_per_second: float
+    peer_simulations_per_second: float
+    peer_dtype: str
+    peer_ratio_median: float
+    peer_ratio_min: float
+    peer_ratio_max: float
+    floor_milliseconds: float
+    floor_way: str
+    floor_share: float
+    kv_bytes_per_env: int
+
+
+def test_the_cases_are_the_documented_shapes_in_both_number_types():
+    found = {(case["num_envs"], case["embed_dim"], case.get("head_expansion", 1), case["dtype"]) for case in CASES}
+    shapes = [(8, 64, 1), (64, 64, 1), (8, 768, 1), (64, 768, 1), (8, 768, 4)]
+    assert found == {(*shape, dtype) for shape in shapes for dtype in ("float32", "bfloat16")}
+    assert len(CASES) == len(found)
+
+
+def test_the_suite_writes_figures_and_a_table(command, tmp_path, monkeypatch):
+    asked = []
+
+    def measure(config):
+        asked.append(config)
+        return Measured(**FIGURES)
+
+    monkeypatch.setattr(suite, "measure_search", measure)
+    said = command("bench", "suite", "--out", tmp_path / "bench", "--num-pairs", 3, "--num-threads", 1)
+    assert said.status == 0
+    assert len(asked) == len(CASES)
+    assert {(each.peer, each.num_pairs, each.num_threads) for each in asked} == {("mctx", 3, 1)}
+    found = json.loads((tmp_path / "bench" / "suite.json").read_text(encoding="utf-8"))
+    assert [case["config"]["num_envs"] for case in found["cases"]] == [case["num_envs"] for case in CASES]
+    assert found["machine"]["versions"]["torch"]
+    text = (tmp_path / "bench" / "suite.md").read_text(encoding="utf-8")
+    assert text == said.out == table(found["cases"])
+    assert "| 8, 768, heads of 4 E | bfloat16 |" in text
+
+
+def test_a_row_of_the_table_rounds_and_names_what_the_figures_depend_on():
+    config = {"num_envs": 8, "embed_dim": 64, "head_expansion": 1, "dtype": "float32"}
+    head, rule, line = table([{**FIGURES, "config": config}]).splitlines()
+    assert head.count("|") == rule.count("|") == line.count("|")
+    assert line == "| 8, 64 | float32 | 12,346 | 5,000 (float32) | 2.47 (2.10 to 2.75) | 0.057 (XLA) | 61% | 61,440 |"
+
+
+@pytest.mark.parametrize("flag", ["--num-threads", "--num-pairs"])
+def test_nothing_is_measured_with_nothing(command, flag):
+    said = command("bench", "suite", flag, 0)
+    assert said.status == 2
+    assert "is 0" in said.err
