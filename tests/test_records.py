@@ -1,7 +1,9 @@
 """Records that rooms share, their way to JSON and back, and the one tree of errors."""
 
 import json
+import math
 
+import numpy as np
 import pytest
 
 from kvzero import errors
@@ -10,6 +12,7 @@ from kvzero.records import EnvSpec, structure, unstructure
 
 VECTOR = EnvSpec(observation_shape=(4,), num_actions=2)
 IMAGE = EnvSpec(observation_shape=(3, 17, 20), num_actions=6)
+REACH = EnvSpec(observation_shape=(4,), action_dim=2, action_bounds=((-3.0, 1.0), (0.0, 10.0)))
 
 
 def test_images_have_three_axes():
@@ -25,11 +28,40 @@ def test_observations_that_are_neither_vectors_nor_images_are_refused(shape):
 
 @pytest.mark.parametrize("num_actions", [0, -1])
 def test_an_environment_without_actions_is_refused(num_actions):
-    with pytest.raises(ConfigError, match=f"num_actions is {num_actions}; .* at least one"):
+    with pytest.raises(ConfigError, match=f"num_actions is {num_actions} and action_dim is 0; .* at least one"):
         EnvSpec(observation_shape=(4,), num_actions=num_actions)
 
 
-@pytest.mark.parametrize("spec", [VECTOR, IMAGE])
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"num_actions": 2, "action_dim": 3}, "num_actions is 2 and action_dim is 3; .* not both"),
+        ({"action_dim": -1}, "action_dim is -1"),
+        ({"action_dim": 2, "action_bounds": ((-1.0, 1.0),)}, "holds 1 pairs; give one for each .* 2"),
+        ({"num_actions": 2, "action_bounds": ((-1.0, 1.0),)}, "holds 1 pairs"),
+        ({"action_dim": 1, "action_bounds": ((1.0, 1.0),)}, r"holds \(1.0, 1.0\); give finite numbers"),
+        ({"action_dim": 1, "action_bounds": ((0.0, math.inf),)}, r"holds \(0.0, inf\)"),
+        ({"action_dim": 1, "action_bounds": ((math.nan, 1.0),)}, r"holds \(nan, 1.0\)"),
+    ],
+)
+def test_actions_are_numbered_or_vectors_with_finite_bounds(fields, words):
+    with pytest.raises(ConfigError, match=words):
+        EnvSpec(observation_shape=(4,), **fields)
+
+
+def test_actions_know_their_form():
+    assert (VECTOR.is_continuous, REACH.is_continuous) == (False, True)
+    assert (VECTOR.blank_actions(5, 3).shape, VECTOR.blank_actions(5).dtype) == ((5, 3), np.int64)
+    assert (REACH.blank_actions(5, 3).shape, REACH.blank_actions(5).dtype) == ((5, 3, 2), np.float32)
+
+
+def test_vectors_are_scaled_to_their_bounds():
+    actions = np.array([[-1, -1], [0, 0.5], [1, 1]], np.float32)
+    assert REACH.to_bounds(actions).tolist() == [[-3.0, 0.0], [-1.0, 7.5], [1.0, 10.0]]
+    assert EnvSpec(observation_shape=(4,), action_dim=2).to_bounds(actions).tolist() == actions.tolist()
+
+
+@pytest.mark.parametrize("spec", [VECTOR, IMAGE, REACH])
 def test_a_record_survives_json(spec):
     assert structure(json.loads(json.dumps(unstructure(spec))), EnvSpec) == spec
 
@@ -37,7 +69,8 @@ def test_a_record_survives_json(spec):
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ({"observation_shape": [4]}, "missing.*num_actions"),
+        ({"num_actions": 2}, "missing.*observation_shape"),
+        ({"observation_shape": [4]}, "give num_actions where actions are numbered"),
         ({"observation_shape": [4], "num_actions": 2, "num_agents": 3}, "num_agents"),
         ({"observation_shape": [4], "num_actions": "many"}, "num_actions"),
         ({"observation_shape": 4, "num_actions": 2}, "observation_shape"),

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeVar
 
 import cattrs
+import numpy as np
 from cattrs.errors import BaseValidationError
 from cattrs.v import format_exception
 
@@ -35,13 +37,22 @@ _CONVERTER.register_structure_hook(bool, _truth)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvSpec:
-    """What an environment shows and accepts: the shape of one observation and the number of actions."""
+    """What an environment shows and accepts: the shape of one observation, and its actions, numbered or continuous.
+
+    Exactly one of `num_actions` and `action_dim` is given.
+    """
 
     observation_shape: tuple[int, ...]
     """Shape of one observation: `(feature,)` for a vector, `(channel, height, width)` for an image."""
 
-    num_actions: int
-    """Number of discrete actions."""
+    num_actions: int = 0
+    """Number of discrete actions; 0 where actions are continuous."""
+
+    action_dim: int = 0
+    """Numbers in one continuous action, each of them from -1 to 1 for the agent; 0 where actions are numbered."""
+
+    action_bounds: tuple[tuple[float, float], ...] = ()
+    """What -1 and 1 stand for in the environment's own units, for each number of an action; not given, themselves."""
 
     def __post_init__(self) -> None:
         if len(self.observation_shape) not in (1, 3) or min(self.observation_shape) < 1:
@@ -49,13 +60,41 @@ class EnvSpec:
                 f"observation_shape is {self.observation_shape}; kvzero reads vectors (feature,) "
                 "and images (channel, height, width) with positive sizes"
             )
-        if self.num_actions < 1:
-            raise ConfigError(f"num_actions is {self.num_actions}; an agent needs at least one action")
+        if min(self.num_actions, self.action_dim) < 0 or (self.num_actions > 0) == (self.action_dim > 0):
+            raise ConfigError(
+                f"num_actions is {self.num_actions} and action_dim is {self.action_dim}; an agent needs at least one "
+                "action: give num_actions where actions are numbered, action_dim where they are vectors, not both"
+            )
+        if self.action_bounds and len(self.action_bounds) != self.action_dim:
+            raise ConfigError(
+                f"action_bounds holds {len(self.action_bounds)} pairs; give one for each number of an action, "
+                f"{self.action_dim}"
+            )
+        for low, high in self.action_bounds:
+            if not (isfinite(low) and isfinite(high) and low < high):
+                raise ConfigError(f"action_bounds holds ({low}, {high}); give finite numbers, the lower one first")
 
     @property
     def is_image(self) -> bool:
         """Whether an observation is an image, stored as bytes (uint8), rather than a vector of float32."""
         return len(self.observation_shape) == 3
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether an action is a vector of numbers from -1 to 1 rather than a number from a list."""
+        return self.action_dim > 0
+
+    def blank_actions(self, *shape: int) -> np.ndarray:
+        """Return zeros in the form of actions: int64 `[*shape]`, or float32 `[*shape, action_dim]`."""
+        return np.zeros((*shape, self.action_dim), np.float32) if self.is_continuous else np.zeros(shape, np.int64)
+
+    def to_bounds(self, actions: np.ndarray) -> np.ndarray:
+        """Return actions `[..., action_dim]` from -1 to 1 in the environment's own units (float64)."""
+        if not self.action_bounds:
+            return actions.astype(np.float64)
+        low, high = np.array(self.action_bounds).T
+        scaled: np.ndarray = np.clip(low + (actions.astype(np.float64) + 1) / 2 * (high - low), low, high)
+        return scaled
 
 
 def unstructure(record: object) -> Any:

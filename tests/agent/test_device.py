@@ -190,6 +190,11 @@ def test_another_store_is_refused_by_name() -> None:
         choose("device", "cpu", other_store())
 
 
+def test_continuous_actions_are_refused_by_name() -> None:
+    with pytest.raises(EngineError, match="actions are continuous"):
+        Life(SHAPES["continuous"], seed=0, engine="device")
+
+
 @pytest.mark.parametrize("name", ["vector", "three_layers_layernorm"])
 def test_visit_counts_are_those_of_the_eager_engine(name: str) -> None:
     eager, device = Life(SHAPES[name], seed=9, engine="eager"), Life(SHAPES[name], seed=9, engine="device")

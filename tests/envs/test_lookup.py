@@ -136,6 +136,7 @@ def test_an_environment_that_ignores_the_render_mode_is_refused(own, monkeypatch
         make(f"{own}.mazes:make_maze", render=True)
 
 
-def test_an_environment_with_continuous_actions_is_refused():
-    with pytest.raises(ConfigError, match=r"Pendulum-v1 has the action space .* a Box"):
-        make("Pendulum-v1")
+def test_an_environment_with_continuous_actions_is_played_in_its_own_units():
+    envs = make("Pendulum-v1")
+    assert (envs.spec.action_dim, envs.spec.action_bounds) == (1, ((-2.0, 2.0),))
+    assert envs.spec.to_bounds(envs.spec.blank_actions(3) - 0.5).tolist() == [[-1.0]] * 3

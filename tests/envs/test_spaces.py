@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from gymnasium import spaces
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvzero.envs.spaces import read_action_space, read_observation_space
@@ -89,11 +89,51 @@ def test_unsupported_boxes_are_refused_by_shape(space):
         read_observation_space(space, "fake")
 
 
-@pytest.mark.parametrize("space", [spaces.Box(-1, 1, (2,)), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(3)])
+@pytest.mark.parametrize(
+    "space",
+    [spaces.Box(0, 9, (2,), np.int64), spaces.Box(-1, 1, (0,)), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(3)],
+)
 def test_unsupported_action_spaces_are_refused_by_name(space):
     with pytest.raises(ConfigError, match=rf"fake has the action space .* a {type(space).__name__};"):
         read_action_space(space, "fake")
 
 
 def test_a_discrete_space_gives_its_size_and_start():
-    assert read_action_space(spaces.Discrete(5, start=-2), "fake") == (5, -2)
+    numbered = read_action_space(spaces.Discrete(5, start=-2), "fake")
+    assert (numbered.num_actions, numbered.convert(np.int64(4)), numbered.action_bounds) == (5, 2, ())
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        ([-1, -np.inf], [1, 2], "not bounded"),
+        ([-1, -2], [np.inf, 2], "not bounded"),
+        ([-1, 2, 0], [1, 2, 1], "number 1 has no width"),
+    ],
+)
+def test_boxes_without_bounds_or_width_are_refused(low, high, words):
+    space = spaces.Box(np.float32(low), np.float32(high))
+    with pytest.raises(ConfigError, match=f"fake has the action space .*{words}"):
+        read_action_space(space, "fake")
+
+
+@settings(deadline=None)
+@given(
+    bounds=st.lists(
+        st.tuples(st.floats(-1e6, 1e6, width=32), st.floats(2**-10, 1e6, width=32)), min_size=6, max_size=6
+    ),
+    action=st.lists(st.floats(-1, 1, width=32), min_size=6, max_size=6),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_a_vector_is_given_in_the_boxs_own_units_shape_and_type(bounds, action, dtype):
+    low = np.array([low for low, _ in bounds], dtype).reshape(2, 3)
+    high = np.array([low + width for low, width in bounds], dtype).reshape(2, 3)
+    if not (low < high).all():  # a width that float32 loses
+        return
+    space = spaces.Box(low, high, dtype=dtype)
+    converted = read_action_space(space, "fake").convert(np.float32(action))
+    assert space.contains(converted)
+    shares = (converted - low.astype(float)) / (high.astype(float) - low)
+    width = np.abs(space.low) + np.abs(space.high)
+    tolerance = 1e-6 * (1 + width / (high.astype(float) - low))
+    assert (np.abs(shares.ravel() - (np.array(action) + 1) / 2) <= tolerance.ravel()).all()

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from kvzero.model import Network
 
+Action = int | np.ndarray
+
 
 @dataclass
 class Path:
@@ -15,9 +17,9 @@ class Path:
 
     network: Network
     latents: list[Tensor] = field(default_factory=list)
-    actions: list[int] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
 
-    def see(self, observation: np.ndarray, action: int | None) -> None:
+    def see(self, observation: np.ndarray, action: Action | None) -> None:
         """Add the action that was taken, if any, and the observation after it."""
         if action is not None:
             self.actions.append(action)
@@ -32,7 +34,7 @@ class Path:
         value_logits, policy_logits = self.network.latent_head(outputs[-1])
         return self.network.support.decode(value_logits), policy_logits
 
-    def step(self, action: int) -> tuple[Tensor, Tensor]:
+    def step(self, action: Action) -> tuple[Tensor, Tensor]:
         """Append an action and the latent it leads to; return its reward and that latent."""
         self.actions.append(action)
         outputs = self._forward()
@@ -47,7 +49,7 @@ class Path:
         for index, latent in enumerate(self.latents):
             tokens.append(latent)
             if index < len(self.actions):
-                tokens.append(network.action_table.weight[self.actions[index]])
+                tokens.append(action_token(network, self.actions[index]))
         stream = torch.stack(tokens)
         turned = turn
         if config.positions == "learned":  # over the newest tokens alone, counted from 0; a pair has one window
@@ -65,6 +67,17 @@ class Path:
             stream = stream + block.attention.merge(mixed.flatten(1))
             stream = stream + block.mlp(block.mlp_norm(stream))
         return network.transformer.final_norm(stream)
+
+
+def action_token(network: Network, action: Action) -> Tensor:
+    """Return a row of the table, or a projection normalised in groups of eight or as a whole."""
+    weight = network.action_table.weight
+    if not network.spec.is_continuous:
+        return weight[action]
+    projected = weight @ torch.as_tensor(action) + network.action_table.bias
+    if network.config.latent_norm == "layernorm":
+        return (projected - projected.mean()) / (projected.var(correction=0) + 1e-5).sqrt()
+    return torch.cat([group.softmax(0) for group in projected.split(8)])
 
 
 def turn(vectors: Tensor) -> Tensor:

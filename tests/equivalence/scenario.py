@@ -42,17 +42,25 @@ def random_network(shape: Shape, seed: int) -> Network:
     return network
 
 
+def action_of(outcome: Outcome, row: int, node: int) -> int | np.ndarray:
+    """Return the action that leads to a node of a tree."""
+    tree = outcome.tree
+    action = int(tree.actions[row, node])
+    return action if outcome.action_sets is None else outcome.action_sets[row, tree.parents[row, node], action]
+
+
 class Recorder:
     """An expander that keeps what a native one says, latents included; being Python, it is asked from Python."""
 
-    def __init__(self, expander: NativeExpander, expansions: list[Expansion]) -> None:
+    def __init__(self, expander: NativeExpander, life: "Life") -> None:
         self._expander = expander
-        self._expansions = expansions
+        self._life = life
 
     def expand(self, leaves: Leaves) -> Evaluation:
         found, latents = self._expander.expand_with_latents(leaves)
         tensors = map(torch.from_numpy, (found.rewards, found.values, found.logits, latents))
-        self._expansions.append(Expansion(*tensors))
+        self._life.asked.append(leaves.actions)
+        self._life.expansions.append(Expansion(*tensors))
         return found
 
 
@@ -69,6 +77,8 @@ class Life:
         dtype: SearchDtype = "float32",
         tolerance: float = TOLERANCE,
     ) -> None:
+        if engine == "native" and shape.spec.is_continuous:
+            pytest.skip("the native engine knows numbered actions only")
         self.shape = shape
         self.rng = np.random.default_rng(seed)
         self.network = network or random_network(shape, seed)
@@ -82,12 +92,13 @@ class Life:
         )
         self.tolerance = tolerance
         self.planner = Planner(self.network, self.config, num_envs=shape.num_envs)
-        self.actions = np.zeros(shape.num_envs, np.int64)
+        self.actions = shape.spec.blank_actions(shape.num_envs)
         self.observed: list[list[np.ndarray]] = [[] for _ in range(shape.num_envs)]
-        self.taken: list[list[int]] = [[] for _ in range(shape.num_envs)]
+        self.taken: list[list[int | np.ndarray]] = [[] for _ in range(shape.num_envs)]
         self.roll_overs = 0
         self.worst = 0.0
         self.expansions: list[Expansion] = []
+        self.asked: list[np.ndarray] = []
 
     def observe(self, envs: np.ndarray) -> None:
         """Let these environments move on by one step; some of them begin a new episode."""
@@ -98,18 +109,19 @@ class Life:
                 self.observed[env], self.taken[env] = [observation], []
             else:
                 self.observed[env].append(observation)
-                self.taken[env].append(int(self.actions[env]))
+                self.taken[env].append(self.actions[env].copy())
                 self._count_roll_over(env)
         self.planner.observe(envs, observations, actions=self.actions[envs], starts=starts)
 
     def plan(self, envs: np.ndarray, *, explore: bool = True) -> Outcome:
         """Search, check every node, and act at random so that paths are diverse."""
         self.expansions.clear()
+        self.asked.clear()
         masks = np.ones((len(envs), self.shape.spec.num_actions), bool)
         with pytest.MonkeyPatch.context() as patch:
             self._record(patch)
             outcome = self.planner.plan(envs, masks, rng=self.rng if explore else None)
-        self.actions[envs] = self.rng.integers(self.shape.spec.num_actions, size=len(envs))
+        self.actions[envs] = self._choose(len(envs))
         return outcome
 
     def _record(self, patch: pytest.MonkeyPatch) -> None:
@@ -117,13 +129,14 @@ class Life:
         kind = SlidingStepper if self.shape.model.layout.is_sliding else NodeStepper
         step = kind.__call__
 
-        def keep(stepper: NodeStepper | SlidingStepper, *arguments: object) -> Expansion:
-            self.expansions.append(step(stepper, *arguments))
+        def keep(stepper: NodeStepper | SlidingStepper, actions: torch.Tensor, *rest: object) -> Expansion:
+            self.asked.append(actions.numpy())
+            self.expansions.append(step(stepper, actions, *rest))
             return self.expansions[-1]
 
         def search_recorded(roots: object, expander: Expander, *rest: object, **chance: object) -> Outcome:
             is_native = isinstance(expander, NativeExpander)
-            return search(roots, Recorder(expander, self.expansions) if is_native else expander, *rest, **chance)
+            return search(roots, Recorder(expander, self) if is_native else expander, *rest, **chance)
 
         patch.setattr(kind, "__call__", keep)
         patch.setattr(planner_module, "search", search_recorded)
@@ -170,7 +183,8 @@ class Life:
     def _check_node(self, paths: dict[int, Path], row: int, node: int, outcome: Outcome) -> None:
         tree, expansion = outcome.tree, self.expansions[node - 1]
         path = paths[int(tree.parents[row, node])].fork()
-        reward, latent = path.step(int(tree.actions[row, node]))
+        reward, latent = path.step(action_of(outcome, row, node))
+        np.testing.assert_array_equal(self.asked[node - 1][row], path.actions[-1])
         value, logits = path.read()
         paths[node] = path
         self._compare(expansion.rewards[row], reward)
@@ -182,6 +196,12 @@ class Life:
         difference = (torch.as_tensor(found) - wanted).abs().max()
         assert difference.isfinite(), "a prediction is not finite"
         self.worst = max(self.worst, float(difference))
+
+    def _choose(self, num_envs: int) -> np.ndarray:
+        spec = self.shape.spec
+        if spec.is_continuous:
+            return self.rng.uniform(-1, 1, (num_envs, spec.action_dim)).astype(np.float32)
+        return self.rng.integers(spec.num_actions, size=num_envs)
 
     def _count_roll_over(self, env: int) -> None:
         """Count each time that the ring of an environment wraps."""

@@ -13,6 +13,7 @@ from kvzero.records import EnvSpec
 
 VECTOR = EnvSpec(observation_shape=(5,), num_actions=3)
 IMAGE = EnvSpec(observation_shape=(3, 17, 20), num_actions=4)
+REACH = EnvSpec(observation_shape=(5,), action_dim=3)
 
 SHAPES = {
     "vector": Shape(ModelConfig(embed_dim=16, num_layers=2, num_heads=2, context_tokens=6, support_size=11), VECTOR),
@@ -26,6 +27,20 @@ SHAPES = {
         ModelConfig(embed_dim=20, num_layers=3, num_heads=5, context_tokens=8, support_size=5, latent_norm="layernorm"),
         VECTOR,
         num_steps=34,
+    ),
+    "continuous": Shape(ModelConfig(embed_dim=16, num_layers=2, num_heads=2, context_tokens=6, support_size=11), REACH),
+    "continuous_layernorm_normalised": Shape(
+        ModelConfig(
+            embed_dim=20,
+            num_layers=3,
+            num_heads=5,
+            context_tokens=4,
+            support_size=7,
+            latent_norm="layernorm",
+            normalize_observations=True,
+        ),
+        REACH,
+        num_steps=26,
     ),
     "smallest_context": Shape(
         ModelConfig(embed_dim=16, num_layers=3, num_heads=4, context_tokens=2, support_size=11), VECTOR
@@ -58,9 +73,15 @@ def engine_of(store: str) -> EngineKind:
     return {"tree_native": "native", "tree_device": "device"}.get(store, "eager")
 
 
+def trees_of(name: str) -> tuple[str, ...]:
+    """Return the trees that serve a shape: searches on the device know numbered actions only."""
+    return TREES[:2] if name.startswith("continuous") else TREES
+
+
 LIVES = [
-    *((name, store, seed) for name in SHAPES for store in TREES for seed in (0, 1)),
+    *((name, store, seed) for name in SHAPES for store in trees_of(name) for seed in (0, 1)),
     *((name, store, 0) for name in ("vector", "smallest_context", "three_layers_layernorm") for store in STORES),
+    *(("continuous", store, 1) for store in ("pooled", "legacy", "pooled_small")),
     ("image", "pooled", 1),
     ("wide_context", "pooled_small", 1),
 ]
@@ -88,7 +109,8 @@ def test_every_node_of_every_search_equals_one_uncached_forward(name: str, store
     ("name", "store"),
     [
         *((name, store) for name in ("vector", "image", "three_layers_layernorm") for store in TREES),
-        *(("vector", store) for store in ("pooled", "legacy", "pooled_small")),
+        *((name, store) for name in ("vector", "continuous") for store in ("pooled", "legacy", "pooled_small")),
+        *(("continuous", store) for store in trees_of("continuous")),
     ],
 )
 def test_roots_are_rebuilt_exactly_after_weight_updates(name: str, store: str) -> None:
@@ -119,9 +141,11 @@ def test_evaluation_between_two_collects_disturbs_neither(store: str) -> None:
             life.check(envs, life.plan(envs))
 
 
-@pytest.mark.parametrize("store", [*TREES, "pooled", "legacy"])
-def test_a_subset_is_planned_for_as_if_it_were_alone(store: str) -> None:
-    shape = replace(SHAPES["vector"], **STORES[store])
+@pytest.mark.parametrize(
+    ("name", "store"), [(n, s) for n in ("vector", "continuous") for s in (*trees_of(n), "pooled", "legacy")]
+)
+def test_a_subset_is_planned_for_as_if_it_were_alone(name: str, store: str) -> None:
+    shape = replace(SHAPES[name], **STORES[store])
     together, alone = (Life(shape, seed=5, engine=engine_of(store)) for _ in range(2))
     everyone = np.arange(shape.num_envs)
     for _ in range(12):

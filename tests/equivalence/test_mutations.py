@@ -17,9 +17,9 @@ from kvzero.model import transformer as transformer_module
 from kvzero.model.transformer import Transformer
 
 
-def live(steps: int = 32) -> None:
+def live(steps: int = 32, *, shape: str = "vector") -> None:
     """Live with ragged histories, short episodes and weight updates, checking as the suite does."""
-    life = Life(replace(SHAPES["vector"], episode_steps=19), seed=7)
+    life = Life(replace(SHAPES[shape], episode_steps=19), seed=7)
     for step in range(steps):
         if step % 8 == 4:
             life.update_weights()
@@ -52,8 +52,8 @@ def forget_the_validity_of_slots(patch: pytest.MonkeyPatch) -> None:
 def number_tokens_two_off_in_search(patch: pytest.MonkeyPatch) -> None:
     make = expander_module.CachedExpander.__init__
 
-    def shifted(self: object, network: object, contexts: object, positions: np.ndarray, num_simulations: int) -> None:
-        make(self, network, contexts, positions + 2, num_simulations)
+    def shifted(self: object, network: object, contexts: object, positions: np.ndarray, *rest: object) -> None:
+        make(self, network, contexts, positions + 2, *rest)
 
     patch.setattr(expander_module.CachedExpander, "__init__", shifted)
 

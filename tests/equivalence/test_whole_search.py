@@ -14,16 +14,18 @@ from kvzero.search import Evaluation, Leaves, Roots, search
 class RecomputingExpander:
     """Evaluates a node by one uncached forward over its whole path."""
 
-    def __init__(self, roots: list[Path]) -> None:
+    def __init__(self, roots: list[Path], choices: "Numbered | Drawn") -> None:
         self._paths = [{0: root} for root in roots]
+        self._choices = choices
 
     @torch.no_grad()
     def expand(self, leaves: Leaves) -> Evaluation:
         rewards, values, logits = [], [], []
-        for paths, parent, action in zip(self._paths, leaves.parents, leaves.actions, strict=True):
+        for row, (paths, parent) in enumerate(zip(self._paths, leaves.parents, strict=True)):
             path = paths[int(parent)].fork()
-            reward, _ = path.step(int(action))
+            reward, _ = path.step(self._choices.find(row, int(parent), int(leaves.actions[row])))
             value, policy = path.read()
+            policy = self._choices.offer(row, leaves.node, policy)
             paths[leaves.node] = path
             rewards.append(reward)
             values.append(value)
@@ -31,8 +33,43 @@ class RecomputingExpander:
         return Evaluation(*(torch.stack(column).numpy() for column in (rewards, values, logits)))
 
 
-@pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm"])
-@pytest.mark.parametrize("engine", ["eager", "native", "device"])
+class Numbered:
+    """The same actions at every node."""
+
+    def find(self, row: int, node: int, index: int) -> int:
+        return index
+
+    def offer(self, row: int, node: int, policy: torch.Tensor) -> torch.Tensor:
+        return policy
+
+
+class Drawn:
+    """Actions of a search without exploration: squashed normal numbers of a fixed table, all equally likely."""
+
+    def __init__(self, num_simulations: int, num_choices: int, action_dim: int) -> None:
+        noise = np.random.default_rng(0).standard_normal((num_simulations + 1, num_choices, action_dim), np.float32)
+        noise[0, 0] = 0
+        self._noise = noise
+        self._drawn: dict[tuple[int, int], np.ndarray] = {}
+
+    def find(self, row: int, node: int, index: int) -> np.ndarray:
+        return self._drawn[row, node][index]
+
+    def offer(self, row: int, node: int, policy: torch.Tensor) -> torch.Tensor:
+        means, scales = np.split(policy.double().numpy(), 2)
+        means, scales = 3 * np.tanh(means / 3), np.exp(-3 + 4 / (1 + np.exp(-scales) / 3))
+        numbers = np.clip(means + scales * self._noise[node], -4, 4)
+        self._drawn[row, node] = np.tanh(numbers).astype(np.float32)
+        return torch.zeros(len(numbers))
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [
+        *((name, "device") for name in ("vector", "image", "three_layers_layernorm")),
+        *((n, e) for n in ("vector", "image", "three_layers_layernorm", "continuous") for e in ("eager", "native")),
+    ],
+)
 def test_visit_counts_are_those_of_a_search_that_recomputes_everything(name: str, engine: EngineKind) -> None:
     shape = SHAPES[name]
     life = Life(shape, seed=6, engine=engine)
@@ -48,9 +85,9 @@ def test_visit_counts_are_those_of_a_search_that_recomputes_everything(name: str
 def recomputed_counts(life: Life, envs: np.ndarray) -> np.ndarray:
     paths = [life.path(env) for env in envs]
     readings = [path.read() for path in paths]
-    roots = Roots(
-        torch.stack([logits for _, logits in readings]).numpy(),
-        torch.stack([value for value, _ in readings]).numpy(),
-        np.ones((len(envs), life.shape.spec.num_actions), bool),
-    )
-    return search(roots, RecomputingExpander(paths), life.config.search, rng=None).visit_counts
+    spec, num_choices = life.shape.spec, life.config.sampling.num_sampled_actions
+    choices = Drawn(life.shape.num_simulations, num_choices, spec.action_dim) if spec.is_continuous else Numbered()
+    logits = torch.stack([choices.offer(row, 0, policy) for row, (_, policy) in enumerate(readings)]).numpy()
+    values = torch.stack([value for value, _ in readings]).numpy()
+    roots = Roots(logits, values, np.ones(logits.shape, bool))
+    return search(roots, RecomputingExpander(paths, choices), life.config.search, rng=None).visit_counts

@@ -7,6 +7,7 @@ import torch
 
 from kvzero import PRESETS, Network, RunConfig, preset
 from kvzero.errors import ConfigError
+from kvzero.model import Support
 from kvzero.records import EnvSpec, structure, unstructure
 
 SPECS = {
@@ -15,6 +16,10 @@ SPECS = {
     "lunarlander": EnvSpec(observation_shape=(8,), num_actions=4),
     "atari": EnvSpec(observation_shape=(3, 64, 64), num_actions=6),
     "atari-small": EnvSpec(observation_shape=(3, 64, 64), num_actions=6),
+    "pendulum": EnvSpec(observation_shape=(3,), action_dim=1),
+    "dmc": EnvSpec(observation_shape=(5,), action_dim=1),
+    "dmc-pixels": EnvSpec(observation_shape=(3, 64, 64), action_dim=1),
+    "mujoco": EnvSpec(observation_shape=(17,), action_dim=6),
 }
 
 
@@ -63,3 +68,16 @@ def test_atari_has_the_size_of_lightzeros_unizero():
 def test_an_unknown_preset_is_refused_and_the_known_ones_named():
     with pytest.raises(ConfigError, match=r"'pong'.*cartpole.*atari-small"):
         preset("pong")
+
+
+@pytest.mark.parametrize("name", ["pendulum", "dmc", "dmc-pixels", "mujoco"])
+def test_presets_with_continuous_actions_have_the_weights_of_the_design(name):
+    config = preset(name)
+    learner = config.learner
+    weights = (learner.latent_weight, learner.reward_weight, learner.value_weight, learner.policy_weight)
+    assert weights == (10, 0.1, 0.1, 0.1)
+    assert config.agent.search.discount == 0.99
+    assert config.agent.model.context_tokens >= 16
+    returns = torch.tensor([-1000.0, 1000.0])
+    support = Support(config.agent.model.support_size)
+    torch.testing.assert_close(support.decode(support.encode(returns).log()), returns, rtol=1e-3, atol=0)

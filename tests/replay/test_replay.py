@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.replay.conftest import NUM_SAMPLED
 
 from kvzero.errors import ConfigError, EmptyReplayError, EnvError
 from kvzero.records import EnvSpec
@@ -187,3 +188,48 @@ def test_samples_are_the_callers_own(make_replay: Callable[..., Replay], add_ste
     segments.policies[:] = -1
     np.testing.assert_array_equal(before["observations.1"], replay.state_arrays()["observations.1"])
     np.testing.assert_array_equal(before["policies.0"], replay.state_arrays()["policies.0"])
+
+
+REACH = EnvSpec(observation_shape=(4,), action_dim=2)
+
+
+def test_a_continuous_row_costs_its_action_and_its_choices(make_replay: Callable[..., Replay]) -> None:
+    row_bytes = 4 * 4 + 2 * 4 + 4 + NUM_SAMPLED * 4 + NUM_SAMPLED * 2 * 4 + 4 + 1
+    assert make_replay(REACH, num_envs=3, rows_per_env=7).nbytes == 3 * 7 * row_bytes + 8 * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("actions", np.float32(1.5), "actions of environment 2 hold 1.5; give numbers from -1 to 1"),
+        ("actions", np.float32(np.nan), "actions of environment 2 hold NaN"),
+        ("action_sets", np.float32(-1.25), "action_sets of environment 2 hold -1.25"),
+        ("action_sets", np.float32(np.inf), "action_sets of environment 2 hold NaN or infinity"),
+    ],
+)
+def test_continuous_actions_that_cannot_be_are_refused_and_nothing_is_lost(
+    make_replay: Callable[..., Replay], make_step: Any, name: str, value: np.float32, words: str
+) -> None:
+    replay = make_replay(REACH, num_envs=3, rows_per_env=7)
+    step = make_step(np.random.default_rng(0), REACH, 3)
+    replay.add(**step)
+    broken = {**step, name: step[name].copy()}
+    broken[name][2].reshape(-1)[-1] = value
+    with pytest.raises(EnvError, match=words):
+        replay.add(**broken)
+    assert len(replay) == 3
+
+
+def test_continuous_steps_need_the_actions_that_their_policies_are_over(
+    make_replay: Callable[..., Replay], make_step: Any
+) -> None:
+    step = make_step(np.random.default_rng(0), REACH, 3)
+    del step["action_sets"]
+    with pytest.raises(EnvError, match="action_sets have shape"):
+        make_replay(REACH, num_envs=3, rows_per_env=7).add(**step)
+
+
+@pytest.mark.parametrize(("spec", "num"), [(REACH, 0), (VECTOR, 6)])
+def test_the_number_of_sampled_actions_fits_the_kind_of_actions(spec: EnvSpec, num: int) -> None:
+    with pytest.raises(ConfigError, match=f"num_sampled_actions is {num}"):
+        Replay(ReplayConfig(replay_capacity=9), spec, num_envs=1, seed=0, num_sampled_actions=num)

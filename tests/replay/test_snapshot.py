@@ -14,6 +14,7 @@ from kvzero.replay import Replay, Segments
 
 VECTOR = EnvSpec(observation_shape=(4,), num_actions=3)
 IMAGE = EnvSpec(observation_shape=(2, 6, 7), num_actions=5)
+REACH = EnvSpec(observation_shape=(4,), action_dim=2)
 NUM_ENVS = 3
 ROWS = 13
 
@@ -23,7 +24,7 @@ def assert_same(left: Segments, right: Segments) -> None:
         np.testing.assert_array_equal(getattr(left, field.name), getattr(right, field.name))
 
 
-@pytest.mark.parametrize("spec", [VECTOR, IMAGE], ids=["vector", "image"])
+@pytest.mark.parametrize("spec", [VECTOR, IMAGE, REACH], ids=["vector", "image", "continuous"])
 @pytest.mark.parametrize("num_steps", [1, 4, 25])
 def test_a_resumed_replay_samples_the_same_batches_for_ever(
     make_replay: Callable[..., Replay],
@@ -70,6 +71,7 @@ def test_an_empty_replay_survives(make_replay: Callable[..., Replay], add_steps:
 
 OTHERS = {
     "spec": (IMAGE, NUM_ENVS, ROWS),
+    "continuous": (REACH, NUM_ENVS, ROWS),
     "num_actions": (EnvSpec(observation_shape=(4,), num_actions=2), NUM_ENVS, ROWS),
     "capacity": (VECTOR, NUM_ENVS, ROWS + 1),
     "fewer envs": (VECTOR, NUM_ENVS - 1, ROWS),

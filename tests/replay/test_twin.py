@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.replay.conftest import NUM_SAMPLED
 
 from kvzero.records import EnvSpec
 from kvzero.replay import Draw, Replay, ReplayConfig, Segments
@@ -19,9 +20,10 @@ class Row:
     number: int
     observation: np.ndarray
     end: str | None
-    action: int | None = None
+    action: Any = None
     reward: float = 0.0
     policy: Any = 0.0
+    action_set: Any = None
     root_value: float = 0.0
 
 
@@ -62,7 +64,8 @@ class EveryStart:
 def play(events: list[Any], spec: EnvSpec, capacity: int, num_envs: int, make_step: Any) -> tuple[Replay, list[Stream]]:
     rng = np.random.default_rng(0)
     config = ReplayConfig(replay_capacity=capacity * num_envs + num_envs - 1)
-    replay = Replay(config, spec, num_envs=num_envs, seed=3, sampler=EveryStart())
+    num_sampled = NUM_SAMPLED if spec.is_continuous else 0
+    replay = Replay(config, spec, num_envs=num_envs, seed=3, num_sampled_actions=num_sampled, sampler=EveryStart())
     streams = [Stream() for _ in range(num_envs)]
     for event in events:
         if event == RESUME:
@@ -94,13 +97,14 @@ def follow(stream: Stream, env: int, step: dict[str, np.ndarray], capacity: int)
         reward=step["rewards"][env],
         policy=step["policies"][env].astype(np.float32),
         root_value=np.float32(step["root_values"][env]),
+        action_set=step["action_sets"][env] if "action_sets" in step else None,
     )
     if step["terminated"][env] or step["truncated"][env]:
         end = "terminated" if step["terminated"][env] else "truncated"
         stream.append(capacity, observation=step["final_observations"][env], end=end)
 
 
-def check_window(segments: Segments, i: int, window: list[Row], num_actions: int) -> None:
+def check_window(segments: Segments, i: int, window: list[Row], spec: EnvSpec) -> None:
     last = len(window) - 1
     assert segments.ends[i] == last
     assert segments.terminated[i] == (window[-1].end == "terminated")
@@ -109,9 +113,13 @@ def check_window(segments: Segments, i: int, window: list[Row], num_actions: int
         row = window[min(t, last)]
         np.testing.assert_array_equal(segments.observations[i, t], row.observation)
         if is_padding or row.action is None:
-            assert 0 <= segments.actions[i, t] < num_actions
+            low, high = (-1, 1) if spec.is_continuous else (0, spec.num_actions - 1)
+            assert (segments.actions[i, t] >= low).all()
+            assert (segments.actions[i, t] <= high).all()
         else:
-            assert segments.actions[i, t] == row.action
+            np.testing.assert_array_equal(segments.actions[i, t], row.action)
+            if spec.is_continuous:
+                np.testing.assert_array_equal(segments.action_sets[i, t], row.action_set)
         assert segments.rewards[i, t] == (0 if is_padding else row.reward)
         assert (segments.policies[i, t] == (0 if is_padding else row.policy)).all()
         assert segments.root_values[i, t] == (0 if is_padding else row.root_value)
@@ -143,11 +151,18 @@ EVENTS = st.lists(
     num_envs=st.integers(1, MAX_ENVS),
     num_steps=st.integers(1, 8),
     shape=st.sampled_from([(4,), (5, 6, 7)]),
+    action_dim=st.sampled_from([0, 2]),
 )
 def test_every_window_equals_the_twins(
-    make_step: Any, events: list[Any], capacity: int, num_envs: int, num_steps: int, shape: tuple[int, ...]
+    make_step: Any,
+    events: list[Any],
+    capacity: int,
+    num_envs: int,
+    num_steps: int,
+    shape: tuple[int, ...],
+    action_dim: int,
 ) -> None:
-    spec = EnvSpec(observation_shape=shape, num_actions=9)
+    spec = EnvSpec(observation_shape=shape, num_actions=0 if action_dim else 9, action_dim=action_dim)
     replay, streams = play(events, spec, capacity, num_envs, make_step)
     assert len(replay) == sum(row.end is None for stream in streams for row in stream.rows)
     expected = {
@@ -160,4 +175,4 @@ def test_every_window_equals_the_twins(
     segments = replay.sample(1, num_steps=num_steps)
     assert set(segments.indices.tolist()) == set(expected)
     for i, place in enumerate(segments.indices.tolist()):
-        check_window(segments, i, expected[place], spec.num_actions)
+        check_window(segments, i, expected[place], spec)

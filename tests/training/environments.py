@@ -39,6 +39,41 @@ class Ladder(gymnasium.Env[np.ndarray, np.int64]):
         return np.full((20, 30, 3), 20 * self.time, np.uint8)
 
 
+class Reach(Ladder):
+    """A ladder whose actions are two numbers, of which the first one is worth itself."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.action_space = Box(np.float32([-2, 0]), np.float32([2, 1]))
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action)
+        observation, _, *rest = super().step(np.int64(0))
+        return observation, float(action[0]), *rest
+
+
+class Recall(gymnasium.Env[np.ndarray, np.ndarray]):
+    """Says at the first step of an episode whether it will be a good or a bad one, then nothing but the time."""
+
+    STEPS = 3
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+        self.observation_space = Box(-1, 1, (2,), np.float32)
+        self.action_space = Box(-1, 1, (1,), np.float32)
+        self.cue, self.time = 1.0, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.cue, self.time = float(self.np_random.choice([-1.0, 1.0])), 0
+        return np.array([self.cue, 0], np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.time += 1
+        reward = 3 * self.cue + float(action[0])
+        return np.array([0, self.time / self.STEPS], np.float32), reward, False, self.time == self.STEPS, {}
+
+
 class Endless(Ladder):
     """A ladder without an end."""
 

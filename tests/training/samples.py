@@ -18,6 +18,7 @@ from kvzero import (
     ScheduleConfig,
     SearchConfig,
 )
+from kvzero.agent import SamplingConfig
 from kvzero.records import EnvSpec
 from kvzero.replay import Replay, Segments
 from kvzero.training import Learner
@@ -52,6 +53,14 @@ def tiny_config(runs_dir: Path, *, run_name: str | None = None, environment: str
         learner=LEARNER,
         schedule=replace(plan, **schedule),
     )
+
+
+def continuous_config(runs_dir: Path, *, run_name: str | None = None, **schedule) -> RunConfig:
+    """Return a tiny run whose actions are two numbers, and whose observations are normalised."""
+    config = tiny_config(runs_dir, run_name=run_name, environment="Reach", **schedule)
+    model = replace(MODEL, normalize_observations=True)
+    sampling = SamplingConfig(num_sampled_actions=5, num_wide_actions=2)
+    return replace(config, agent=replace(config.agent, model=model, sampling=sampling))
 
 
 def tiny_network(seed: int = 0, model: ModelConfig = MODEL, spec: EnvSpec = SPEC) -> Network:

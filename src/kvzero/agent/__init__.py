@@ -1,7 +1,7 @@
 """Joins model, search and cache: observe, plan, act."""
 
 from kvzero.agent.agent import Agent
-from kvzero.agent.config import AgentConfig, EngineKind, SearchDtype, StoreKind
+from kvzero.agent.config import AgentConfig, EngineKind, SamplingConfig, SearchDtype, StoreKind
 from kvzero.agent.devices import choose_device
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.inference import InitialInference, RecurrentInference
@@ -30,6 +30,7 @@ __all__ = [
     "LossTargets",
     "Planner",
     "RecurrentInference",
+    "SamplingConfig",
     "SearchDtype",
     "StoreKind",
     "Tokenizer",

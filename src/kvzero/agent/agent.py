@@ -34,7 +34,7 @@ class Agent:
         self.num_envs = num_envs
         self._planner = Planner(network, config, num_envs=num_envs, num_simulations=config.num_eval_simulations)
         self._starts = np.ones(num_envs, bool)
-        self._actions = np.zeros(num_envs, np.int64)
+        self._actions = network.spec.blank_actions(num_envs)
 
     @classmethod
     def load(cls, run: str | Path, *, num_envs: int = 1, device: str = "cpu") -> "Agent":
@@ -54,12 +54,13 @@ class Agent:
 
     def act(
         self, observations: Shaped[np.ndarray, "..."], *, action_masks: Bool[np.ndarray, "..."] | None = None
-    ) -> int | Int[np.ndarray, " env"]:
+    ) -> int | Shaped[np.ndarray, "..."]:
         """Return the best action for what the environments show now.
 
         With one environment, `observations` may be a single observation; the action is then an int. With several it
         is `[env, *observation]`, one row for each. The agent takes it that its actions are carried out; call `reset`
-        where an episode ended.
+        where an episode ended. Continuous actions are float64 vectors in the environment's own units, `[action_dim]` or
+        `[env, action_dim]`; of several actions visited equally often the one drawn first is taken.
 
         Raises:
             ConfigError: if `observations` or `action_masks` have another shape, images are not uint8, a number is not
@@ -74,7 +75,10 @@ class Agent:
         self._planner.observe(everyone, batch, actions=self._actions, starts=self._starts)
         self._starts[:] = False
         outcome = self._planner.plan(everyone, masks, rng=None)
-        self._actions = greedy_actions(outcome.visit_counts)
+        self._actions = outcome.actions_at(greedy_actions(outcome.visit_counts))
+        if self.network.spec.is_continuous:
+            actions = self.network.spec.to_bounds(self._actions)
+            return actions[0] if is_single else actions
         return int(self._actions[0]) if is_single else self._actions.copy()
 
     def _read(self, observations: np.ndarray) -> Shaped[np.ndarray, "env ..."]:
@@ -94,7 +98,10 @@ class Agent:
         return numbers
 
     def _masks(self, action_masks: np.ndarray | None) -> Bool[np.ndarray, "env action"]:
-        shape = (self.num_envs, self.network.spec.num_actions)
+        spec = self.network.spec
+        shape = (self.num_envs, spec.num_actions)
+        if spec.is_continuous and action_masks is not None:
+            raise ConfigError("action_masks would have no effect on continuous actions; leave them out")
         if action_masks is None:
             return np.ones(shape, bool)
         masks = np.asarray(action_masks, bool)

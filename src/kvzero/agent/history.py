@@ -15,7 +15,7 @@ class Past:
     """The newest steps of some environments, newest last, padded on the left where an episode is younger."""
 
     observations: Shaped[np.ndarray, "env time ..."]
-    actions: Int[np.ndarray, "env time-1"]
+    actions: Shaped[np.ndarray, "env time-1 *action"]
     is_valid: Bool[np.ndarray, "env time"]
 
 
@@ -30,7 +30,7 @@ class History:
         self._size = num_steps + 1
         dtype = np.uint8 if spec.is_image else np.float32
         self._observations = np.zeros((num_envs, self._size, *spec.observation_shape), dtype)
-        self._actions = np.zeros((num_envs, self._size), np.int64)
+        self._actions = spec.blank_actions(num_envs, self._size)
         self._counts = np.zeros(num_envs, np.int64)
 
     def reset(self, envs: Int[np.ndarray, " env"]) -> None:
@@ -40,7 +40,7 @@ class History:
     def append(
         self,
         envs: Int[np.ndarray, " env"],
-        actions: Int[np.ndarray, " env"],
+        actions: Shaped[np.ndarray, "env *action"],
         observations: Shaped[np.ndarray, "env ..."],
     ) -> None:
         """Add the action that was taken, where an episode is under way, and the observation seen after it."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Float32, Int, Shaped
 from torch import Tensor
 
+from kvzero.agent.choices import Choices
 from kvzero.cache import TreeStore
 from kvzero.model import NativeEngine, NativeSearch, Network, RootReading
 from kvzero.search import Evaluation, Leaves, MachineCode
@@ -56,8 +57,11 @@ class NativePath:
         values, logits = self.engine.extend_roots(search, lengths, actions, latents)
         return RootReading(torch.from_numpy(values), torch.from_numpy(logits))
 
-    def begin_search(self, envs: Int[np.ndarray, " env"], version: int, num_simulations: int) -> "NativeExpander":
-        """Open a search below the roots of these environments."""
+    def begin_search(
+        self, envs: Int[np.ndarray, " env"], version: int, num_simulations: int, choices: Choices
+    ) -> "NativeExpander":
+        """Open a search below the roots of these environments; their choices are numbered actions."""
+        del choices  # which are their own numbers
         self._store.begin_in_place(envs, version)
         positions = self._store.lengths(envs) - 1
         self.engine.positions.reserve(int(positions.max()) + 2 * num_simulations + 1)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from kvzero.agent.choices import Choices
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.device import DevicePlanner
 from kvzero.agent.expander import CachedExpander
@@ -36,13 +37,15 @@ class Path(Protocol):
         envs: Int[np.ndarray, " env"],
         version: int,
         *,
-        actions: Int[np.ndarray, " env"],
+        actions: Shaped[np.ndarray, "env *action"],
         latents: Float[Tensor, "env embed"],
     ) -> RootReading:
         """Append the action taken and the latent seen next to each root, and read it."""
 
-    def begin_search(self, envs: Int[np.ndarray, " env"], version: int, num_simulations: int) -> Expander:
-        """Open a search below the roots of these environments.
+    def begin_search(
+        self, envs: Int[np.ndarray, " env"], version: int, num_simulations: int, choices: Choices
+    ) -> Expander:
+        """Open a search among `choices` below the roots of these environments.
 
         Raises:
             StaleContextError: if a root was made by other weights, or there is none.
@@ -66,7 +69,7 @@ class EagerPath:
         envs: Int[np.ndarray, " env"],
         version: int,
         *,
-        actions: Int[np.ndarray, " env"],
+        actions: Shaped[np.ndarray, "env *action"],
         latents: Float[Tensor, "env embed"],
     ) -> RootReading:
         """Append the action taken and the latent seen next to each root, and read it."""
@@ -85,10 +88,13 @@ class EagerPath:
         self._store.extend_roots(envs, version, latents=latents, window=window)
         return reading
 
-    def begin_search(self, envs: Int[np.ndarray, " env"], version: int, num_simulations: int) -> CachedExpander:
-        """Open a search below the roots of these environments."""
+    def begin_search(
+        self, envs: Int[np.ndarray, " env"], version: int, num_simulations: int, choices: Choices
+    ) -> CachedExpander:
+        """Open a search among `choices` below the roots of these environments."""
         contexts = self._store.begin_search(envs, version)
-        return CachedExpander(self._network.current, contexts, self._store.lengths(envs) - 1, num_simulations)
+        root_positions = self._store.lengths(envs) - 1
+        return CachedExpander(self._network.current, contexts, root_positions, num_simulations, choices)
 
 
 def build_path(network: SearchNetwork, config: AgentConfig, store: ContextStore, *, num_envs: int) -> Path:
@@ -126,6 +132,8 @@ def build_device_planner(
         return None
     if not isinstance(store, TreeStore):
         raise EngineError(f"the store is {config.store}; only the tree store is read by indices on the device")
+    if network.source.spec.is_continuous:
+        raise EngineError("actions are continuous; searches on the device know numbered actions")
     return DevicePlanner(network, store, search, num_envs=num_envs)
 
 

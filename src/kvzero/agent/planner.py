@@ -6,13 +6,15 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int, Shaped
 
-from kvzero.agent.config import AgentConfig
+from kvzero.agent.choices import Choices, NumberedActions, SampledActions
+from kvzero.agent.config import AgentConfig, SamplingConfig
 from kvzero.agent.history import History
 from kvzero.agent.native import NativePath
 from kvzero.agent.paths import build_device_planner, build_path
 from kvzero.agent.search_network import SearchNetwork
 from kvzero.agent.stores import build_store
 from kvzero.cache import ContextStore
+from kvzero.errors import ConfigError
 from kvzero.model import Network, RootReading
 from kvzero.search import Outcome, Roots, SearchConfig, search
 
@@ -31,10 +33,15 @@ class Planner:
         """Allocate a store for `num_envs` environments.
 
         Raises:
-            ConfigError: if a size is not positive.
+            ConfigError: if a size is not positive, or actions were to be sampled where they are numbered.
             EngineError: if `config.engine` is native or device and cannot serve.
         """
+        if not network.spec.is_continuous and config.sampling != SamplingConfig():
+            raise ConfigError(
+                f"{config.sampling} would have no effect, as actions are numbered here; leave sampling at its defaults"
+            )
         self._network = network
+        self._sampling = config.sampling
         self._search = _with_simulations(config.search, num_simulations)
         self._layout = config.model.layout
         self._searched = SearchNetwork(network, config)
@@ -45,7 +52,7 @@ class Planner:
         self._on_device = build_device_planner(self._searched, self._store, config, self._search, num_envs=num_envs)
         self._history = History(network.spec, num_envs=num_envs, num_steps=self._layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
-        self._logits = np.zeros((num_envs, network.spec.num_actions), np.float32)
+        self._logits = np.zeros((num_envs, network.policy_size), np.float32)
 
     @property
     def engine(self) -> str:
@@ -64,7 +71,7 @@ class Planner:
         envs: Int[np.ndarray, " env"],
         observations: Shaped[np.ndarray, "env ..."],
         *,
-        actions: Int[np.ndarray, " env"],
+        actions: Shaped[np.ndarray, "env *action"],
         starts: Bool[np.ndarray, " env"],
     ) -> None:
         """Take in what these environments show now, after `actions`; `starts` marks the first of an episode.
@@ -74,7 +81,7 @@ class Planner:
         begun = envs[starts]
         self._store.reset(begun)
         self._history.reset(begun)
-        actions = np.where(starts, 0, actions)
+        actions = np.where(starts.reshape(-1, *[1] * (actions.ndim - 1)), np.zeros_like(actions), actions)
         self._history.append(envs, actions, observations)
         if self._store.is_stale(envs, self._network.version):
             self._rebuild(envs)
@@ -102,9 +109,25 @@ class Planner:
             self._rebuild(envs)
         if self._on_device is not None:
             return self._on_device.search(envs, version, action_masks, rng=rng)
-        roots = Roots(self._logits[envs], self._values[envs], action_masks)
-        expander = self._path.begin_search(envs, version, self._search.num_simulations)
-        return search(roots, expander, self._search, rng=rng)
+        choices = self._choices(len(envs), rng)
+        logits = choices.offer(0, torch.from_numpy(self._logits[envs]).to(self._network.device))
+        roots = Roots(logits, self._values[envs], choices.masks(action_masks))
+        expander = self._path.begin_search(envs, version, self._search.num_simulations, choices)
+        outcome = search(roots, expander, self._search, rng=rng)
+        return replace(outcome, action_sets=choices.sets())
+
+    def _choices(self, num_envs: int, rng: np.random.Generator | None) -> Choices:
+        spec, device = self._network.spec, self._network.device
+        if not spec.is_continuous:
+            return NumberedActions(device)
+        return SampledActions(
+            self._sampling,
+            num_envs=num_envs,
+            num_nodes=self._search.num_simulations + 1,
+            action_dim=spec.action_dim,
+            device=device,
+            rng=rng,
+        )
 
     @torch.inference_mode()
     def _extend(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from kvzero.agent.config import AgentConfig
@@ -39,7 +39,7 @@ class NetworkReplayer:
         self,
         window: Window,
         *,
-        actions: Int[Tensor, " batch"],
+        actions: Shaped[Tensor, "batch *action"],
         latents: Float[Tensor, "batch embed"],
         lengths: Int[np.ndarray, " batch"],
     ) -> None:

@@ -6,10 +6,10 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from kvzero.cache.keys import Keys
+from kvzero.cache.keys import Keys, number_actions
 from kvzero.cache.keys_values import ContextBatch
 from kvzero.cache.layout import ContextLayout
 from kvzero.cache.levels import MISSING, ContextLevels
@@ -66,7 +66,7 @@ class _Node:
     keys: list[int]
     parents: list[int]
     depths: list[int]
-    actions: Int[Tensor, " batch"] | None = None
+    actions: Shaped[Tensor, "batch *action"] | None = None
     latents: Float[Tensor, "batch embed"] | None = None
 
 
@@ -99,11 +99,16 @@ class KeyedContexts:
         return Window(self._wide.keys_values, self._mask(), self._wide.tokens)
 
     def write(
-        self, node: int, *, actions: Int[Tensor, " batch"], latents: Float[Tensor, "batch embed"], window: Window
+        self,
+        node: int,
+        *,
+        actions: Shaped[Tensor, "batch *action"],
+        latents: Float[Tensor, "batch embed"],
+        window: Window,
     ) -> None:
         """Keep the whole context that the window ends with as that of `node`."""
         self._refuse_over()
-        keys = self._parts.keys.follow(self._keys_of(self._parents), actions.tolist(), latents)
+        keys = self._parts.keys.follow(self._keys_of(self._parents), number_actions(actions), latents)
         depths = [self._nodes[parent].depths[row] + 1 for row, parent in enumerate(self._parents)]
         self._nodes[node] = _Node(keys, self._parents, depths, actions.clone(), latents.clone())
         self._parts.levels.write_nodes(keys, new_contexts(window, self._grown(self._held.sizes)))

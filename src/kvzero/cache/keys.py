@@ -7,12 +7,12 @@ from struct import Struct
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from kvzero.cache.config import KeyMode
 
-__all__ = ["NO_ACTION", "Keys", "LatentKeys", "PathKeys", "hash_state", "make_keys", "start_key"]
+__all__ = ["NO_ACTION", "Keys", "LatentKeys", "PathKeys", "hash_state", "make_keys", "number_actions", "start_key"]
 
 NO_ACTION = -1
 _LINK = Struct("<Qq")
@@ -73,6 +73,14 @@ class LatentKeys:
         """Hash each latent."""
         del parents, actions
         return [_digest(row) for row in _raw_rows(latents)]
+
+
+def number_actions(actions: Shaped[Tensor, "batch *action"]) -> list[int]:
+    """Return the numbers of actions, or of vectors a hash of their bits."""
+    if actions.ndim == 1:
+        numbers: list[int] = actions.tolist()
+        return numbers
+    return [_digest(row) >> 1 for row in _raw_rows(actions)]  # links are signed
 
 
 def hash_state(latent: Float[Tensor, " embed"]) -> int:

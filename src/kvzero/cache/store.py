@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 __all__ = ["ContextStore", "Regenerator", "SearchContexts", "TreeMemory", "Window"]
@@ -71,7 +71,7 @@ class SearchContexts(Protocol):
         self,
         node: int,
         *,
-        actions: Int[Tensor, " batch"],
+        actions: Shaped[Tensor, "batch *action"],
         latents: Float[Tensor, "batch embed"],
         window: Window,
     ) -> None:
@@ -147,7 +147,7 @@ class Regenerator(Protocol):
         self,
         window: Window,
         *,
-        actions: Int[Tensor, " batch"],
+        actions: Shaped[Tensor, "batch *action"],
         latents: Float[Tensor, "batch embed"],
         lengths: Int[np.ndarray, " batch"],
     ) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from kvzero.cache.layout import ContextLayout
@@ -225,7 +225,12 @@ class _TreeContexts:
         return self._window
 
     def write(
-        self, node: int, *, actions: Int[Tensor, " batch"], latents: Float[Tensor, "batch embed"], window: Window
+        self,
+        node: int,
+        *,
+        actions: Shaped[Tensor, "batch *action"],
+        latents: Float[Tensor, "batch embed"],
+        window: Window,
     ) -> None:
         """Keep the two tokens that the window gained as those of `node`."""
         del actions, latents, window  # an address needs no key, and the window is the one that `read` made

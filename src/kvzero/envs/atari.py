@@ -41,7 +41,7 @@ class AtariEnvironments:
         self.num_envs = num_envs
         self.spec = EnvSpec(
             observation_shape=(3, config.image_size, config.image_size),
-            num_actions=read_action_space(self._games.single_action_space, config.env_id)[0],
+            num_actions=read_action_space(self._games.single_action_space, config.env_id).num_actions,
         )
 
     def reset(self, seed: int | None = None) -> Start:
@@ -60,7 +60,7 @@ class AtariEnvironments:
 
     def step(self, actions: Int64[np.ndarray, " env"]) -> Steps:
         """Take one action, held for `frame_skip` frames, in each game."""
-        check_actions(actions, self.num_envs, self.spec.num_actions)
+        check_actions(actions, self.num_envs, self.spec)
         screens, rewards, over, _, info = self._games.step(actions)
         terminated, capped = self._find_ends(over, info["lives"])
         observations = finals = _channel_first(screens)

@@ -1,13 +1,16 @@
-"""Which environment is played, how many of it at once, and how Atari games are shown and cut into episodes."""
+"""Which environment is played, how many of it at once, and what only Atari or DeepMind Control have settings for."""
 
 from dataclasses import asdict, dataclass, fields
 
 from kvzero.errors import ConfigError
 
-__all__ = ["ATARI_PREFIX", "EnvConfig"]
+__all__ = ["ATARI_PREFIX", "DMC_ID", "EnvConfig"]
 
 ATARI_PREFIX = "ALE/"
+DMC_ID = "dmc"
 _GENERAL_FIELDS = frozenset({"env_id", "num_envs"})
+_WORKER_FIELDS = frozenset({"num_env_workers"})
+_DMC_FIELDS = frozenset({"task", "action_repeat", "from_pixels"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,10 +18,22 @@ class EnvConfig:
     """An environment by name, and how many of it are played at once to collect experience."""
 
     env_id: str = "CartPole-v1"
-    """Gymnasium id ("CartPole-v1", "ALE/Pong-v5"), or your own environment as "package.module:Class"."""
+    """Gymnasium id ("CartPole-v1", "ALE/Pong-v5"), your own as "package.module:Class", or "dmc" and a task."""
 
     num_envs: int = 8
     """Environments played at once while collecting."""
+
+    num_env_workers: int = 0
+    """Not for Atari: processes that step the environments, where that is slow; 0 steps them in this process."""
+
+    task: str = ""
+    """DeepMind Control only: the task as domain-task, such as "cartpole-swingup"."""
+
+    action_repeat: int = 1
+    """DeepMind Control only: steps of the task that one action is held for; together they make one environment step."""
+
+    from_pixels: bool = False
+    """DeepMind Control only: show RGB images of `image_size` instead of states."""
 
     frame_skip: int = 4
     """Atari only: frames that one action is held for; the last two are max-pooled into the observation."""
@@ -39,21 +54,34 @@ class EnvConfig:
     """Atari only: frames after which a game is truncated (108,000 frames are 30 minutes of play)."""
 
     image_size: int = 64
-    """Atari only: height and width, in pixels, that the screen is scaled to."""
+    """Atari, and DeepMind Control from pixels: height and width of the images that are shown."""
 
     num_env_threads: int = 2
     """Atari only: threads that step the games; results do not depend on it."""
 
     def __post_init__(self) -> None:
         self._check_ranges()
-        if not self.env_id.startswith(ATARI_PREFIX):
-            self._refuse_atari_settings()
+        if self.is_dmc and not self.task:
+            raise ConfigError('env_id is "dmc" and task is empty; give --task, such as cartpole-swingup')
+        self._refuse_settings_without_effect()
+
+    @property
+    def is_atari(self) -> bool:
+        """Whether this is an Atari game."""
+        return self.env_id.startswith(ATARI_PREFIX)
+
+    @property
+    def is_dmc(self) -> bool:
+        """Whether this is a task of DeepMind Control."""
+        return self.env_id == DMC_ID
 
     def _check_ranges(self) -> None:
         if not self.env_id:
             raise ConfigError('env_id is empty; give a Gymnasium id such as "CartPole-v1", or "package.module:Class"')
         smallest = {
             "num_envs": (self.num_envs, 1),
+            "action_repeat": (self.action_repeat, 1),
+            "num_env_workers": (self.num_env_workers, 0),
             "frame_skip": (self.frame_skip, 1),
             "noop_max": (self.noop_max, 0),
             "image_size": (self.image_size, 1),
@@ -72,11 +100,28 @@ class EnvConfig:
                 "give a game at least one step"
             )
 
-    def _refuse_atari_settings(self) -> None:
+    def _refuse_settings_without_effect(self) -> None:
+        names = {field.name for field in fields(self)}
+        atari = names - _GENERAL_FIELDS - _WORKER_FIELDS - _DMC_FIELDS
+        allowed = set(_GENERAL_FIELDS)
+        allowed |= atari if self.is_atari else _WORKER_FIELDS
+        allowed |= _DMC_FIELDS if self.is_dmc else set()
+        allowed |= {"image_size"} if self.is_dmc and self.from_pixels else set()
         values = asdict(self)
-        changed = [f.name for f in fields(self) if f.name not in _GENERAL_FIELDS and values[f.name] != f.default]
-        if changed:
-            raise ConfigError(
-                f"{', '.join(changed)} would have no effect on {self.env_id!r}; only Atari ids "
-                f'("{ATARI_PREFIX}...") take these settings, so leave them at their defaults'
-            )
+        changed = [f.name for f in fields(self) if f.name not in allowed and values[f.name] != f.default]
+        if not changed:
+            return
+        raise ConfigError(
+            f"{', '.join(changed)} would have no effect on {self.env_id!r}; only {self._owners(set(changed), atari)} "
+            "take these settings, so leave them at their defaults"
+        )
+
+    @staticmethod
+    def _owners(names: set[str], atari: set[str]) -> str:
+        """Return for which environments these settings are."""
+        owners = {
+            f'Atari ids ("{ATARI_PREFIX}...")': names & atari,
+            f'DeepMind Control ("{DMC_ID}")': names & _DMC_FIELDS,
+            "environments other than Atari": names & _WORKER_FIELDS,
+        }
+        return " and ".join(owner for owner, owned in owners.items() if owned)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
 
 from kvzero.errors import ConfigError, EnvError
 from kvzero.records import EnvSpec
@@ -24,7 +24,7 @@ class Start:
     """What to act on."""
 
     action_masks: Bool[np.ndarray, "env action"]
-    """Which actions are legal now; all True where an environment names none."""
+    """Which actions are legal now; all True where an environment names none, of width 0 for continuous actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,11 @@ class Environments(Protocol):
         """Begin a new episode everywhere; environment `i` is seeded with `seed + i`, or goes on with its own chance."""
         ...
 
-    def step(self, actions: Int64[np.ndarray, " env"]) -> Steps:
-        """Take one action in each environment, raising `EnvError` where an environment fails."""
+    def step(self, actions: Shaped[np.ndarray, "env *dim"]) -> Steps:
+        """Take one action in each environment, raising `EnvError` where an environment fails.
+
+        Actions are int64 numbers `[env]`; continuous ones are float32 vectors `[env, action_dim]` from -1 to 1.
+        """
         ...
 
     def render(self) -> Frame:
@@ -93,11 +96,16 @@ def check_seed(seed: int | None) -> None:
         raise ConfigError(f"seed is {seed}; give 0 or more")
 
 
-def check_actions(actions: Int64[np.ndarray, " any"], num_envs: int, num_actions: int) -> None:
-    """Refuse, with an `EnvError`, actions that are too few, too many or out of range."""
-    if actions.shape != (num_envs,):
-        raise EnvError(f"actions have shape {actions.shape}; give one for each of the {num_envs} environments")
-    wrong = np.flatnonzero((actions < 0) | (actions >= num_actions))
+def check_actions(actions: Shaped[np.ndarray, "*any"], num_envs: int, spec: EnvSpec) -> None:
+    """Refuse, with an `EnvError`, actions that are too few, too many, not finite or out of range."""
+    wanted = spec.blank_actions(num_envs)
+    if actions.shape != wanted.shape or actions.dtype.kind != wanted.dtype.kind:
+        raise EnvError(
+            f"actions are {actions.dtype} and have shape {actions.shape}; give one for each of the {num_envs} "
+            f"environments, as {wanted.dtype} of shape {wanted.shape}"
+        )
+    low, high = (-1, 1) if spec.is_continuous else (0, spec.num_actions - 1)
+    wrong = np.argwhere(~((actions >= low) & (actions <= high)))
     if wrong.size:
-        index = int(wrong[0])
-        raise EnvError(f"environment {index} was given action {actions[index]}; its actions are 0 to {num_actions - 1}")
+        index = int(wrong[0, 0])
+        raise EnvError(f"environment {index} was given action {actions[index]}; its actions are {low} to {high}")

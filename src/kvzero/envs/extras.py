@@ -4,7 +4,7 @@ from kvzero.errors import ConfigError
 
 __all__ = ["missing_dependency"]
 
-_EXTRAS = {"box2d": "box2d", "pygame": "video"}
+_EXTRAS = {"box2d": "box2d", "mujoco": "mujoco", "pygame": "video"}
 
 
 def missing_dependency(place: str, error: Exception) -> ConfigError:

@@ -1,13 +1,17 @@
-"""Which implementation plays an environment id: Atari's vector environment, or Gymnasium's."""
+"""Which implementation plays an environment id: Atari's vector environment, DeepMind Control, or Gymnasium's."""
+
+from functools import partial
 
 from kvzero.envs.atari import AtariEnvironments
-from kvzero.envs.config import ATARI_PREFIX, EnvConfig
+from kvzero.envs.config import EnvConfig
+from kvzero.envs.dmc import DmcEnvironment
 from kvzero.envs.environments import Environments
 from kvzero.envs.gym import GymEnvironments
-from kvzero.envs.lookup import find_maker
+from kvzero.envs.lookup import Maker, find_maker
+from kvzero.envs.workers import WorkerEnvironments
 from kvzero.errors import ConfigError
 
-__all__ = ["make_environments"]
+__all__ = ["make_environments", "make_slice"]
 
 
 def make_environments(config: EnvConfig, *, num_envs: int, training: bool, render: bool = False) -> Environments:
@@ -22,6 +26,21 @@ def make_environments(config: EnvConfig, *, num_envs: int, training: bool, rende
     """
     if num_envs < 1:
         raise ConfigError(f"num_envs is {num_envs}; make at least 1 environment")
-    if config.env_id.startswith(ATARI_PREFIX):
+    if config.is_atari:
         return AtariEnvironments(config, num_envs=num_envs, training=training, render=render)
-    return GymEnvironments(find_maker(config.env_id), name=config.env_id, num_envs=num_envs, render=render)
+    if config.num_env_workers and not render:
+        return WorkerEnvironments(config, num_envs=num_envs)
+    return make_slice(config, num_envs=num_envs, render=render)
+
+
+def make_slice(config: EnvConfig, *, num_envs: int, first_index: int = 0, render: bool = False) -> GymEnvironments:
+    """Make `num_envs` environments in this process, called by their numbers from `first_index` on."""
+    name = f"{config.env_id} {config.task}" if config.is_dmc else config.env_id
+    return GymEnvironments(_find_maker(config), name=name, num_envs=num_envs, render=render, first_index=first_index)
+
+
+def _find_maker(config: EnvConfig) -> Maker:
+    if not config.is_dmc:
+        return find_maker(config.env_id)
+    image_size = config.image_size if config.from_pixels else None
+    return partial(DmcEnvironment, config.task, action_repeat=config.action_repeat, image_size=image_size)

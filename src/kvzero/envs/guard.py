@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box
 from jaxtyping import Bool
 
 from kvzero.envs.environments import Frame, Observation
@@ -21,10 +21,11 @@ __all__ = ["Guard"]
 Info = dict[str, Any]
 
 
-class Guard(gymnasium.Wrapper[Observation, np.int64, Any, Any]):
-    """A Gymnasium environment whose actions count from 0 and whose observations are checked float32 or uint8.
+class Guard(gymnasium.Wrapper[Observation, Any, Any, Any]):
+    """A Gymnasium environment whose actions count from 0, or go from -1 to 1, and whose observations are checked.
 
-    Of the environment's `info` only the action mask is passed on, under "action_mask", and it is always there.
+    Observations are delivered as float32 or uint8. Of the environment's `info` only the action mask is passed on, under
+    "action_mask", and it is always there.
 
     Raises:
         ConfigError: the environment's spaces are not supported.
@@ -34,10 +35,16 @@ class Guard(gymnasium.Wrapper[Observation, np.int64, Any, Any]):
     def __init__(self, env: gymnasium.Env[Any, Any], *, name: str, index: int) -> None:
         super().__init__(env)
         self._place = f"environment {index} ({name})"
-        self._num_actions, self._first_action = read_action_space(env.action_space, name)
+        self._actions = read_action_space(env.action_space, name)
         self._format = read_observation_space(env.observation_space, name)
-        self.delivered = EnvSpec(observation_shape=self._format.shape, num_actions=self._num_actions)
-        self.action_space = Discrete(self._num_actions)
+        self._num_actions = self._actions.num_actions
+        self.delivered = EnvSpec(
+            observation_shape=self._format.shape,
+            num_actions=self._num_actions,
+            action_dim=len(self._actions.action_bounds),
+            action_bounds=self._actions.action_bounds,
+        )
+        self.action_space = self._actions.delivered
         self.observation_space = _delivered_space(self.delivered)
         self._num_steps = 0
         self._num_episode_steps = 0
@@ -49,12 +56,12 @@ class Guard(gymnasium.Wrapper[Observation, np.int64, Any, Any]):
             self._num_episode_steps = 0
             return self._format.convert(observation), {"action_mask": self._mask(info)}
 
-    def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, Info]:
-        """Take the action numbered from 0."""
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
+        """Take the action numbered from 0, or given by numbers from -1 to 1."""
         self._num_steps += 1
         self._num_episode_steps += 1
         with self._naming(f"at step {self._num_steps} (step {self._num_episode_steps} of its episode)"):
-            observation, reward, terminated, truncated, info = self.env.step(action + self._first_action)
+            observation, reward, terminated, truncated, info = self.env.step(self._actions.convert(action))
             is_over = bool(terminated) or bool(truncated)
             mask = self._all_legal() if is_over else self._mask(info)
             converted = self._format.convert(observation)

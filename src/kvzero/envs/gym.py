@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from jaxtyping import Int64
+from jaxtyping import Shaped
 
 from kvzero.envs.environments import Frame, Observations, Start, Steps, check_actions, check_seed
 from kvzero.envs.guard import Guard
@@ -18,12 +18,10 @@ __all__ = ["GymEnvironments"]
 class GymEnvironments:
     """Environments stepped one after another; an episode that ends begins anew within the same step."""
 
-    def __init__(self, make: Maker, *, name: str, num_envs: int, render: bool) -> None:
+    def __init__(self, make: Maker, *, name: str, num_envs: int, render: bool, first_index: int = 0) -> None:
         self._can_render = render
-        self._guards = [
-            Guard(build_environment(make, name=name, render=render and index == 0), name=name, index=index)
-            for index in range(num_envs)
-        ]
+        made = [build_environment(make, name=name, render=render and index == 0) for index in range(num_envs)]
+        self._guards = [Guard(env, name=name, index=first_index + index) for index, env in enumerate(made)]
         # Same-step autoreset gives both the final observation and the next episode's first, and wastes no action.
         self._vector: SyncVectorEnv[Any, Any] = SyncVectorEnv(
             [partial(_given, guard) for guard in self._guards], autoreset_mode=AutoresetMode.SAME_STEP
@@ -37,9 +35,9 @@ class GymEnvironments:
         observations, info = self._vector.reset(seed=seed)
         return Start(observations, info["action_mask"])
 
-    def step(self, actions: Int64[np.ndarray, " env"]) -> Steps:
+    def step(self, actions: Shaped[np.ndarray, "env *dim"]) -> Steps:
         """Take one action in each environment."""
-        check_actions(actions, self.num_envs, self.spec.num_actions)
+        check_actions(actions, self.num_envs, self.spec)
         observations, rewards, terminated, truncated, info = self._vector.step(actions)
         return Steps(
             observations=observations,

@@ -13,9 +13,10 @@ from gymnasium.envs.registration import EnvSpec as Registration
 from gymnasium.error import DependencyNotInstalled
 
 from kvzero.envs.extras import missing_dependency
+from kvzero.envs.gl import choose_gl, require_gl
 from kvzero.errors import ConfigError, EnvError
 
-__all__ = ["build_environment", "find_maker", "find_registration"]
+__all__ = ["Maker", "build_environment", "find_maker", "find_registration"]
 
 Environment = gymnasium.Env[Any, Any]
 Maker = Callable[..., Environment]
@@ -61,6 +62,8 @@ def build_environment(make: Maker, *, name: str, render: bool) -> Environment:
         env = make(render_mode="rgb_array") if render else make()
     except DependencyNotInstalled as error:
         raise missing_dependency(name, error) from error
+    except ConfigError:
+        raise
     except Exception as error:  # whatever the user's own code may raise
         raise EnvError(f"{name} raised {type(error).__name__} while it was made: {error}") from error
     if not isinstance(env, gymnasium.Env):
@@ -78,6 +81,10 @@ def _registered_maker(registration: Registration) -> Maker:
 
 
 def _make_registered(registration: Registration, **options: Any) -> Environment:
+    if "mujoco" in str(registration.entry_point):
+        choose_gl()
+        if "render_mode" in options:
+            require_gl(registration.id)
     with warnings.catch_warnings():
         # Box2D's wrapper warns while it is imported, and crashes the interpreter where warnings are errors.
         warnings.filterwarnings("ignore", message="builtin type .* has no __module__", category=DeprecationWarning)

@@ -8,8 +8,9 @@ from gymnasium.spaces import Box, Discrete, Space
 
 from kvzero.envs.environments import Observation
 from kvzero.errors import ConfigError, EnvError
+from kvzero.records import EnvSpec
 
-__all__ = ["ObservationFormat", "read_action_space", "read_observation_space"]
+__all__ = ["NumberedFormat", "ObservationFormat", "VectorFormat", "read_action_space", "read_observation_space"]
 
 Layout = Literal["vector", "grey", "channel_first", "channel_last"]
 
@@ -55,14 +56,57 @@ class ObservationFormat:
         return np.array(image.reshape(self.shape), order="C")
 
 
-def read_action_space(space: Space[Any], name: str) -> tuple[int, int]:
-    """Return the number of actions and the number of the first one, or raise `ConfigError` for an unsupported space."""
-    if not isinstance(space, Discrete):
-        raise ConfigError(
-            f"{name} has the action space {space}, a {type(space).__name__}; kvzero plays Discrete actions, "
-            "so choose another environment or wrap it to offer a numbered list of actions"
-        )
-    return int(space.n), int(space.start)
+class NumberedFormat:
+    """Numbered actions, which the agent counts from 0."""
+
+    def __init__(self, space: Discrete) -> None:
+        self.num_actions = int(space.n)
+        self.action_bounds: tuple[tuple[float, float], ...] = ()
+        self.delivered: Space[Any] = Discrete(self.num_actions)
+        self._first = int(space.start)
+
+    def convert(self, action: Any) -> Any:
+        """Return the environment's own number of an action."""
+        return action + self._first
+
+
+class VectorFormat:
+    """Actions from a finite box, of which the agent sees a vector of numbers from -1 to 1."""
+
+    def __init__(self, space: Box, name: str) -> None:
+        low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise ConfigError(
+                f"{name} has the action space {space}, which is not bounded; wrap it in "
+                "gymnasium.wrappers.RescaleAction, or give its Box finite bounds"
+            )
+        if not (low < high).all():
+            raise ConfigError(
+                f"{name} has the action space {space}, of which number {int(np.argmin(low < high))} has no width; "
+                "leave out what cannot be chosen"
+            )
+        self.num_actions = 0
+        self.action_bounds = tuple(zip(low.tolist(), high.tolist(), strict=True))
+        self.delivered: Space[Any] = Box(-1, 1, low.shape, np.float32)
+        self._space = space
+        self._spec = EnvSpec(observation_shape=(1,), action_dim=len(low), action_bounds=self.action_bounds)
+
+    def convert(self, action: Any) -> Any:
+        """Return an action in the box's own units, shape and type, never beyond its bounds."""
+        scaled = self._spec.to_bounds(action).reshape(self._space.shape).astype(self._space.dtype)
+        return np.clip(scaled, self._space.low, self._space.high)
+
+
+def read_action_space(space: Space[Any], name: str) -> NumberedFormat | VectorFormat:
+    """Return how to give actions to an environment, or raise `ConfigError` for an unsupported space."""
+    if isinstance(space, Discrete):
+        return NumberedFormat(space)
+    if isinstance(space, Box) and space.dtype is not None and space.dtype.kind == "f" and space.low.size:
+        return VectorFormat(space, name)
+    raise ConfigError(
+        f"{name} has the action space {space}, a {type(space).__name__}; kvzero plays Discrete actions and a Box of "
+        "floats with finite bounds, so choose another environment or wrap it to offer one of these"
+    )
 
 
 def read_observation_space(space: Space[Any], name: str) -> ObservationFormat:

@@ -2,6 +2,7 @@
 
 from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
 from kvzero.model.encoders import build_encoder
+from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
 from kvzero.model.native import NativeEngine, NativeSearch
 from kvzero.model.network import Network, Predictions, RootReading
@@ -15,6 +16,7 @@ __all__ = [
     "DEFAULT_MAX_TOKENS",
     "SIMNORM_GROUP",
     "Expansion",
+    "Gaussian",
     "LatentLoss",
     "ModelConfig",
     "NativeEngine",
@@ -36,5 +38,6 @@ __all__ = [
     "expand",
     "expand_nodes",
     "latent_distance",
+    "read_gaussian",
     "shift_error",
 ]

@@ -57,6 +57,9 @@ class ModelConfig:
     encoder_width: int = 128
     """Hidden width of the MLP encoder for vector observations."""
 
+    normalize_observations: bool = False
+    """Vectors only: show each feature less its running mean and over its running standard deviation."""
+
     encoder_channels: int = 64
     """Channels of the last stage of the ResNet encoder for image observations."""
 

@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from kvzero.errors import ConfigError
 from kvzero.model.config import SIMNORM_GROUP, LatentNorm, ModelConfig
+from kvzero.model.normaliser import Normaliser
 from kvzero.records import EnvSpec
 
-__all__ = ["SimNorm", "build_encoder", "build_latent_norm"]
+__all__ = ["SimNorm", "VectorEncoder", "build_encoder", "build_latent_norm"]
 
 MIN_IMAGE_SIZE = 16
 
@@ -32,6 +33,7 @@ class VectorEncoder(nn.Module):
     def __init__(self, num_features: int, config: ModelConfig) -> None:
         super().__init__()
         width = config.encoder_width
+        self.normaliser = Normaliser(num_features) if config.normalize_observations else None
         self.layers = nn.Sequential(
             nn.Linear(num_features, width),
             nn.LayerNorm(width),
@@ -45,6 +47,8 @@ class VectorEncoder(nn.Module):
 
     def forward(self, observations: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch embed"]:
         """Encode vectors."""
+        if self.normaliser is not None:
+            observations = self.normaliser(observations.float())
         latents: Tensor = self.layers(observations.to(next(self.parameters()).dtype))
         return latents
 
@@ -107,8 +111,14 @@ def _eighth(size: int) -> int:
 
 
 def build_encoder(spec: EnvSpec, config: ModelConfig) -> nn.Module:
-    """Return the encoder that fits the observations of `spec`."""
+    """Return the encoder that fits the observations of `spec`.
+
+    Raises:
+        ConfigError: if images are too small, or were to be normalised as vectors are.
+    """
     if spec.is_image:
+        if config.normalize_observations:
+            raise ConfigError("normalize_observations would have no effect on images; leave it at False")
         channels, height, width = spec.observation_shape
         return ImageEncoder((channels, height, width), config)
     return VectorEncoder(spec.observation_shape[0], config)

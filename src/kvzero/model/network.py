@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kvzero.cache import Window
-from kvzero.model.config import INIT_STD, ModelConfig
-from kvzero.model.encoders import build_encoder, build_latent_norm
+from kvzero.model.actions import build_action_table
+from kvzero.model.config import ModelConfig
+from kvzero.model.encoders import VectorEncoder, build_encoder, build_latent_norm
 from kvzero.model.heads import PairedHead
+from kvzero.model.normaliser import Normaliser
 from kvzero.model.sliding import slide_window
 from kvzero.model.support import Support
 from kvzero.model.transformer import Transformer
@@ -29,7 +31,8 @@ class Predictions:
     reward_logits: Float[Tensor, "batch time bin"]
     next_latents: Float[Tensor, "batch time embed"]
     value_logits: Float[Tensor, "batch time bin"]
-    policy_logits: Float[Tensor, "batch time action"]
+    policy_logits: Float[Tensor, "batch time policy"]
+    """One logit per numbered action; for continuous actions the raw numbers that `read_gaussian` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class RootReading:
     """What the network says of real observations, read at their latent tokens."""
 
     values: Float[Tensor, " batch"]
-    policy_logits: Float[Tensor, "batch action"]
+    policy_logits: Float[Tensor, "batch policy"]
 
 
 class Network(nn.Module):
@@ -58,11 +61,10 @@ class Network(nn.Module):
         self._marks = 0
         embed, hidden = config.embed_dim, config.embed_dim * config.head_expansion
         self.encoder = build_encoder(spec, config) if encoder is None else encoder
-        self.action_table = nn.Embedding(spec.num_actions, embed)
-        nn.init.normal_(self.action_table.weight, std=INIT_STD)
+        self.action_table = build_action_table(spec, config)
         self.transformer = Transformer(config)
         self.action_head = PairedHead(embed, hidden, (config.support_size, embed))
-        self.latent_head = PairedHead(embed, hidden, (config.support_size, spec.num_actions))
+        self.latent_head = PairedHead(embed, hidden, (config.support_size, self.policy_size))
         self.next_latent_norm = build_latent_norm(config.latent_norm, embed)
         self.support = Support(config.support_size)
 
@@ -80,16 +82,28 @@ class Network(nn.Module):
         self._marks += 1
 
     @property
+    def policy_size(self) -> int:
+        """Numbers that the policy head gives: a logit per action, or a mean and a log-scale per number of an action."""
+        return 2 * self.spec.action_dim if self.spec.is_continuous else self.spec.num_actions
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.action_table.weight.device
+
+    @property
+    def normaliser(self) -> Normaliser | None:
+        """What normalises observations; None where they are shown as they are."""
+        return self.encoder.normaliser if isinstance(self.encoder, VectorEncoder) else None
 
     def encode(self, observations: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch embed"]:
         """Return the latent token of each observation."""
         latents: Tensor = self.encoder(observations)
         return latents
 
-    def forward(self, latents: Float[Tensor, "batch time embed"], actions: Int[Tensor, "batch time"]) -> Predictions:
+    def forward(
+        self, latents: Float[Tensor, "batch time embed"], actions: Shaped[Tensor, "batch time *action"]
+    ) -> Predictions:
         """Predict every step of whole sequences, `latents[t]` followed by `actions[t]`, from token 0 on."""
         outputs, _ = self.transformer(interleave(latents, self.action_table(actions)))
         reward_logits, next_latents = self.action_head(outputs[:, ACTION_TOKENS])
@@ -97,7 +111,7 @@ class Network(nn.Module):
         return Predictions(reward_logits, self.next_latent_norm(next_latents), value_logits, policy_logits)
 
     def read_values(
-        self, latents: Float[Tensor, "batch time embed"], actions: Int[Tensor, "batch time"]
+        self, latents: Float[Tensor, "batch time embed"], actions: Shaped[Tensor, "batch time *action"]
     ) -> Float[Tensor, "batch time"]:
         """Return the value of every step of whole sequences, in the reward's units, each seen in its context."""
         outputs, _ = self.transformer(interleave(latents, self.action_table(actions)), read=LATENT_TOKENS)
@@ -107,7 +121,7 @@ class Network(nn.Module):
     def read_roots(
         self,
         latents: Float[Tensor, "batch time embed"],
-        actions: Int[Tensor, "batch time-1"],
+        actions: Shaped[Tensor, "batch time-1 *action"],
         positions: Int[Tensor, "batch token"],
         *,
         is_valid: Bool[Tensor, "batch token"],
@@ -116,7 +130,7 @@ class Network(nn.Module):
 
         It has as many places as there are tokens, and the raw tokens where positions are learned.
         """
-        padded = functional.pad(actions, (0, 1))  # an action after the last latent, cut off again
+        padded = functional.pad(actions, (*[0] * (2 * actions.ndim - 4), 0, 1))  # one more action, cut off again
         tokens = interleave(latents, self.action_table(padded))[:, :-1]
         outputs, cache = self.transformer(tokens, positions, is_valid=is_valid, read=NEWEST_TOKEN)
         raw = tokens if self.config.layout.is_sliding else None
@@ -124,7 +138,7 @@ class Network(nn.Module):
 
     def extend_roots(
         self,
-        actions: Int[Tensor, " batch"],
+        actions: Shaped[Tensor, "batch *action"],
         latents: Float[Tensor, "batch embed"],
         positions: Int[Tensor, "batch 2"],
         window: Window,

@@ -1,6 +1,6 @@
 """Evaluates new nodes as plainly as possible, and, where positions are learned, lets their windows slide."""
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from kvzero.cache import Window
@@ -36,7 +36,9 @@ class SlidingStepper:
         """Take a network whose positions are learned."""
         self._network = network
 
-    def __call__(self, actions: Int[Tensor, " batch"], positions: Int[Tensor, "batch 2"], window: Window) -> Expansion:
+    def __call__(
+        self, actions: Shaped[Tensor, "batch *action"], positions: Int[Tensor, "batch 2"], window: Window
+    ) -> Expansion:
         """Return the evaluation of nodes reached by `actions`; fill the last two places of `window`, then slide it."""
         expansion = expand_nodes(self._network, actions, positions, window)
         self._network.slide(window)

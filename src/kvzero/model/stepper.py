@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,7 +26,7 @@ class Expansion:
 
     rewards: Float[Tensor, " batch"]
     values: Float[Tensor, " batch"]
-    policy_logits: Float[Tensor, "batch action"]
+    policy_logits: Float[Tensor, "batch policy"]
     latents: Float[Tensor, "batch embed"]
 
 
@@ -72,7 +72,9 @@ class NodeStepper:
         self._latent_head = _look_up_head(network.latent_head)
         self._bound: Tensor | None = None
 
-    def __call__(self, actions: Int[Tensor, " batch"], positions: Int[Tensor, "batch 2"], window: Window) -> Expansion:
+    def __call__(
+        self, actions: Shaped[Tensor, "batch *action"], positions: Int[Tensor, "batch 2"], window: Window
+    ) -> Expansion:
         """Return the evaluation of nodes reached by `actions`; fill the last two places of `window`.
 
         `positions` are the token indices of the action and the latent; they must have been reserved.
@@ -81,7 +83,7 @@ class NodeStepper:
             self._bind(window.keys_values)
         network = self._network
         rotation = network.transformer.positions(positions)[:, :, :, None, None]  # [batch, token, 2, 1, 1, head_dim]
-        output = self._pass(functional.embedding(actions, network.action_table.weight), rotation[:, 0], window, 0)
+        output = self._pass(network.action_table(actions), rotation[:, 0], window, 0)
         reward_logits, next_latents = _read(self._action_head, output)
         latents = network.next_latent_norm(next_latents)
         output = self._pass(latents, rotation[:, 1], window, 1)

@@ -7,6 +7,7 @@ from kvzero.agent import AgentConfig
 from kvzero.envs import EnvConfig
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
+from kvzero.recipes.continuous import dmc, dmc_pixels, mujoco, pendulum
 from kvzero.replay import ReplayConfig
 from kvzero.search import SearchConfig
 from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig
@@ -108,6 +109,10 @@ PRESETS: dict[str, Callable[[], RunConfig]] = {
     "lunarlander": lunarlander,
     "atari": atari,
     "atari-small": atari_small,
+    "pendulum": pendulum,
+    "dmc": dmc,
+    "dmc-pixels": dmc_pixels,
+    "mujoco": mujoco,
 }
 
 

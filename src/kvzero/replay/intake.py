@@ -30,7 +30,11 @@ def checked(step: Mapping[str, np.ndarray], rows: Rows) -> dict[str, np.ndarray]
     stored = {name: _cast(values, templates[name].dtype) for name, values in step.items()}
     for name, values in stored.items():
         _check_finite(name, values)
-    _check_actions(step["actions"], num_actions=rows.policies.shape[-1])
+    if rows.action_sets is None:
+        _check_numbers(step["actions"], num_actions=rows.policies.shape[-1])
+    else:
+        _check_vectors("actions", stored["actions"])
+        _check_vectors("action_sets", stored["action_sets"])
     return stored
 
 
@@ -57,8 +61,17 @@ def _check_finite(name: str, values: np.ndarray) -> None:
     raise EnvError(f"{name} of environment {env} hold NaN or infinity; nothing can be learnt from that step")
 
 
-def _check_actions(actions: np.ndarray, *, num_actions: int) -> None:
+def _check_numbers(actions: np.ndarray, *, num_actions: int) -> None:
     """Refuse actions that the environment does not have."""
     wrong = np.flatnonzero((actions < 0) | (actions >= num_actions))
     if len(wrong):
         raise EnvError(f"the action of environment {wrong[0]} is {actions[wrong[0]]}; there are {num_actions} actions")
+
+
+def _check_vectors(name: str, actions: np.ndarray) -> None:
+    """Refuse continuous actions beyond -1 and 1."""
+    wrong = np.argwhere(np.abs(actions) > 1)
+    if len(wrong):
+        raise EnvError(
+            f"{name} of environment {wrong[0, 0]} hold {actions[tuple(wrong[0])]}; give numbers from -1 to 1"
+        )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
-from kvzero.errors import CheckpointError, EmptyReplayError
+from kvzero.errors import CheckpointError, ConfigError, EmptyReplayError
 from kvzero.records import EnvSpec
 from kvzero.replay.config import ReplayConfig
 from kvzero.replay.intake import checked
@@ -29,16 +29,34 @@ class Replay:
         spec: what one observation is and how many actions there are.
         num_envs: environments that are stepped together.
         seed: of the draws.
+        num_sampled_actions: actions that each policy is over, where actions are continuous.
         sampler: chooses where windows start; uniform by default.
 
     Raises:
-        ConfigError: if the capacity gives an environment fewer than two rows.
+        ConfigError: if the capacity gives an environment fewer than two rows, or `num_sampled_actions` does not fit.
     """
 
     def __init__(
-        self, config: ReplayConfig, spec: EnvSpec, *, num_envs: int, seed: int, sampler: Sampler | None = None
+        self,
+        config: ReplayConfig,
+        spec: EnvSpec,
+        *,
+        num_envs: int,
+        seed: int,
+        num_sampled_actions: int = 0,
+        sampler: Sampler | None = None,
     ) -> None:
-        self._rows = allocate_rows(spec, num_envs=num_envs, rows_per_env=config.rows_per_env(num_envs))
+        if spec.is_continuous != (num_sampled_actions > 0):
+            raise ConfigError(
+                f"num_sampled_actions is {num_sampled_actions}; give the number of sampled actions where actions are "
+                "continuous, and none where they are numbered"
+            )
+        self._rows = allocate_rows(
+            spec,
+            num_envs=num_envs,
+            rows_per_env=config.rows_per_env(num_envs),
+            num_choices=num_sampled_actions or spec.num_actions,
+        )
         self._rng = np.random.default_rng(seed)
         self._sampler = UniformSampler() if sampler is None else sampler
 
@@ -51,7 +69,7 @@ class Replay:
         """Bytes set aside for all rows; the system hands them out as the replay fills."""
         return self._rows.nbytes
 
-    def add(
+    def add(  # noqa: PLR0913  # one for each ring
         self,
         *,
         observations: np.ndarray,
@@ -62,6 +80,7 @@ class Replay:
         terminated: np.ndarray,
         truncated: np.ndarray,
         final_observations: np.ndarray,
+        action_sets: np.ndarray | None = None,
     ) -> None:
         """Store one step of all environments.
 
@@ -70,13 +89,14 @@ class Replay:
 
         Args:
             observations: uint8 or float32 [env, *obs], what was acted on.
-            actions: integers [env], what was done.
+            actions: integers [env], what was done; floats [env, dim] from -1 to 1 where actions are continuous.
             rewards: floats [env], what that earned, as trained on.
             policies: floats [env, action], share of the search's visits.
             root_values: floats [env], the search's mean value.
             terminated: bool [env], whether the step ended its episode for good; wins over `truncated`.
             truncated: bool [env], whether the step was the last for another reason.
             final_observations: like `observations`, what the step led to; kept where the episode ended.
+            action_sets: floats [env, action, dim], what `policies` are over; only where actions are continuous.
 
         Raises:
             EnvError: if an array has the wrong shape or type, holds NaN or infinity, or an action out of range; the
@@ -92,6 +112,8 @@ class Replay:
             "truncated": truncated,
             "final_observations": final_observations,
         }
+        if self._rows.action_sets is not None:
+            step["action_sets"] = np.empty(0) if action_sets is None else action_sets
         step = checked(step, self._rows)
         self._rows.append(np.arange(len(step["actions"])), {**step, "kinds": STEP})
         ended = np.flatnonzero(terminated | truncated)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int, Int8, Int32, Int64, Shaped
+from jaxtyping import Bool, Float32, Int, Int8, Int64, Shaped
 
 from kvzero.records import EnvSpec
 
@@ -13,7 +13,7 @@ __all__ = ["BLANK", "NOTHING", "STEP", "TERMINATED", "TRUNCATED", "Rows", "alloc
 NOTHING, STEP, TRUNCATED, TERMINATED = range(4)
 """Kinds of row: not written yet; an observation and what was done there; the observation an episode ended with."""
 
-BLANK: Mapping[str, int] = {"actions": 0, "rewards": 0, "policies": 0, "root_values": 0}
+BLANK: Mapping[str, int] = {"actions": 0, "rewards": 0, "policies": 0, "root_values": 0, "action_sets": 0}
 """What an end row holds where a step has its action and what came of it."""
 
 
@@ -25,9 +25,10 @@ class Rows:
     """
 
     observations: Shaped[np.ndarray, "env slot *obs"]
-    actions: Int32[np.ndarray, "env slot"]
+    actions: Shaped[np.ndarray, "env slot *dim"]
     rewards: Float32[np.ndarray, "env slot"]
     policies: Float32[np.ndarray, "env slot action"]
+    action_sets: Float32[np.ndarray, "env slot action *dim"] | None
     root_values: Float32[np.ndarray, "env slot"]
     kinds: Int8[np.ndarray, "env slot"]
     num_written: Int64[np.ndarray, " env"]
@@ -44,7 +45,7 @@ class Rows:
 
     def rings(self) -> dict[str, Shaped[np.ndarray, "env slot ..."]]:
         """Return the array of each field of a row, by name; not copies."""
-        return {
+        rings = {
             "observations": self.observations,
             "actions": self.actions,
             "rewards": self.rewards,
@@ -52,6 +53,7 @@ class Rows:
             "root_values": self.root_values,
             "kinds": self.kinds,
         }
+        return rings if self.action_sets is None else {**rings, "action_sets": self.action_sets}
 
     def append(self, envs: Int[np.ndarray, " batch"], values: Mapping[str, np.ndarray | int]) -> None:
         """Write one row to each of these rings, over the oldest one where the ring is full."""
@@ -76,18 +78,21 @@ class Rows:
         running = np.flatnonzero(self.kinds[np.arange(len(slots)), slots] == STEP)
         place = running, slots[running]
         self.kinds[place] = TRUNCATED
-        for name, blank in BLANK.items():
-            self.rings()[name][place] = blank
+        for name, ring in self.rings().items():
+            if name in BLANK:
+                ring[place] = BLANK[name]
 
 
-def allocate_rows(spec: EnvSpec, *, num_envs: int, rows_per_env: int) -> Rows:
-    """Return empty rings; the system hands out their memory as they fill."""
+def allocate_rows(spec: EnvSpec, *, num_envs: int, rows_per_env: int, num_choices: int) -> Rows:
+    """Return empty rings, for policies over `num_choices` actions; the system hands out their memory as they fill."""
     shape = (num_envs, rows_per_env)
+    choices = (*shape, num_choices)
     return Rows(
         observations=np.zeros((*shape, *spec.observation_shape), np.uint8 if spec.is_image else np.float32),
-        actions=np.zeros(shape, np.int32),
+        actions=spec.blank_actions(*shape).astype(np.float32 if spec.is_continuous else np.int32),
         rewards=np.zeros(shape, np.float32),
-        policies=np.zeros((*shape, spec.num_actions), np.float32),
+        policies=np.zeros(choices, np.float32),
+        action_sets=np.zeros((*choices, spec.action_dim), np.float32) if spec.is_continuous else None,
         root_values=np.zeros(shape, np.float32),
         kinds=np.zeros(shape, np.int8),
         num_written=np.zeros(num_envs, np.int64),

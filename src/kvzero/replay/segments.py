@@ -23,8 +23,8 @@ class Segments:
     observations: Shaped[np.ndarray, "batch time *obs"]
     """uint8 for images, float32 for vectors."""
 
-    actions: Int64[np.ndarray, "batch time"]
-    """Action taken at each row; uniformly random where none was."""
+    actions: Shaped[np.ndarray, "batch time *dim"]
+    """Action taken at each row, int64 numbers or float32 vectors; uniformly random where none was."""
 
     rewards: Float32[np.ndarray, "batch time"]
     """Reward that followed each row's action, as trained on."""
@@ -47,6 +47,9 @@ class Segments:
     weights: Float32[np.ndarray, " batch"]
     """Importance weights of the windows; 1 when sampling uniformly."""
 
+    action_sets: Float32[np.ndarray, "batch time action *dim"] | None = None
+    """The continuous actions that `policies` are over, arbitrary where those are zero; None for numbered actions."""
+
 
 def cut_segments(rows: Rows, draw: Draw, *, num_steps: int, rng: np.random.Generator) -> Segments:
     """Cut the window of `num_steps + 1` rows that starts at each drawn row."""
@@ -54,10 +57,10 @@ def cut_segments(rows: Rows, draw: Draw, *, num_steps: int, rng: np.random.Gener
     places, ends = _places(rows, draw.indices, offsets)
     kinds = rows.kinds.reshape(-1)[places]
     is_padding = offsets > ends[:, None]
-    random_actions = rng.integers(rows.policies.shape[-1], size=places.shape)
+    is_blank = is_padding | (kinds != STEP)
     return Segments(
         observations=_take(rows.observations, places),
-        actions=np.where(is_padding | (kinds != STEP), random_actions, _take(rows.actions, places)),
+        actions=_take_actions(rows, places, is_blank, rng),
         rewards=_take_zeroed(rows.rewards, places, is_padding),
         policies=_take_zeroed(rows.policies, places, is_padding),
         root_values=_take_zeroed(rows.root_values, places, is_padding),
@@ -65,7 +68,21 @@ def cut_segments(rows: Rows, draw: Draw, *, num_steps: int, rng: np.random.Gener
         terminated=kinds[:, -1] == TERMINATED,  # padding repeats the row at `ends`
         indices=draw.indices,
         weights=draw.weights,
+        action_sets=None if rows.action_sets is None else _take(rows.action_sets, places),
     )
+
+
+def _take_actions(
+    rows: Rows,
+    places: Int64[np.ndarray, "batch time"],
+    is_blank: Bool[np.ndarray, "batch time"],
+    rng: np.random.Generator,
+) -> Shaped[np.ndarray, "batch time *dim"]:
+    """Copy the actions at these places, with random ones where `is_blank`."""
+    taken = _take(rows.actions, places)
+    if rows.action_sets is None:
+        return np.where(is_blank, rng.integers(rows.policies.shape[-1], size=places.shape), taken)
+    return np.where(is_blank[..., None], rng.uniform(-1, 1, taken.shape).astype(np.float32), taken)
 
 
 def _places(

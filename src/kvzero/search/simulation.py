@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64, Shaped
 
 from kvzero.errors import SearchError
 from kvzero.search.config import SearchConfig
@@ -29,6 +29,16 @@ class Outcome:
 
     tree: Tree
     """The whole tree, which no later search overwrites."""
+
+    action_sets: Float32[np.ndarray, "env node action dim"] | None = None
+    """Where actions are continuous, what each action index at each node of the tree stands for, from -1 to 1."""
+
+    def actions_at(self, indices: Int64[np.ndarray, " env"]) -> Shaped[np.ndarray, "env *dim"]:
+        """Return what these indices of root actions stand for: vectors, or where actions are numbered themselves."""
+        if self.action_sets is None:
+            return indices
+        actions: Shaped[np.ndarray, "env dim"] = self.action_sets[np.arange(len(indices)), 0, indices]
+        return actions
 
 
 def search(roots: Roots, expander: Expander, config: SearchConfig, *, rng: np.random.Generator | None) -> Outcome:

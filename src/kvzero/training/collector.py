@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from kvzero.agent import Planner
 from kvzero.envs import Environments, Steps
 from kvzero.replay import Replay
-from kvzero.search import sample_actions, visit_policy
+from kvzero.search import Outcome, sample_actions, visit_policy
 
 __all__ = ["Collector", "Episode"]
 
@@ -40,37 +40,37 @@ class Collector:
         self._observations, self._masks = start.observations, start.action_masks
         self._returns = np.zeros(envs.num_envs)
         self._lengths = np.zeros(envs.num_envs, np.int64)
-        nothing = np.zeros(envs.num_envs, np.int64)
+        nothing = envs.spec.blank_actions(envs.num_envs)
         planner.observe(self._everyone, self._observations, actions=nothing, starts=np.ones(envs.num_envs, bool))
 
     def step(self, temperature: float) -> list[Episode]:
         """Plan, act, store and observe once in every environment; return the games that ended."""
         outcome = self._planner.plan(self._everyone, self._masks, rng=self._rng)
-        actions = sample_actions(visit_policy(outcome.visit_counts, temperature), self._rng)
+        actions = outcome.actions_at(sample_actions(visit_policy(outcome.visit_counts, temperature), self._rng))
         steps = self._envs.step(actions)
-        self._store(actions, visit_policy(outcome.visit_counts, 1.0), outcome.values, steps)
+        self._store(actions, outcome, steps)
         self._observations, self._masks = steps.observations, steps.action_masks
         self._planner.observe(
             self._everyone, steps.observations, actions=actions, starts=steps.terminated | steps.truncated
         )
         return self._count(steps.raw_rewards, steps.game_over)
 
-    def _store(
-        self,
-        actions: np.ndarray,
-        policies: Float[np.ndarray, "env action"],
-        root_values: Float[np.ndarray, " env"],
-        steps: Steps,
-    ) -> None:
+    @property
+    def observations(self) -> Shaped[np.ndarray, "env ..."]:
+        """What the next step acts on."""
+        return self._observations
+
+    def _store(self, actions: np.ndarray, outcome: Outcome, steps: Steps) -> None:
         self._replay.add(
             observations=self._observations,
             actions=actions,
             rewards=steps.rewards,
-            policies=policies.astype(np.float32),
-            root_values=root_values.astype(np.float32),
+            policies=visit_policy(outcome.visit_counts, 1.0).astype(np.float32),
+            root_values=outcome.values.astype(np.float32),
             terminated=steps.terminated,
             truncated=steps.truncated,
             final_observations=steps.final_observations,
+            action_sets=None if outcome.action_sets is None else outcome.action_sets[:, 0],
         )
 
     def _count(self, rewards: Float[np.ndarray, " env"], game_over: Bool[np.ndarray, " env"]) -> list[Episode]:

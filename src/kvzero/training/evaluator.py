@@ -49,10 +49,11 @@ def evaluate(
     """
     start = envs.reset(seed)
     observations, masks, starts = start.observations, start.action_masks, np.ones(envs.num_envs, bool)
-    actions, tally = np.zeros(envs.num_envs, np.int64), _Tally(envs.num_envs, num_episodes, max_steps)
+    actions, tally = envs.spec.blank_actions(envs.num_envs), _Tally(envs.num_envs, num_episodes, max_steps)
     while (ready := tally.ready()).size and not should_stop():
         planner.observe(ready, observations[ready], actions=actions[ready], starts=starts[ready])
-        actions[ready] = greedy_actions(planner.plan(ready, masks[ready], rng=None).visit_counts)
+        outcome = planner.plan(ready, masks[ready], rng=None)
+        actions[ready] = outcome.actions_at(greedy_actions(outcome.visit_counts))
         steps = envs.step(actions)
         observations, masks, starts = steps.observations, steps.action_masks, steps.terminated | steps.truncated
         tally.count(steps.raw_rewards, steps.game_over)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kvzero.model import Network, cross_entropy, entropy, latent_distance
+from kvzero.model import Network, cross_entropy, entropy, latent_distance, read_gaussian
 from kvzero.replay import Segments
 from kvzero.training.config import LearnerConfig
 from kvzero.training.targets import Targets, Unroll, make_targets, to_device, window_steps
@@ -84,15 +84,16 @@ class Learner:
         num_steps = self._config.unroll_steps
         actions = unroll.actions[:, :num_steps]
         observations = unroll.observations[:, :num_steps]
-        latents = self.network.encode(observations.flatten(0, 1)).reshape(*actions.shape, -1)
+        latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
         predictions = self.network(latents, actions)
         support = self.network.support
+        policy_loss, policy_entropy = _policy_losses(predictions.policy_logits, targets)
         return Losses(
             latent=latent_distance(predictions.next_latents, targets.latents, self._config.latent_loss),
             reward=cross_entropy(predictions.reward_logits, support.encode(targets.rewards)),
             value=cross_entropy(predictions.value_logits, support.encode(targets.values)),
-            policy=cross_entropy(predictions.policy_logits, targets.policies),
-            entropy=entropy(predictions.policy_logits),
+            policy=policy_loss,
+            entropy=policy_entropy,
         )
 
     def _combine(
@@ -122,12 +123,30 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = self._config.learning_rate * share
 
+    def take_in(self, observations: Float[Tensor, "batch feature"]) -> None:
+        """Add observations to what the network normalises them by, for it and its EMA copy alike."""
+        for network in (self.network, self.target_network):
+            if network.normaliser is not None:
+                network.normaliser.take_in(observations.to(network.device))
+                network.mark_changed()
+
     @torch.no_grad()
     def _follow(self) -> None:
         targets: list[Tensor] = list(self.target_network.parameters())
         sources: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(targets, sources, self._config.ema_rate)
         self.target_network.mark_changed()
+
+
+def _policy_losses(policies: Float[Tensor, "batch time policy"], targets: Targets) -> tuple[Tensor, Tensor]:
+    """Return cross-entropy of the visit shares and entropy of the policy, both `[batch, time]`, in nats.
+
+    For continuous actions the shares weigh the log-densities of the actions that the search drew (Hubert et al. 2021).
+    """
+    if targets.action_sets is None:
+        return cross_entropy(policies, targets.policies), entropy(policies)
+    gaussian = read_gaussian(policies)
+    return -(targets.policies * gaussian.log_density(targets.action_sets)).sum(-1), gaussian.entropy()
 
 
 def _mark_nothing(part: str) -> None:

@@ -18,12 +18,14 @@ class Unroll:
     """Segments on the learner's device."""
 
     observations: Shaped[Tensor, "batch window ..."]
-    actions: Int[Tensor, "batch window"]
+    actions: Shaped[Tensor, "batch window *dim"]
     rewards: Float[Tensor, "batch window"]
     policies: Float[Tensor, "batch window action"]
     ends: Int[Tensor, " batch"]
     terminated: Bool[Tensor, " batch"]
     weights: Float[Tensor, " batch"]
+    action_sets: Float[Tensor, "batch window action *dim"] | None = None
+    """The continuous actions that the policies are over; None for numbered actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Targets:
     """The step was taken: its policy counts."""
     is_known: Bool[Tensor, "batch time"]
     """The step was taken, or comes after a true termination, where reward and value are 0 and nothing changes."""
+    action_sets: Float[Tensor, "batch time action *dim"] | None
+    """The continuous actions that the policies are over; None for numbered actions."""
 
 
 def window_steps(unroll_steps: int, bootstrap_steps: int) -> int:
@@ -53,9 +57,10 @@ def to_device(segments: Segments, device: torch.device) -> Unroll:
 
     return Unroll(
         observations=place(segments.observations),
-        actions=place(segments.actions).long(),
+        actions=place(segments.actions),
         rewards=place(segments.rewards),
         policies=place(segments.policies),
+        action_sets=None if segments.action_sets is None else place(segments.action_sets),
         ends=place(segments.ends),
         terminated=place(segments.terminated),
         weights=place(segments.weights),
@@ -87,7 +92,7 @@ def make_targets(
     unroll: Unroll, target_network: Network, *, num_steps: int, bootstrap_steps: int, discount: float
 ) -> Targets:
     """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context."""
-    latents = target_network.encode(unroll.observations.flatten(0, 1)).reshape(*unroll.actions.shape, -1)
+    latents = target_network.encode(unroll.observations.flatten(0, 1)).reshape(*unroll.rewards.shape, -1)
     values = target_network.read_values(latents, unroll.actions)
     time = torch.arange(num_steps, device=values.device)
     is_real = time < unroll.ends[:, None]
@@ -96,6 +101,7 @@ def make_targets(
         rewards=unroll.rewards[:, :num_steps],
         values=n_step_returns(unroll, values, num_steps=num_steps, bootstrap_steps=bootstrap_steps, discount=discount),
         policies=unroll.policies[:, :num_steps],
+        action_sets=None if unroll.action_sets is None else unroll.action_sets[:, :num_steps],
         is_real=is_real,
         is_known=is_real | unroll.terminated[:, None],
     )

@@ -99,7 +99,13 @@ class Trainer:
             discount=config.agent.search.discount,
             total_updates=int(config.schedule.total_env_steps * config.schedule.replay_ratio),
         )
-        self._replay = Replay(config.replay, self._envs.spec, num_envs=num_envs, seed=_seed(config, "replay"))
+        self._replay = Replay(
+            config.replay,
+            self._envs.spec,
+            num_envs=num_envs,
+            seed=_seed(config, "replay"),
+            num_sampled_actions=config.agent.sampling.num_sampled_actions if self._envs.spec.is_continuous else 0,
+        )
         self._rng = np.random.default_rng(_seed(config, "search"))
         self._env_steps, self._updates_owed, self._seconds_before = 0, 0.0, 0.0
         if resume_from is not None:
@@ -109,6 +115,7 @@ class Trainer:
         self._collector = Collector(self._envs, self._planner, self._replay, seed=self._env_seed, rng=self._rng)
         self._episodes: list[Episode] = []
         self._figures: dict[str, torch.Tensor] = {}
+        self._unseen: list[np.ndarray] = []  # observations that the network's normaliser has not taken in yet
 
     def _restore(self, progress: Progress) -> None:
         self._replay.end_running_episodes()
@@ -224,6 +231,8 @@ class Trainer:
         schedule, ended = self._config.schedule, []
         target = min(self._env_steps + schedule.round_env_steps, schedule.total_env_steps)
         while self._env_steps < target and not should_stop():
+            if self._config.agent.model.normalize_observations:
+                self._unseen.append(self._collector.observations)
             ended += self._collector.step(self._temperature())
             self._env_steps += self._envs.num_envs
             if self._env_steps > max(schedule.learning_starts, self._envs.num_envs):  # one step has no next yet
@@ -232,6 +241,9 @@ class Trainer:
         return ended
 
     def _update(self, should_stop: Callable[[], bool]) -> None:
+        if self._updates_owed >= 1 and self._unseen:
+            self._learner.take_in(torch.from_numpy(np.concatenate(self._unseen)))
+            self._unseen.clear()
         batch_size, num_steps = self._config.learner.batch_size, self._learner.window_steps
         batches = sample_ahead(self._replay, int(self._updates_owed), batch_size=batch_size, num_steps=num_steps)
         with closing(batches):

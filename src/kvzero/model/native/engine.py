@@ -165,6 +165,8 @@ def _refuse_unfit(network: Network, dtype: torch.dtype) -> Rotary:
         raise EngineError(f"the network is on {network.device}; the native engine runs on cpu")
     if (weights := network.action_table.weight.dtype) != torch.float32:
         raise EngineError(f"the weights are {weights}; the native engine takes in float32 and searches in either type")
+    if network.spec.is_continuous:
+        raise EngineError("actions are continuous; the native engine knows numbered ones")
     if dtype not in (torch.float32, torch.bfloat16):
         raise EngineError(f"the search is in {dtype}; the native engine has float32 and bfloat16")
     positions = network.transformer.positions
