@@ -13,8 +13,8 @@ from kvzero.errors import ConfigError
 __all__ = ["LIMITS", "MEANINGLESS", "Limit", "find_unmet", "is_meaningless"]
 
 CONTINUOUS = (
-    "asks for continuous actions, which kvzero cannot read from a LightZero config yet; train one of its presets pendulum, "
-    "dmc and mujoco, or choose a config whose create_config has the policy type 'unizero'"
+    "asks for continuous actions, which kvzero cannot read from a LightZero config yet; train one of its presets "
+    "pendulum, dmc and mujoco, or choose a config whose create_config has the policy type 'unizero'"
 )
 ONE_AGENT = "kvzero trains one agent on one environment in one process"
 NO_EXPERTS = "kvzero's transformer has no experts, adapters or task embeddings"
