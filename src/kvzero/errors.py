@@ -29,7 +29,7 @@ class DeviceError(KvzeroError, RuntimeError):
 
 
 class EngineError(KvzeroError, RuntimeError):
-    """The native engine was asked for where it cannot run; the message names why."""
+    """An engine of search was asked for where it cannot run; the message names why."""
 
 
 class EnvError(KvzeroError, RuntimeError):

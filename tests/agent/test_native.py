@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +64,12 @@ def live(planner: Planner, network: Network, num_envs: int = NUM_ENVS, *, steps:
     return outcome
 
 
+def pretend_threads(patch: pytest.MonkeyPatch, number: int) -> None:
+    """Let the engine have so many threads; PyTorch, whose results depend on their number, keeps one."""
+    patch.setattr(torch, "get_num_threads", lambda: number)
+    patch.setattr(torch, "set_num_threads", lambda _: None)
+
+
 class InPython:
     """A native expander that hides its machine code."""
 
@@ -107,7 +114,7 @@ def test_the_number_of_threads_changes_nothing(embed_dim: int, dtype: str, monke
     network = make_network(replace(MODEL, embed_dim=embed_dim), noise=0.02)
     outcomes = []
     for num_threads in (1, 2, 3):
-        monkeypatch.setattr(torch, "get_num_threads", lambda num_threads=num_threads: num_threads)  # encoding has 1
+        pretend_threads(monkeypatch, num_threads)
         outcomes.append(live(make_planner(network, engine="native", search_dtype=dtype), network))
     assert_same_tree(outcomes[0], outcomes[1])
     assert_same_tree(outcomes[0], outcomes[2])
@@ -143,7 +150,7 @@ def test_the_native_engine_says_what_pytorch_says(
     ours, theirs = live(native, network, num_envs, seed=seed), live(eager, network, num_envs, seed=seed)
     same = ours.tree.actions[:, 1] == theirs.tree.actions[:, 1]
     assert dtype == "bfloat16" or same.all()
-    atol, rtol = (1e-5, 0.0) if dtype == "float32" else (0.1, 0.05)
+    atol, rtol = (2e-5, 0.0) if dtype == "float32" else (0.1, 0.05)  # float32: each may be 1e-5 from what is exact
     for mine, others in (
         (native._values, eager._values),
         (native._logits, eager._logits),
@@ -268,12 +275,31 @@ def test_builds_for_other_machines_say_what_pytorch_says(
             np.testing.assert_allclose(native._logits, eager._logits, atol=tolerance)
 
 
+def test_encoding_on_one_thread_leaves_the_number_of_threads_as_it_was() -> None:
+    network = make_network(MODEL)
+    torch.set_num_threads(2)
+    live(make_planner(network, engine="native"), network)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+
+
+def test_two_planners_search_at_once_as_they_do_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = make_network(MODEL)
+    alone = [live(make_planner(network, engine="native"), network, seed=seed) for seed in range(4)]
+    pretend_threads(monkeypatch, 2)
+    planners = [make_planner(network, engine="native") for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        at_once = list(threads.map(lambda seed: live(planners[seed], network, seed=seed), range(4)))
+    for one, other in zip(alone, at_once, strict=True):
+        assert_same_tree(one, other)
+
+
 def test_a_forked_process_searches_with_helpers_of_its_own() -> None:
     program = """
 import os, torch
 torch.set_num_threads(1)
 from tests.agent.test_native import MODEL, live, make_network, make_planner
-torch.get_num_threads = lambda: 2
+torch.get_num_threads, torch.set_num_threads = lambda: 2, lambda _: None
 network = make_network(MODEL)
 planner = make_planner(network, engine="native")
 before = live(planner, network)

@@ -8,12 +8,13 @@ from torch.nn import functional
 from kvzero.cli.bench import floor as room
 from kvzero.cli.bench.config import SearchBench
 from kvzero.cli.bench.floor import (
+    FloorMeter,
     LinearLayers,
     _addmm,
     _packed,
     layer_sizes,
-    measure_floor,
     native_ways,
+    simulations_at_once,
     torch_ways,
 )
 from kvzero.cli.bench.own import random_network
@@ -51,8 +52,17 @@ class Way:
 
 def test_the_floor_is_the_way_that_is_fastest_by_the_median_of_its_turns():
     ways = {"steady": Way(2, 2, 2), "lucky once": Way(9, 1, 9), "slow": Way(5, 5, 5)}
-    floor = measure_floor(ways, num_rounds=3, min_seconds=0.0)
-    assert (floor.way, floor.milliseconds) == ("steady", pytest.approx(2))
+    meter = FloorMeter(ways, min_seconds=0.0)
+    for _ in range(3):
+        meter.measure()
+    assert (meter.floor.way, meter.floor.milliseconds) == ("steady", pytest.approx(2))
+
+
+def test_small_shapes_are_computed_often_in_one_call_and_large_ones_once():
+    small, large = SearchBench(num_simulations=7), SearchBench(num_envs=64, embed_dim=768, num_heads=8)
+    assert simulations_at_once(small) == 7
+    assert 1 < simulations_at_once(SearchBench(num_simulations=10**6)) < 1000
+    assert simulations_at_once(large) == 1
 
 
 @pytest.mark.parametrize("way", [_addmm, _packed])

@@ -130,6 +130,13 @@ def test_a_missing_peer_is_refused_with_the_extra_that_brings_it(package, comman
     assert 'pip install "kvzero[bench]"' in said.err
 
 
+def test_a_device_that_jax_does_not_have_is_refused(jax, monkeypatch):
+    room = importlib.import_module("kvzero.cli.bench.mctx_peer")
+    monkeypatch.setattr(room, "choose_device", lambda name: torch.device("cuda"))
+    with pytest.raises(ConfigError, match="JAX has no cuda here"):
+        room.jax_device(SearchBench(device="cuda"))
+
+
 def test_threads_of_jax_cannot_change_in_mid_process(jax):
     with pytest.raises(ConfigError, match="another process"):
         _prepare_jax(torch.get_num_threads() + 1)

@@ -39,7 +39,9 @@ def test_a_turn_goes_on_until_it_has_lasted():
 
 def test_who_begins_changes_from_pair_to_pair_and_each_gets_its_own_seconds():
     diary: list[str] = []
-    pairs = compete(Steady("us", 2.0, diary), Steady("them", 6.0, diary), num_pairs=3, num_searches=1, min_seconds=0.0)
+    pairs = list(
+        compete(Steady("us", 2.0, diary), Steady("them", 6.0, diary), num_pairs=3, num_searches=1, min_seconds=0.0)
+    )
     assert diary == ["us", "us", "them", "them", "them", "them", "us", "us", "us", "us", "them", "them"]
     assert pairs == [Pair([2.0], [6.0])] * 3
     assert [pair.ratio for pair in pairs] == [3.0] * 3

@@ -11,7 +11,7 @@ from kvzero.agent import AgentConfig, EngineKind, Planner, SearchDtype, StoreKin
 from kvzero.agent import planner as planner_module
 from kvzero.agent.native import NativeExpander
 from kvzero.cache import CacheConfig
-from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, SlidingStepper
+from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, RootReading, SlidingStepper
 from kvzero.records import EnvSpec
 from kvzero.search import Evaluation, Expander, Leaves, Outcome, SearchConfig, search
 
@@ -163,12 +163,20 @@ class Life:
         for row, env in enumerate(envs):
             root = self.path(env)
             value, logits = root.read()
-            self._compare(self.planner._values[env], value)
-            self._compare(self.planner._logits[env], logits)
+            self._compare(self._readings.values[env], value)
+            self._compare(self._readings.policy_logits[env], logits)
             paths = {0: root}
             for node in range(1, self.shape.num_simulations + 1):
                 self._check_node(paths, row, node, outcome)
         assert self.worst <= self.tolerance, f"largest difference {self.worst}"
+
+    @property
+    def _readings(self) -> RootReading:
+        """What the planner keeps of the roots, wherever it keeps it."""
+        planner = self.planner
+        if planner._on_device is not None:
+            return planner._on_device.readings
+        return RootReading(torch.from_numpy(planner._values), torch.from_numpy(planner._logits))
 
     def _check_node(self, paths: dict[int, Path], row: int, node: int, outcome: Outcome) -> None:
         tree, expansion = outcome.tree, self.expansions[node - 1]

@@ -57,20 +57,29 @@ SHAPES = {
 STORES = {
     "tree": {"store": "tree"},
     "tree_native": {"store": "tree"},
+    "tree_device": {"store": "tree"},
     "pooled": {"store": "pooled"},
     "legacy": {"store": "legacy"},
     "pooled_small": {"store": "pooled", "cache": CacheConfig(init_pool_size=1, recur_pool_size=3, eviction="lru")},
     "legacy_small": {"store": "legacy", "cache": CacheConfig(init_pool_size=1, recur_pool_size=2)},
 }
-"""Every store, the tree by either engine; the keyed ones also with pools far too small for a whole search."""
+"""Every store, the tree by every engine; the keyed ones also with pools far too small for a whole search."""
+
+
+TREES = ("tree", "tree_native", "tree_device")
 
 
 def engine_of(store: str) -> EngineKind:
-    return "native" if store == "tree_native" else "eager"
+    return {"tree_native": "native", "tree_device": "device"}.get(store, "eager")
+
+
+def trees_of(name: str) -> tuple[str, ...]:
+    """Return the trees that serve a shape: searches on the device know numbered actions only."""
+    return TREES[:2] if name.startswith("continuous") else TREES
 
 
 LIVES = [
-    *((name, store, seed) for name in SHAPES for store in ("tree", "tree_native") for seed in (0, 1)),
+    *((name, store, seed) for name in SHAPES for store in trees_of(name) for seed in (0, 1)),
     *((name, store, 0) for name in ("vector", "smallest_context", "three_layers_layernorm") for store in STORES),
     *(("continuous", store, 1) for store in ("pooled", "legacy", "pooled_small")),
     ("image", "pooled", 1),
@@ -99,9 +108,9 @@ def test_every_node_of_every_search_equals_one_uncached_forward(name: str, store
 @pytest.mark.parametrize(
     ("name", "store"),
     [
-        *((name, store) for name in ("vector", "image", "three_layers_layernorm") for store in ("tree", "tree_native")),
+        *((name, store) for name in ("vector", "image", "three_layers_layernorm") for store in TREES),
         *((name, store) for name in ("vector", "continuous") for store in ("pooled", "legacy", "pooled_small")),
-        ("continuous", "tree"),
+        *(("continuous", store) for store in trees_of("continuous")),
     ],
 )
 def test_roots_are_rebuilt_exactly_after_weight_updates(name: str, store: str) -> None:
@@ -120,7 +129,7 @@ def test_roots_are_rebuilt_exactly_after_weight_updates(name: str, store: str) -
     assert life.roll_overs >= 6
 
 
-@pytest.mark.parametrize("store", ["tree", "tree_native", "pooled", "legacy"])
+@pytest.mark.parametrize("store", [*TREES, "pooled", "legacy"])
 def test_evaluation_between_two_collects_disturbs_neither(store: str) -> None:
     shape = replace(SHAPES["vector"], **STORES[store])
     collector = Life(shape, seed=3, engine=engine_of(store))
@@ -132,8 +141,9 @@ def test_evaluation_between_two_collects_disturbs_neither(store: str) -> None:
             life.check(envs, life.plan(envs))
 
 
-@pytest.mark.parametrize("name", ["vector", "continuous"])
-@pytest.mark.parametrize("store", ["tree", "tree_native", "pooled", "legacy"])
+@pytest.mark.parametrize(
+    ("name", "store"), [(n, s) for n in ("vector", "continuous") for s in (*trees_of(n), "pooled", "legacy")]
+)
 def test_a_subset_is_planned_for_as_if_it_were_alone(name: str, store: str) -> None:
     shape = replace(SHAPES[name], **STORES[store])
     together, alone = (Life(shape, seed=5, engine=engine_of(store)) for _ in range(2))

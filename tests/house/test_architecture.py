@@ -18,7 +18,18 @@ import kvzero
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 ROOMS = sorted(module.name for module in pkgutil.iter_modules(kvzero.__path__) if not module.name.startswith("_"))
-OPTIONAL = ("ale_py", "Box2D", "imageio", "imageio_ffmpeg", "jax", "matplotlib", "mctx", "pygame", "tensorboard")
+OPTIONAL = (
+    "ale_py",
+    "Box2D",
+    "imageio",
+    "imageio_ffmpeg",
+    "jax",
+    "matplotlib",
+    "mctx",
+    "pygame",
+    "tensorboard",
+    "triton",
+)
 
 
 def configs(tree: ast.Module) -> Iterator[ast.ClassDef]:

@@ -13,7 +13,7 @@ from kvzero.search import SearchConfig
 
 __all__ = ["AgentConfig", "EngineKind", "SamplingConfig", "SearchDtype", "StoreKind"]
 
-EngineKind = Literal["auto", "native", "eager"]
+EngineKind = Literal["auto", "native", "device", "eager"]
 
 SearchDtype = Literal["float32", "bfloat16"]
 
@@ -68,8 +68,9 @@ class AgentConfig:
     """The pools of the keyed stores, pooled and legacy."""
 
     engine: EngineKind = "auto"
-    """What computes a search: native is machine code compiled on first use, eager is PyTorch; auto is the faster one
-    that can serve. With native, a search that it cannot serve is an error."""
+    """What computes a search: native is machine code compiled on first use; device keeps a whole search where the
+    network is, and on CUDA replays it as one recording; eager is PyTorch, node by node. auto is native
+    where that can serve, else eager; with another choice, a search that it cannot serve is an error."""
 
     search_dtype: SearchDtype = "float32"
     """Number type of weights, keys and values in search. With bfloat16 it reads half the bytes and is less precise; the

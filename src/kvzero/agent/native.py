@@ -1,5 +1,9 @@
 """The native engine at work: new tokens pass through machine code, straight from and to the tree store's memory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Lock
+
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int, Shaped
@@ -11,6 +15,8 @@ from kvzero.model import NativeEngine, NativeSearch, Network, RootReading
 from kvzero.search import Evaluation, Leaves, MachineCode
 
 __all__ = ["NativeExpander", "NativePath"]
+
+THREADS_LOCK = Lock()
 
 
 class NativePath:
@@ -24,6 +30,16 @@ class NativePath:
         """
         self.engine = NativeEngine(network, dtype=dtype, max_rows=max_rows)
         self._store = store
+
+    def encode(self, observations: Shaped[np.ndarray, "env ..."]) -> Float[Tensor, "env embed"]:
+        """Return the latent token of each observation, in the number type of the search.
+
+        Vectors are encoded on one thread: PyTorch's others would go on spinning for milliseconds, as long as a search
+        takes, on the cores that the engine's are about to use.
+        """
+        network = self.engine.network
+        with nullcontext() if network.spec.is_image else _one_thread():
+            return network.encode(torch.from_numpy(observations)).to(self.engine.dtype)
 
     def extend_roots(
         self,
@@ -106,3 +122,15 @@ class NativeExpander:
         answers = [numbers.ctypes.data for numbers in (evaluation.rewards, evaluation.values, evaluation.logits)]
         self._engine.expand(search, num_envs, 1, leaves.node, *columns, *answers)
         return evaluation, latents, evaluation.logits if drawing is None else policies
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread; one caller at a time, or the number before would be lost."""
+    with THREADS_LOCK:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

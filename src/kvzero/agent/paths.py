@@ -11,15 +11,16 @@ from torch import Tensor
 
 from kvzero.agent.choices import Choices
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.device import DevicePlanner
 from kvzero.agent.expander import CachedExpander
 from kvzero.agent.native import NativePath
 from kvzero.agent.search_network import SearchNetwork
 from kvzero.cache import ContextStore, TreeStore
 from kvzero.errors import EngineError
 from kvzero.model import RootReading
-from kvzero.search import Expander
+from kvzero.search import Expander, SearchConfig
 
-__all__ = ["EagerPath", "Path", "build_path"]
+__all__ = ["EagerPath", "Path", "build_device_planner", "build_path"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 @runtime_checkable  # the shape checks of the test session ask isinstance
 class Path(Protocol):
     """How new tokens pass through the network against the contexts of a store."""
+
+    def encode(self, observations: Shaped[np.ndarray, "env ..."]) -> Float[Tensor, "env embed"]:
+        """Return the latent token of each observation, in the number type of the search."""
 
     def extend_roots(
         self,
@@ -54,6 +58,11 @@ class EagerPath:
     def __init__(self, network: SearchNetwork, store: ContextStore) -> None:
         self._network = network
         self._store = store
+
+    def encode(self, observations: Shaped[np.ndarray, "env ..."]) -> Float[Tensor, "env embed"]:
+        """Return the latent token of each observation, in the number type of the search."""
+        network = self._network.source
+        return network.encode(torch.from_numpy(observations).to(network.device)).to(self._network.dtype)
 
     def extend_roots(
         self,
@@ -91,12 +100,14 @@ class EagerPath:
 def build_path(network: SearchNetwork, config: AgentConfig, store: ContextStore, *, num_envs: int) -> Path:
     """Return the native path where it can serve and the config allows it, else the eager one.
 
+    A search that stays on the device takes the eager path for its roots, see `build_device_planner`.
+
     That `auto` has to do without is said once, in the log.
 
     Raises:
         EngineError: if `engine` is native and it cannot serve.
     """
-    if config.engine == "eager":
+    if config.engine in ("eager", "device"):
         return EagerPath(network, store)
     try:
         if not isinstance(store, TreeStore):
@@ -107,6 +118,23 @@ def build_path(network: SearchNetwork, config: AgentConfig, store: ContextStore,
             raise
         _tell_once(str(error))
     return EagerPath(network, store)
+
+
+def build_device_planner(
+    network: SearchNetwork, store: ContextStore, config: AgentConfig, search: SearchConfig, *, num_envs: int
+) -> DevicePlanner | None:
+    """Return what searches on the device without a word from the host where `engine` is device, else None.
+
+    Raises:
+        EngineError: if it cannot serve.
+    """
+    if config.engine != "device":
+        return None
+    if not isinstance(store, TreeStore):
+        raise EngineError(f"the store is {config.store}; only the tree store is read by indices on the device")
+    if network.source.spec.is_continuous:
+        raise EngineError("actions are continuous; searches on the device know numbered actions")
+    return DevicePlanner(network, store, search, num_envs=num_envs)
 
 
 @cache

@@ -10,7 +10,7 @@ from kvzero.agent.choices import Choices, NumberedActions, SampledActions
 from kvzero.agent.config import AgentConfig, SamplingConfig
 from kvzero.agent.history import History
 from kvzero.agent.native import NativePath
-from kvzero.agent.paths import build_path
+from kvzero.agent.paths import build_device_planner, build_path
 from kvzero.agent.search_network import SearchNetwork
 from kvzero.agent.stores import build_store
 from kvzero.cache import ContextStore
@@ -34,7 +34,7 @@ class Planner:
 
         Raises:
             ConfigError: if a size is not positive, or actions were to be sampled where they are numbered.
-            EngineError: if `config.engine` is native and cannot serve.
+            EngineError: if `config.engine` is native or device and cannot serve.
         """
         if not network.spec.is_continuous and config.sampling != SamplingConfig():
             raise ConfigError(
@@ -49,13 +49,16 @@ class Planner:
             self._searched, config, num_envs=num_envs, num_simulations=self._search.num_simulations
         )
         self._path = build_path(self._searched, config, self._store, num_envs=num_envs)
+        self._on_device = build_device_planner(self._searched, self._store, config, self._search, num_envs=num_envs)
         self._history = History(network.spec, num_envs=num_envs, num_steps=self._layout.history_steps)
         self._values = np.zeros(num_envs, np.float32)
         self._logits = np.zeros((num_envs, network.policy_size), np.float32)
 
     @property
     def engine(self) -> str:
-        """What computes this planner's searches: native or eager."""
+        """What computes this planner's searches: native, device or eager."""
+        if self._on_device is not None:
+            return "device"
         return "native" if isinstance(self._path, NativePath) else "eager"
 
     @property
@@ -104,6 +107,8 @@ class Planner:
         version = self._network.version
         if self._store.is_stale(envs, version):
             self._rebuild(envs)
+        if self._on_device is not None:
+            return self._on_device.search(envs, version, action_masks, rng=rng)
         choices = self._choices(len(envs), rng)
         logits = choices.offer(0, torch.from_numpy(self._logits[envs]).to(self._network.device))
         roots = Roots(logits, self._values[envs], choices.masks(action_masks))
@@ -128,8 +133,7 @@ class Planner:
     def _extend(
         self, envs: Int[np.ndarray, " env"], observations: Shaped[np.ndarray, "env ..."], actions: np.ndarray
     ) -> None:
-        latents = self._network.encode(torch.from_numpy(observations).to(self._network.device))
-        latents = latents.to(self._searched.dtype)
+        latents = self._path.encode(observations)
         reading = self._path.extend_roots(envs, self._network.version, actions=actions, latents=latents)
         self._keep(envs, reading)
 
@@ -162,6 +166,9 @@ class Planner:
         self._keep(envs, reading)
 
     def _keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
+        if self._on_device is not None:
+            self._on_device.keep(envs, reading)
+            return
         self._values[envs] = reading.values.float().cpu().numpy()
         self._logits[envs] = reading.policy_logits.float().cpu().numpy()
 

@@ -11,6 +11,7 @@ from kvzero.cache.legacy import LegacyCaches, LegacyLevels, LegacyRing
 from kvzero.cache.levels import ContextLevels, PooledLevels
 from kvzero.cache.manager import KVCacheManager, ManagerStats
 from kvzero.cache.pool import KVCachePool
+from kvzero.cache.static_tree import StaticTreeContexts
 from kvzero.cache.stats import CacheStats, LevelStats
 from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tree import TreeStore
@@ -42,6 +43,7 @@ __all__ = [
     "PooledLevels",
     "Regenerator",
     "SearchContexts",
+    "StaticTreeContexts",
     "TreeMemory",
     "TreeStore",
     "Window",

@@ -1,6 +1,7 @@
 """Planning: trees as arrays, PUCT, and what to make of visit counts. Knows no network."""
 
 from kvzero.search.config import SearchConfig
+from kvzero.search.device_search import DeviceEvaluation, DeviceExpander, DeviceLeaves, DeviceSearch
 from kvzero.search.expander import CompiledExpander, Evaluation, Expander, Leaves, MachineCode, Roots
 from kvzero.search.policies import greedy_actions, sample_actions, visit_policy
 from kvzero.search.simulation import Outcome, search
@@ -8,6 +9,10 @@ from kvzero.search.tree import Tree
 
 __all__ = [
     "CompiledExpander",
+    "DeviceEvaluation",
+    "DeviceExpander",
+    "DeviceLeaves",
+    "DeviceSearch",
     "Evaluation",
     "Expander",
     "Leaves",

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-__all__ = ["add_noise", "draw_tie_keys"]
+__all__ = ["add_noise", "draw_noise", "draw_tie_keys"]
 
 
 def add_noise(
@@ -15,7 +15,7 @@ def add_noise(
     rng: np.random.Generator,
 ) -> None:
     """Mix `weight` parts of Dirichlet(alpha) noise over the legal actions into `priors`, in place (AlphaZero, 2017)."""
-    noise = _dirichlet(action_masks, alpha, rng)
+    noise = draw_noise(action_masks, alpha, rng)
     priors[:] = (1.0 - weight) * priors + weight * noise
 
 
@@ -26,7 +26,7 @@ def draw_tie_keys(
     return np.zeros(shape, np.float32) if rng is None else rng.random(shape, np.float32)
 
 
-def _dirichlet(
+def draw_noise(
     action_masks: Bool[np.ndarray, "env action"], alpha: float, rng: np.random.Generator
 ) -> Float64[np.ndarray, "env action"]:
     """Draw a probability for each legal action, 0 for the others.

@@ -11,7 +11,7 @@ from kvzero.search.expander import CompiledExpander, Evaluation, Expander, Leave
 from kvzero.search.noise import add_noise, draw_tie_keys
 from kvzero.search.tree import UNVISITED, Puct, Tree, allocate_tree, back_up, grow, plant, select
 
-__all__ = ["Outcome", "search"]
+__all__ = ["Outcome", "read_outcome", "search"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def search(roots: Roots, expander: Expander, config: SearchConfig, *, rng: np.ra
         node, broken_env = _grow(tree, puct, expander, held)
     if broken_env >= 0:
         raise SearchError(_describe(held, node, broken_env))
-    return _read_outcome(tree, config.discount)
+    return read_outcome(tree, config.discount)
 
 
 def _grow(tree: Tree, puct: Puct, expander: Expander, held: Evaluation) -> tuple[int, int]:
@@ -123,7 +123,8 @@ def _describe(held: Evaluation, node: int, env: int) -> str:
     )
 
 
-def _read_outcome(tree: Tree, discount: float) -> Outcome:
+def read_outcome(tree: Tree, discount: float) -> Outcome:
+    """Return what a grown tree says about its root."""
     values = tree.value_sums[:, 0] / tree.visit_counts[:, 0]
     children = tree.children[:, 0]
     is_visited = children != UNVISITED

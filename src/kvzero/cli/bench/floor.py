@@ -21,10 +21,19 @@ from kvzero.errors import EngineError
 from kvzero.model import NativeEngine
 from kvzero.training import choose_device
 
-__all__ = ["Floor", "LinearLayers", "NativeLayers", "layer_sizes", "measure_floor", "native_ways", "torch_ways"]
+__all__ = [
+    "Floor",
+    "FloorMeter",
+    "LinearLayers",
+    "NativeLayers",
+    "layer_sizes",
+    "native_ways",
+    "simulations_at_once",
+    "torch_ways",
+]
 
-NUM_ROUNDS = 5
 ROUND_SECONDS = 0.05
+CALL_PRODUCTS = 200_000_000
 
 Apply = Callable[[Tensor], Tensor]
 Way = Callable[[Float[Tensor, "out in"], Float[Tensor, " out"], int], Apply]
@@ -53,17 +62,33 @@ def layer_sizes(config: SearchBench) -> tuple[list[tuple[int, int]], list[int]]:
     return sizes, [*transformer, *heads[:3], *transformer, *heads[3:]]
 
 
-def measure_floor(
-    ways: Mapping[str, Searcher], *, num_rounds: int = NUM_ROUNDS, min_seconds: float = ROUND_SECONDS
-) -> Floor:
-    """Let all ways take turns; the floor is the one whose median turn was fastest."""
-    medians: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(num_rounds):
-        for name, way in ways.items():
-            medians[name].append(statistics.median(take_turn(way, num_searches=3, min_seconds=min_seconds)))
-    seconds = {name: statistics.median(turns) for name, turns in medians.items()}
-    best = min(seconds, key=seconds.__getitem__)
-    return Floor(1000 * seconds[best], best)
+def simulations_at_once(config: SearchBench) -> int:
+    """Return how many simulations to compute in one call, so that neither the call itself nor its length matters."""
+    sizes, order = layer_sizes(config)
+    products = config.num_envs * sum(sizes[index][0] * sizes[index][1] for index in order)
+    return max(1, min(config.num_simulations, CALL_PRODUCTS // products))
+
+
+class FloorMeter:
+    """Measures all ways in turns, one round at a time, between whatever else is measured."""
+
+    def __init__(self, ways: Mapping[str, Searcher], *, min_seconds: float = ROUND_SECONDS) -> None:
+        self._ways = ways
+        self._min_seconds = min_seconds
+        self._medians: dict[str, list[float]] = {name: [] for name in ways}
+
+    def measure(self) -> None:
+        """Let each way have one turn."""
+        for name, way in self._ways.items():
+            turn = take_turn(way, num_searches=3, min_seconds=self._min_seconds)
+            self._medians[name].append(statistics.median(turn))
+
+    @property
+    def floor(self) -> Floor:
+        """The way whose median turn was fastest."""
+        seconds = {name: statistics.median(turns) for name, turns in self._medians.items()}
+        best = min(seconds, key=seconds.__getitem__)
+        return Floor(1000 * seconds[best], best)
 
 
 def torch_ways(config: SearchBench) -> dict[str, Searcher]:
@@ -84,7 +109,7 @@ def native_ways(config: SearchBench) -> dict[str, Searcher]:
 
 
 class NativeLayers:
-    """The linear layers of a search as the native engine computes them, without anything between them."""
+    """The linear layers of several simulations as the native engine computes them, without anything between them."""
 
     def __init__(self, config: SearchBench) -> None:
         """Pack weights.
@@ -94,10 +119,10 @@ class NativeLayers:
         """
         network = random_network(config).to(choose_device(config.device))
         self._engine = NativeEngine(network, dtype=getattr(torch, config.dtype), max_rows=config.num_envs)
-        self._sizes = config.num_envs, config.num_simulations
+        self._sizes = config.num_envs, simulations_at_once(config)
 
     def search(self) -> float:
-        """Compute the layers of one search; return the seconds that one simulation of it took."""
+        """Compute the layers of several simulations; return the seconds that one of them took."""
         before = time.perf_counter()
         self._engine.multiply(*self._sizes)
         return (time.perf_counter() - before) / self._sizes[1]

@@ -15,8 +15,10 @@ from jaxtyping import Float, Float32
 from kvzero.cli.bench.config import NumberType, SearchBench
 from kvzero.cli.bench.mctx_model import Params, expand_node, read_params
 from kvzero.cli.bench.own import random_network
+from kvzero.errors import ConfigError
+from kvzero.training import choose_device
 
-__all__ = ["MctxSearch"]
+__all__ = ["MctxSearch", "jax_device"]
 
 
 class MctxSearch:
@@ -24,7 +26,7 @@ class MctxSearch:
 
     def __init__(self, config: SearchBench, dtype: NumberType) -> None:
         """Place weights and roots on the device, and compile."""
-        device = jax.devices(config.device.partition(":")[0])[0]
+        device = jax_device(config)
         num_positions = config.context_tokens + 2 * config.num_simulations + 2
         params = read_params(random_network(config), dtype, num_positions=num_positions)
         roots = _draw_roots(config, dtype)
@@ -44,6 +46,19 @@ class MctxSearch:
         weights = self._plan(self._params, self._roots, np.uint32(self._num_searches))
         self.action_weights = np.asarray(jax.block_until_ready(weights))
         return time.perf_counter() - before
+
+
+def jax_device(config: SearchBench) -> jax.Device:
+    """Return what JAX calls the device that kvzero searches on.
+
+    Raises:
+        ConfigError: if JAX has none of its kind.
+    """
+    kind = choose_device(config.device).type
+    try:
+        return jax.devices(kind)[0]
+    except RuntimeError as error:
+        raise ConfigError(f"device is {config.device}, but JAX has no {kind} here: {error}") from error
 
 
 def _plan(

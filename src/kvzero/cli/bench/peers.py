@@ -64,6 +64,7 @@ def _prepare_jax(num_threads: int) -> None:
             "measure another number of threads in another process"
         )
     os.environ["NPROC"] = str(num_threads)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or it would take most of a GPU that is shared
     try:
         importlib.import_module("jax")
         importlib.import_module("mctx")

@@ -3,20 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import numpy as np
+
 from kvzero.cli.bench.config import SearchBench
 from kvzero.cli.bench.figures import SearchFigures, read_contest, read_searches
-from kvzero.cli.bench.floor import measure_floor, native_ways, torch_ways
+from kvzero.cli.bench.floor import FloorMeter, native_ways, torch_ways
 from kvzero.cli.bench.output import describe, say, show, write
 from kvzero.cli.bench.own import OwnSearch
 from kvzero.cli.bench.peers import Peer, find_peer, find_peer_floor
 from kvzero.cli.bench.sweep import draw_sweep, measure_sweep, statements
 from kvzero.cli.bench.threads import torch_threads
-from kvzero.cli.bench.turns import compete
+from kvzero.cli.bench.turns import Pair, compete, take_turn
 from kvzero.cli.parse import parse
 
 __all__ = ["bench_search", "measure_search"]
 
 WARM_UP_SEARCHES = 3
+NUM_BLOCKS = 5
+"""Blocks of searches between which the floor is measured, so that both meet the same machine."""
 
 
 def bench_search(arguments: Sequence[str]) -> int:
@@ -59,17 +63,21 @@ def measure_search(config: SearchBench) -> SearchFigures:
 
 
 def _measure_alone(config: SearchBench, ours: OwnSearch, num_threads: int) -> SearchFigures:
+    meter, seconds = FloorMeter(torch_ways(config) | native_ways(config)), list[float]()
     ours.step_seconds.clear()
-    seconds = [ours.search() for _ in range(config.num_searches)]
-    floor = measure_floor(torch_ways(config) | native_ways(config))
-    return read_searches(config, ours, seconds, floor, num_threads=num_threads)
+    for block in np.array_split(np.arange(config.num_searches), min(NUM_BLOCKS, config.num_searches)):
+        seconds += take_turn(ours, num_searches=len(block), min_seconds=0.0)
+        meter.measure()
+    return read_searches(config, ours, seconds, meter.floor, num_threads=num_threads)
 
 
 def _measure_with(peer: Peer, config: SearchBench, ours: OwnSearch, num_threads: int) -> SearchFigures:
+    meter, pairs = FloorMeter(torch_ways(config) | native_ways(config) | find_peer_floor(config)), list[Pair]()
     ours.step_seconds.clear()
     num_searches = -(-config.num_searches // config.pairs)
-    pairs = compete(ours, peer.searcher, num_pairs=config.pairs, num_searches=num_searches)
+    for pair in compete(ours, peer.searcher, num_pairs=config.pairs, num_searches=num_searches):
+        pairs.append(pair)
+        meter.measure()
     seconds = [each for pair in pairs for each in pair.ours]
-    floor = measure_floor(torch_ways(config) | native_ways(config) | find_peer_floor(config))
-    figures = read_searches(config, ours, seconds, floor, num_threads=num_threads)
+    figures = read_searches(config, ours, seconds, meter.floor, num_threads=num_threads)
     return read_contest(config, figures, peer, pairs)

@@ -1,6 +1,7 @@
 """How two searches are compared: they take turns, so that whatever slows the machine down slows both down."""
 
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -46,11 +47,9 @@ def take_turn(searcher: Searcher, *, num_searches: int, min_seconds: float = TUR
 
 def compete(
     ours: Searcher, peer: Searcher, *, num_pairs: int, num_searches: int, min_seconds: float = TURN_SECONDS
-) -> list[Pair]:
-    """Let both take turns; who begins changes from pair to pair."""
-    pairs = []
+) -> Iterator[Pair]:
+    """Let both take turns, and yield each pair; who begins changes from pair to pair."""
     for number in range(num_pairs):
         order = (ours, peer) if number % 2 == 0 else (peer, ours)
         first, second = (take_turn(each, num_searches=num_searches, min_seconds=min_seconds) for each in order)
-        pairs.append(Pair(first, second) if number % 2 == 0 else Pair(second, first))
-    return pairs
+        yield Pair(first, second) if number % 2 == 0 else Pair(second, first)

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from kvzero.cli.bench.config import SearchBench
-from kvzero.cli.bench.floor import layer_sizes
+from kvzero.cli.bench.floor import layer_sizes, simulations_at_once
+from kvzero.cli.bench.mctx_peer import jax_device
 
 __all__ = ["XlaLayers"]
 
@@ -20,22 +21,22 @@ Weights = tuple[jax.Array, ...]
 
 
 class XlaLayers:
-    """The linear layers of as many simulations as a search has, each fed by the one before, so that none is skipped."""
+    """The linear layers of several simulations, each fed by the one before, so that none is skipped."""
 
     def __init__(self, config: SearchBench) -> None:
         """Draw weights, place them on the device and compile."""
-        device = jax.devices(config.device.partition(":")[0])[0]
+        device = jax_device(config)
         rng = np.random.default_rng(config.seed)
         sizes, _ = layer_sizes(config)
         weights = tuple(jnp.asarray(rng.normal(size=size) * size[0] ** -0.5, config.dtype) for size in sizes)
         tokens = jnp.ones((config.num_envs, config.embed_dim), config.dtype)
-        self._num_simulations = config.num_simulations
+        self._num_simulations = simulations_at_once(config)
         self._arguments = jax.device_put((tokens, weights), device)
-        self._run = jax.jit(partial(_simulate, num_simulations=config.num_simulations))
+        self._run = jax.jit(partial(_simulate, num_simulations=self._num_simulations))
         self.search()
 
     def search(self) -> float:
-        """Compute the layers of one search; return the seconds that one simulation of it took."""
+        """Compute the layers of several simulations; return the seconds that one of them took."""
         before = time.perf_counter()
         jax.block_until_ready(self._run(*self._arguments))
         return (time.perf_counter() - before) / self._num_simulations

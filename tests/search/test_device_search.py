@@ -1,0 +1,229 @@
+"""The search on tensors grows the trees of the compiled search, node by node; it runs here on the CPU."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from tests.search.models import Ask, PathModel, bandit, flat_roots, hashed_answers
+from tests.search.test_twin import Case, cases
+from tests.search.twin import Answer, Path
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from kvzero.errors import SearchError
+from kvzero.search import (
+    DeviceEvaluation,
+    DeviceLeaves,
+    DeviceSearch,
+    Leaves,
+    Outcome,
+    Roots,
+    SearchConfig,
+    search,
+)
+from kvzero.search.device_search import Steps
+
+CPU = torch.device("cpu")
+EXACT = ("parents", "actions", "depths", "visit_counts", "children", "tie_keys", "action_masks")
+
+
+class TensorModel:
+    """A fake of a network on a device: the path model of the other tests, asked and answering in tensors."""
+
+    def __init__(self, asks: list[Ask]) -> None:
+        self.model = PathModel(asks)
+
+    def expand(self, leaves: DeviceLeaves) -> DeviceEvaluation:
+        parents, actions, depths = (tensor.numpy() for tensor in (leaves.parents, leaves.actions, leaves.depths))
+        found = self.model.expand(Leaves(leaves.node, parents, actions, depths))
+        return DeviceEvaluation(*(torch.from_numpy(array) for array in (found.rewards, found.values, found.logits)))
+
+
+def device_search(
+    roots: Roots,
+    asks: list[Ask],
+    config: SearchConfig,
+    rng: np.random.Generator | None,
+    *,
+    spare: int = 0,
+    steps: type[Steps] | None = None,
+) -> Outcome:
+    """Search on tensors, with as many rows to spare as asked for."""
+    num_envs, num_actions = roots.logits.shape
+    searching = DeviceSearch(num_envs + spare, num_actions, config, device=CPU)
+    if steps is not None:
+        searching._steps = steps(searching._work, config)
+    load(searching, roots, rng, spare=spare)
+    searching.run(TensorModel(asks + [hashed_answers(99, env, num_actions) for env in range(spare)]))
+    return searching.read(num_envs)
+
+
+def load(searching: DeviceSearch, roots: Roots, rng: np.random.Generator | None, *, spare: int = 0) -> None:
+    logits = np.pad(roots.logits, ((0, spare), (0, 0)), constant_values=0.3)
+    values = np.pad(roots.values, (0, spare), constant_values=-5.0)
+    searching.load(torch.from_numpy(logits), torch.from_numpy(values), roots.action_masks, rng=rng)
+
+
+def assert_same_outcome(found: Outcome, wanted: Outcome) -> None:
+    for name, field in wanted.tree._asdict().items():
+        other = getattr(found.tree, name)
+        assert other.dtype == field.dtype
+        if name in EXACT:
+            np.testing.assert_array_equal(other, field, err_msg=name)
+        else:
+            np.testing.assert_allclose(other, field, rtol=1e-12, atol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(found.visit_counts, wanted.visit_counts)
+    np.testing.assert_allclose(found.values, wanted.values, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.action_values, wanted.action_values, rtol=1e-12, atol=1e-12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_every_node_of_every_tree_is_that_of_the_compiled_search(case: Case) -> None:
+    wanted = search(case.roots(), PathModel(case.asks()), case.config, rng=case.rng())
+    assert_same_outcome(device_search(case.roots(), case.asks(), case.config, case.rng()), wanted)
+
+
+@settings(max_examples=25, deadline=None)
+@given(cases())
+def test_rows_to_spare_change_nothing(case: Case) -> None:
+    wanted = search(case.roots(), PathModel(case.asks()), case.config, rng=case.rng())
+    assert_same_outcome(device_search(case.roots(), case.asks(), case.config, case.rng(), spare=3), wanted)
+
+
+def test_hundreds_of_simulations_give_the_same_trees() -> None:
+    config = SearchConfig(num_simulations=300)
+    asks = [hashed_answers(5, env, 4, grain=0.5) for env in range(3)]
+    wanted = search(flat_roots(3, 4), PathModel(asks), config, rng=np.random.default_rng(1))
+    assert_same_outcome(device_search(flat_roots(3, 4), asks, config, np.random.default_rng(1)), wanted)
+
+
+@pytest.mark.parametrize("num_simulations", [1, 2, 3, 4, 5, 16, 17, 18, 33])
+def test_a_chain_is_descended_to_its_end(num_simulations: int) -> None:
+    config = SearchConfig(num_simulations=num_simulations, discount=0.5)
+    asks = [lambda path: (float(len(path)), 1.0, [0.0])] * 2
+    found = device_search(flat_roots(2, 1), asks, config, None)
+    assert found.tree.depths.tolist() == [list(range(num_simulations + 1))] * 2
+    assert_same_outcome(found, search(flat_roots(2, 1), PathModel(asks), config, rng=None))
+
+
+def test_one_search_after_another_uses_the_same_tensors_and_leaves_outcomes_alone() -> None:
+    config = SearchConfig(num_simulations=20)
+    searching = DeviceSearch(2, 3, config, device=CPU)
+    tensors = [*searching._work.tree, *searching._work.chance, searching._work.evaluations]
+    places = [tensor.data_ptr() for tensor in tensors]
+    outcomes, wanted = [], []
+    for seed in range(4):
+        asks = [hashed_answers(seed, env, 3) for env in range(2)]
+        rng = None if seed % 2 else np.random.default_rng(seed)
+        load(searching, flat_roots(2, 3, value=seed), rng)
+        searching.run(TensorModel(asks))
+        outcomes.append(searching.read(2))
+        rng = None if seed % 2 else np.random.default_rng(seed)
+        wanted.append(search(flat_roots(2, 3, value=seed), PathModel(asks), config, rng=rng))
+    for found, other in zip(outcomes, wanted, strict=True):
+        assert_same_outcome(found, other)
+    assert [tensor.data_ptr() for tensor in tensors] == places
+
+
+def broken_at(path: Path, answer: Answer) -> Ask:
+    def ask(asked: Path) -> Answer:
+        return answer if asked == path else (0.0, 0.0, [0.0, 0.0])
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (np.inf, 0.0, [0.0, 0.0]),
+        (0.0, np.nan, [0.0, 0.0]),
+        (0.0, 0.5, [0.0, -np.inf]),
+        (0.25, 0.5, [np.nan, 0.0]),
+    ],
+)
+def test_an_evaluation_that_is_not_finite_is_refused_as_the_compiled_search_refuses_it(answer: Answer) -> None:
+    config = SearchConfig(num_simulations=9)
+    healthy = hashed_answers(3, 0, 2)
+    asks = [healthy, broken_at((1, 1), answer), broken_at((1,), answer), broken_at((1,), answer)]
+    with pytest.raises(SearchError, match="of node 2 of environment 2 is not finite") as wanted:
+        search(flat_roots(4, 2), PathModel(asks), config, rng=None)
+    with pytest.raises(SearchError, match="of node 2 of environment 2 is not finite") as found:
+        device_search(flat_roots(4, 2), asks, config, None)
+    numbers = ("reward", "value", "logits")
+    assert [word in str(found.value) for word in numbers] == [word in str(wanted.value) for word in numbers]
+
+
+def test_a_root_that_is_not_finite_is_refused() -> None:
+    for field in ("logits", "values"):
+        roots = flat_roots(3, 2)
+        getattr(roots, field)[1] = np.nan
+        with pytest.raises(SearchError, match="of root 1 are not all finite"):
+            device_search(roots, [hashed_answers(0, env, 2) for env in range(3)], SearchConfig(num_simulations=3), None)
+
+
+def test_what_is_not_finite_in_a_row_to_spare_is_nobodys_concern() -> None:
+    config = SearchConfig(num_simulations=3)
+    searching = DeviceSearch(2, 2, config, device=CPU)
+    searching.load(torch.zeros(2, 2), torch.tensor([0.0, np.nan]), np.ones((1, 2), bool), rng=None)
+    searching.run(TensorModel([hashed_answers(0, 0, 2), broken_at((0,), (np.nan, 0.0, [0.0, 0.0]))]))
+    assert searching.read(1).visit_counts.sum() == 3
+
+
+def test_roots_without_a_legal_action_and_too_many_roots_are_refused() -> None:
+    searching = DeviceSearch(2, 3, SearchConfig(num_simulations=2), device=CPU)
+    logits, values = torch.zeros(2, 3), torch.zeros(2)
+    for masks, words in (
+        (np.array([[True, True, True], [False, False, False]]), "environment 1 has no legal action"),
+        (np.ones((3, 3), bool), "3 roots are asked for; this search has room for 1 to 2"),
+        (np.ones((0, 3), bool), "0 roots are asked for"),
+    ):
+        with pytest.raises(SearchError, match=words):
+            searching.load(logits, values, masks, rng=None)
+
+
+class Listen(TorchDispatchMode):
+    """Writes down which operations run on tensors of which shapes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[tuple] = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        shapes = [tuple(value.shape) for value in arguments if isinstance(value, torch.Tensor)]
+        self.heard.append(
+            (function.overloadpacket.__name__, shapes, [v for v in arguments if isinstance(v, (int, float))])
+        )
+        return function(*arguments, **(keywords or {}))
+
+
+class Constant:
+    """A model that says what it was made with, whatever it is asked."""
+
+    def __init__(self, predictions: torch.Tensor) -> None:
+        self.answer = DeviceEvaluation(predictions[:, 0], predictions[:, 1], predictions[:, 2:])
+
+    def expand(self, leaves: DeviceLeaves) -> DeviceEvaluation:
+        return self.answer
+
+
+def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_host() -> None:
+    """Else a recording would be wrong, or could not be made. What copies: reading one number, and making a tensor."""
+    heard = []
+    for seed in range(3):
+        searching = DeviceSearch(3, 4, SearchConfig(num_simulations=12), device=CPU)
+        generator = torch.Generator().manual_seed(seed)
+        load(searching, flat_roots(3, 4, value=seed), None if seed else np.random.default_rng(seed))
+        model = Constant(torch.randn(3, 6, generator=generator))
+        with Listen() as listen:
+            searching.run(model)
+        heard.append(listen.heard)
+    assert heard[0] == heard[1] == heard[2]
+    names = {name for name, _, _ in heard[0]}
+    assert {"gather", "scatter_add_", "cat"} <= names
+    assert not names & {"_local_scalar_dense", "lift_fresh", "nonzero", "equal", "masked_select", "scalar_tensor"}
+
+
+def test_a_bandits_best_arm_is_found() -> None:
+    rewards = [0.1, 1.0, 0.0, 0.3]
+    outcome = device_search(flat_roots(2, 4), bandit(rewards, 2).asks, SearchConfig(num_simulations=100), None)
+    assert (outcome.visit_counts.argmax(axis=1) == 1).all()
