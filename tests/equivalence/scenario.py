@@ -57,9 +57,9 @@ class Recorder:
         self._life = life
 
     def expand(self, leaves: Leaves) -> Evaluation:
-        found, latents = self._expander.expand_with_latents(leaves)
-        tensors = map(torch.from_numpy, (found.rewards, found.values, found.logits, latents))
-        self._life.asked.append(leaves.actions)
+        found, latents, policies = self._expander.expand_openly(leaves)
+        tensors = map(torch.from_numpy, (found.rewards, found.values, policies, latents))
+        self._life.asked.append(self._expander.choices.find(leaves).numpy())
         self._life.expansions.append(Expansion(*tensors))
         return found
 
@@ -77,8 +77,6 @@ class Life:
         dtype: SearchDtype = "float32",
         tolerance: float = TOLERANCE,
     ) -> None:
-        if engine == "native" and shape.spec.is_continuous:
-            pytest.skip("the native engine knows numbered actions only")
         self.shape = shape
         self.rng = np.random.default_rng(seed)
         self.network = network or random_network(shape, seed)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Float32, Shaped
 from torch import Tensor
 
 from kvzero.agent.config import SamplingConfig
-from kvzero.model import read_gaussian
+from kvzero.model import Drawing, read_gaussian
 from kvzero.search import Leaves
 
 __all__ = ["Choices", "NumberedActions", "SampledActions"]
@@ -32,6 +32,10 @@ class Choices(Protocol):
     def sets(self) -> Float32[np.ndarray, "env node action dim"] | None:
         """Return what every choice at every node stands for; None where it is its own number."""
 
+    @property
+    def drawing(self) -> Drawing | None:
+        """Where the native engine may draw the choices of new nodes itself; None where nothing is drawn."""
+
 
 class NumberedActions:
     """The same numbered actions at every node."""
@@ -54,6 +58,11 @@ class NumberedActions:
 
     def sets(self) -> Float32[np.ndarray, "env node action dim"] | None:
         """Return nothing: a number needs no explanation."""
+        return None
+
+    @property
+    def drawing(self) -> Drawing | None:
+        """Return nothing: these choices are not drawn."""
         return None
 
 
@@ -90,7 +99,7 @@ class SampledActions:
             noise = rng.standard_normal((num_envs, *shape), np.float32)
             noise[:, 0, config.num_sampled_actions - config.num_wide_actions :] *= config.wide_scale
             self._root_logits = _log_weights(noise[:, 0], config)
-        self._noise = torch.from_numpy(noise).to(device).expand(num_envs, -1, -1, -1)
+        self._noise: Tensor = torch.from_numpy(noise).to(device).expand(num_envs, -1, -1, -1)
         self._node_logits = np.zeros((num_envs, config.num_sampled_actions), np.float32)
         self._sets = torch.zeros(num_envs, *shape, device=device)
         self._flat = self._sets.view(-1, action_dim)
@@ -114,6 +123,11 @@ class SampledActions:
     def sets(self) -> Float32[np.ndarray, "env node action dim"] | None:
         """Return all that was drawn, on the host."""
         return self._sets.cpu().numpy()
+
+    @property
+    def drawing(self) -> Drawing | None:
+        """Return the noise and the memory of the actions."""
+        return Drawing(self._noise, self._sets)
 
 
 def _log_weights(

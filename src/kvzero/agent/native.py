@@ -46,7 +46,7 @@ class NativePath:
         envs: Int[np.ndarray, " env"],
         version: int,
         *,
-        actions: Int[np.ndarray, " env"],
+        actions: Shaped[np.ndarray, "env *dim"],
         latents: Float[Tensor, "env embed"],
     ) -> RootReading:
         """Append the action taken and the latent seen next to each root, and read it."""
@@ -60,13 +60,12 @@ class NativePath:
     def begin_search(
         self, envs: Int[np.ndarray, " env"], version: int, num_simulations: int, choices: Choices
     ) -> "NativeExpander":
-        """Open a search below the roots of these environments; their choices are numbered actions."""
-        del choices  # which are their own numbers
+        """Open a search among `choices` below the roots of these environments."""
         self._store.begin_in_place(envs, version)
         positions = self._store.lengths(envs) - 1
         self.engine.positions.reserve(int(positions.max()) + 2 * num_simulations + 1)
         self.engine.refresh(version)
-        return NativeExpander(self.engine, self._store, envs, positions)
+        return NativeExpander(self.engine, self._store, envs, positions, choices)
 
 
 class NativeExpander:
@@ -78,12 +77,14 @@ class NativeExpander:
         store: TreeStore,
         envs: Int[np.ndarray, " env"],
         root_positions: Int[np.ndarray, " env"],
+        choices: Choices,
     ) -> None:
         """Prepare a search that the store has begun below roots whose latent tokens have these indices."""
+        self.choices = choices
         self._engine = engine
         self._store = store
         self._envs, self._root_positions = envs, root_positions
-        self._search = NativeSearch(engine, store.memory, envs, root_positions)
+        self._search = NativeSearch(engine, store.memory, envs, root_positions, drawing=choices.drawing)
 
     @property
     def machine_code(self) -> MachineCode:
@@ -92,23 +93,35 @@ class NativeExpander:
 
     def expand(self, leaves: Leaves) -> Evaluation:
         """Evaluate node `leaves.node` of every environment and keep its keys and values."""
-        return self.expand_with_latents(leaves)[0]
+        return self.expand_openly(leaves)[0]
 
-    def expand_with_latents(self, leaves: Leaves) -> tuple[Evaluation, Float32[np.ndarray, "env embed"]]:
-        """Do what `expand` does; return the predicted latents too, which the search has no use for."""
-        network, num_envs = self._engine.network, len(self._envs)
+    def expand_openly(
+        self, leaves: Leaves
+    ) -> tuple[Evaluation, Float32[np.ndarray, "env embed"], Float32[np.ndarray, "env policy"]]:
+        """Do what `expand` does; return latents and the policy head's numbers too, which the search has no use for."""
+        network, num_envs, drawing = self._engine.network, len(self._envs), self.choices.drawing
         latents = np.empty((num_envs, network.config.embed_dim), np.float32)
-        search = NativeSearch(self._engine, self._store.memory, self._envs, self._root_positions, latents=latents)
+        policies = np.empty((num_envs, network.policy_size), np.float32)
+        search = NativeSearch(
+            self._engine,
+            self._store.memory,
+            self._envs,
+            self._root_positions,
+            drawing=drawing,
+            latents=latents,
+            policies=policies,
+        )
+        num_choices = network.spec.num_actions if drawing is None else drawing.sets.shape[2]
         evaluation = Evaluation(
             np.empty(num_envs, np.float32),
             np.empty(num_envs, np.float32),
-            np.empty((num_envs, network.spec.num_actions), np.float32),
+            np.empty((num_envs, num_choices), np.float32),
         )
         # One number per environment: for the function, column `node` of trees that have room for one node only.
         columns = [numbers.ctypes.data - 8 * leaves.node for numbers in (leaves.parents, leaves.actions, leaves.depths)]
         answers = [numbers.ctypes.data for numbers in (evaluation.rewards, evaluation.values, evaluation.logits)]
         self._engine.expand(search, num_envs, 1, leaves.node, *columns, *answers)
-        return evaluation, latents
+        return evaluation, latents, evaluation.logits if drawing is None else policies
 
 
 @contextmanager

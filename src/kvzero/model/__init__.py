@@ -4,7 +4,7 @@ from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, 
 from kvzero.model.encoders import build_encoder
 from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
-from kvzero.model.native import NativeEngine, NativeSearch
+from kvzero.model.native import Drawing, NativeEngine, NativeSearch
 from kvzero.model.network import Network, Predictions, RootReading
 from kvzero.model.shift_error import ShiftError, shift_error
 from kvzero.model.sliding_stepper import SlidingStepper, build_stepper, expand_nodes
@@ -15,6 +15,7 @@ from kvzero.model.transformer import band_mask
 __all__ = [
     "DEFAULT_MAX_TOKENS",
     "SIMNORM_GROUP",
+    "Drawing",
     "Expansion",
     "Gaussian",
     "LatentLoss",

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["LARGEST", "Gaussian", "read_gaussian"]
+__all__ = ["BOUNDS", "LARGEST", "Gaussian", "read_gaussian"]
 
 MEAN_LIMIT = 3.0
 """Means over `u` stay below this: tanh(3) is 0.995."""
@@ -27,6 +27,9 @@ FIRST_RAW_SCALE = log(3.0)
 LARGEST = 4.0
 """Largest `|u|` that is drawn or scored. tanh(4) is 0.9993, of which float32 still knows the inverse to 4e-5; an action
 of exactly 1 is scored as tanh(4)."""
+
+BOUNDS = np.array([MEAN_LIMIT, LOW_LOG_SCALE, HIGH_LOG_SCALE, FIRST_RAW_SCALE, LARGEST], np.float32)
+"""All of these, in the order in which the native engine reads them."""
 
 NUM_QUADRATURE = 15
 

@@ -15,7 +15,7 @@ from kvzero.errors import EngineError
 
 __all__ = ["build_library", "load_library"]
 
-SOURCES = ("engine.c", "floor.h", "linear.h", "team.h", "vector.h")
+SOURCES = ("engine.c", "floor.h", "linear.h", "team.h", "vector.h", "choices.h")
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC", "-pthread", "-fno-math-errno", "-w")
 MACHINE_FLAGS = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler knows

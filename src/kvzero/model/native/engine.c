@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #endif
 
+#include "choices.h"
 #include "linear.h"
 #include "team.h"
 #include "vector.h"
@@ -22,6 +23,7 @@
 
 typedef struct {
     int64_t embed, layers, heads, context, actions, bins, hidden, is_simnorm, is_bf16, max_rows;
+    int64_t action_dim; /* numbers of a continuous action, 0 where actions are numbered */
 } Sizes;
 
 typedef struct {
@@ -42,7 +44,7 @@ typedef struct {
     Layer *layers;
     Norm final_norm;
     Head action_head, latent_head;
-    float *action_table;
+    float *action_table; /* [action, embed]; or the weights of each number of an action, then the bias */
     int64_t weight_bytes; /* of one pass */
     /* Scratch, [row, stride of it]. `normed`, `mixed`, `wide` and `hidden` are read by products: floats, or bfloat16. */
     int64_t embed_stride, project_stride, wide_stride, hidden_stride, bins_stride, second_stride, scores_stride;
@@ -62,7 +64,7 @@ typedef struct {
     const float *rotary;           /* [token, 2, head_dim] */
     const int64_t *envs;           /* [row] */
     const int64_t *root_positions; /* [row] */
-    const float *action_vectors;   /* [row, embed] instead of the table of actions, or NULL */
+    const Choices *choices;        /* NULL where actions are numbered */
     float *latents;                /* [row, embed]: where to put the latents predicted, or NULL */
     int64_t num_slots, num_nodes, num_threads;
 } Search;
@@ -74,6 +76,9 @@ typedef struct {
     int64_t action_stride;
     const float *given_latents; /* [row, embed] where the latents are known, or NULL where they are predicted */
     float *rewards, *values, *logits;
+    const int64_t *parents; /* [row, action_stride]: nodes at which the actions were drawn */
+    int64_t node;           /* that is evaluated */
+    const float *vectors;   /* [row, action_dim]: continuous actions that were taken, or NULL */
 } Job;
 
 /* Rows that pass together. */
@@ -125,6 +130,10 @@ static int make_head(Engine *engine, Head *head, int64_t second) {
            make_linear(engine, &head->second, second, hidden);
 }
 
+static int64_t table_rows(const Engine *engine) {
+    return engine->sizes.action_dim ? engine->sizes.action_dim + 1 : engine->sizes.actions;
+}
+
 static int make_weights(Engine *engine) {
     int64_t embed = engine->sizes.embed, is_made = 1;
     engine->layers = calloc((size_t)engine->sizes.layers, sizeof(Layer));
@@ -137,7 +146,7 @@ static int make_weights(Engine *engine) {
                    make_linear(engine, &layer->widen, 4 * embed, embed) &&
                    make_linear(engine, &layer->narrow, embed, 4 * embed);
     }
-    engine->action_table = reserve(engine->sizes.actions * embed * 4);
+    engine->action_table = reserve(table_rows(engine) * embed * 4);
     return is_made && make_norm(engine, &engine->final_norm) && make_head(engine, &engine->action_head, embed) &&
            make_head(engine, &engine->latent_head, engine->sizes.actions) && engine->action_table;
 }
@@ -248,7 +257,7 @@ void kvzero_pack(Engine *engine, const float *const *from) {
     from = pack_norm(engine, &engine->final_norm, from);
     from = pack_head(engine, &engine->action_head, from);
     from = pack_head(engine, &engine->latent_head, from);
-    memcpy(engine->action_table, from[0], (size_t)(engine->sizes.actions * engine->sizes.embed) * 4);
+    memcpy(engine->action_table, from[0], (size_t)(table_rows(engine) * engine->sizes.embed) * 4);
 }
 
 /* ---- Work that may be shared; see team.h ---- */
@@ -506,6 +515,15 @@ static void answer_action_rows(const void *context, const void *what, int64_t be
     }
 }
 
+/* All actions that are drawn from the policy are equally likely. */
+static void offer_choices(const Pass *pass, int64_t row, const float *policy) {
+    const Choices *choices = pass->job->search->choices;
+    const Sizes *sizes = &pass->engine->sizes;
+    draw(choices, row, pass->job->node, policy, sizes->action_dim);
+    memset(pass->job->logits + row * choices->num_choices, 0, (size_t)choices->num_choices * 4);
+    if (choices->policies) memcpy(choices->policies + row * sizes->actions, policy, (size_t)sizes->actions * 4);
+}
+
 static void answer_latent_rows(const void *context, const void *what, int64_t begin, int64_t end) {
     const Pass *pass = context;
     (void)what;
@@ -513,7 +531,11 @@ static void answer_latent_rows(const void *context, const void *what, int64_t be
     const int64_t actions = engine->sizes.actions;
     for (int64_t row = pass->first_row + begin; row < pass->first_row + end; row++) {
         pass->job->values[row] = decode(engine->first + row * engine->bins_stride, engine->sizes.bins);
-        memcpy(pass->job->logits + row * actions, engine->second + row * engine->second_stride, (size_t)actions * 4);
+        const float *policy = engine->second + row * engine->second_stride;
+        if (!engine->sizes.action_dim || pass->job->vectors)
+            memcpy(pass->job->logits + row * actions, policy, (size_t)actions * 4);
+        else
+            offer_choices(pass, row, policy);
     }
 }
 
@@ -543,6 +565,21 @@ static void pass_layers(Pass *pass) {
     share(pass, norm_rows, &engine->final_norm, rows, 1);
 }
 
+/* The continuous action of a row: what was taken, or what was drawn at the parent of the new node. */
+static const float *action_of(const Job *job, int64_t row) {
+    const int64_t dim = job->search->engine->sizes.action_dim, place = row * job->action_stride;
+    if (job->vectors) return job->vectors + row * dim;
+    return set_of(job->search->choices, row, job->parents[place], dim) + job->actions[place] * dim;
+}
+
+static void project_action(const Engine *engine, const float *action, float *token) {
+    const int64_t embed = engine->sizes.embed, dim = engine->sizes.action_dim;
+    memcpy(token, engine->action_table + dim * embed, (size_t)embed * 4);
+    for (int64_t d = 0; d < dim; d++)
+        for (int64_t i = 0; i < embed; i++) token[i] += action[d] * engine->action_table[d * embed + i];
+    latent_norm(engine, token);
+}
+
 static void take_actions(const void *context, const void *what, int64_t begin, int64_t end) {
     const Pass *pass = context;
     (void)what;
@@ -550,10 +587,11 @@ static void take_actions(const void *context, const void *what, int64_t begin, i
     const Engine *engine = pass->engine;
     const int64_t embed = engine->sizes.embed;
     for (int64_t row = pass->first_row + begin; row < pass->first_row + end; row++) {
-        const float *token = job->search->action_vectors
-                                 ? job->search->action_vectors + row * embed
-                                 : engine->action_table + job->actions[row * job->action_stride] * embed;
-        memcpy(engine->tokens + row * engine->embed_stride, token, (size_t)embed * 4);
+        float *token = engine->tokens + row * engine->embed_stride;
+        if (engine->sizes.action_dim)
+            project_action(engine, action_of(job, row), token);
+        else
+            memcpy(token, engine->action_table + job->actions[row * job->action_stride] * embed, (size_t)embed * 4);
     }
 }
 
@@ -629,12 +667,13 @@ void kvzero_expand(Search *search, int64_t num_rows, int64_t num_tree_nodes, int
         engine->positions[2 * row] = search->root_positions[row] + 2 * depths[place] - 1;
         engine->positions[2 * row + 1] = engine->positions[2 * row] + 1;
     }
-    Job job = {search, num_rows, actions + node, num_tree_nodes, NULL, rewards, values, logits};
+    Job job = {search,  num_rows, actions + node, num_tree_nodes, NULL, rewards,
+               values, logits,   parents + node, node,           NULL};
     run(&job);
 }
 
 /* Append an action and the latent seen after it to root contexts that have `lengths` tokens; -1 begins an episode. */
-void kvzero_extend_roots(Search *search, int64_t num_rows, const int64_t *lengths, const int64_t *actions,
+void kvzero_extend_roots(Search *search, int64_t num_rows, const int64_t *lengths, const void *actions,
                          const float *latents, float *values, float *logits) {
     Engine *engine = search->engine;
     const int64_t context = engine->sizes.context;
@@ -649,7 +688,9 @@ void kvzero_extend_roots(Search *search, int64_t num_rows, const int64_t *length
             engine->positions[2 * row + i] = length + i < 0 ? 0 : length + i;
         }
     }
-    Job job = {search, num_rows, actions, 1, latents, NULL, values, logits};
+    int is_continuous = engine->sizes.action_dim > 0; /* floats [row, action_dim], else numbers [row] */
+    Job job = {search, num_rows, is_continuous ? NULL : actions, 1, latents, NULL, values, logits, NULL, 0,
+               is_continuous ? actions : NULL};
     run(&job);
 }
 

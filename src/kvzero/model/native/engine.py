@@ -2,22 +2,25 @@
 
 import ctypes
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int, Shaped
 from torch import Tensor, nn
 
 from kvzero.cache import TreeMemory
 from kvzero.errors import EngineError
+from kvzero.model.actions import ActionProjection
+from kvzero.model.gaussian import BOUNDS
 from kvzero.model.heads import PairedHead
 from kvzero.model.native.build import load_library
 from kvzero.model.network import Network
 from kvzero.model.rotary import Rotary
 from kvzero.model.transformer import Block
 
-__all__ = ["NativeEngine", "NativeSearch"]
+__all__ = ["Drawing", "NativeEngine", "NativeSearch"]
 
 
 class _Sizes(ctypes.Structure):
@@ -27,7 +30,7 @@ class _Sizes(ctypes.Structure):
         (name, ctypes.c_int64)
         for name in (
             *("embed", "layers", "heads", "context", "actions", "bins", "hidden"),
-            *("is_simnorm", "is_bf16", "max_rows"),
+            *("is_simnorm", "is_bf16", "max_rows", "action_dim"),
         )
     )
 
@@ -37,8 +40,27 @@ class _Search(ctypes.Structure):
 
     _fields_ = tuple(
         (name, ctypes.c_void_p)
-        for name in ("engine", "arena", "table", "rotary", "envs", "root_positions", "action_vectors", "latents")
+        for name in ("engine", "arena", "table", "rotary", "envs", "root_positions", "choices", "latents")
     ) + tuple((name, ctypes.c_int64) for name in ("num_slots", "num_nodes", "num_threads"))
+
+
+class _Choices(ctypes.Structure):
+    """Mirrors `Choices` in choices.h."""
+
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("noise", "sets", "bounds", "policies")) + tuple(
+        (name, ctypes.c_int64) for name in ("noise_stride", "num_nodes", "num_choices")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Where the engine finds the noise of a search with continuous actions, and puts the actions that it draws."""
+
+    noise: Float[Tensor, "env node action dim"]
+    """Standard normal numbers; environments may share one table, expanded."""
+
+    sets: Float[Tensor, "env node action dim"]
+    """Actions from -1 to 1; those of the roots are there before the search."""
 
 
 class NativeEngine:
@@ -101,7 +123,7 @@ class NativeEngine:
         self,
         search: "NativeSearch",
         lengths: Int[np.ndarray, " batch"],
-        actions: Int[np.ndarray, " batch"],
+        actions: Shaped[np.ndarray, "batch *dim"],
         latents: Float[Tensor, "batch embed"],
     ) -> tuple[Float32[np.ndarray, " batch"], Float32[np.ndarray, "batch action"]]:
         """Pass the action taken and the latent seen next against roots of `lengths` tokens, writing their two slots.
@@ -110,8 +132,9 @@ class NativeEngine:
         """
         latents = latents.float().contiguous()
         values = np.empty(len(lengths), np.float32)
-        logits = np.empty((len(lengths), self.network.spec.num_actions), np.float32)
-        lengths, actions = _as_int64(lengths), _as_int64(actions)
+        logits = np.empty((len(lengths), self.network.policy_size), np.float32)
+        lengths = _as_int64(lengths)
+        actions = np.ascontiguousarray(actions, np.float32 if self.network.spec.is_continuous else np.int64)
         self._library.kvzero_extend_roots(
             search.address,
             len(lengths),
@@ -134,11 +157,17 @@ class NativeSearch:
         envs: Int[np.ndarray, " batch"],
         root_positions: Int[np.ndarray, " batch"],
         *,
+        drawing: Drawing | None = None,
         latents: Float32[np.ndarray, "batch embed"] | None = None,
+        policies: Float32[np.ndarray, "batch policy"] | None = None,
     ) -> None:
-        """Point the engine to these environments; predicted latents are written to `latents` if given."""
+        """Point the engine to these environments; what it predicts is written to `latents` and `policies` if given.
+
+        `drawing` is needed where nodes are evaluated and actions are continuous; only then are policies written.
+        """
         rotary = engine.positions.table
-        self._held = (engine, memory, rotary, _as_int64(envs), _as_int64(root_positions), latents)
+        self._held = (engine, memory, rotary, _as_int64(envs), _as_int64(root_positions), latents, drawing, policies)
+        self._choices = None if drawing is None else _point_to(drawing, policies)
         self._struct = _Search(
             engine=engine.address,
             arena=memory.arena.data_ptr(),
@@ -146,7 +175,7 @@ class NativeSearch:
             rotary=rotary.data_ptr(),
             envs=self._held[3].ctypes.data,
             root_positions=self._held[4].ctypes.data,
-            action_vectors=None,
+            choices=None if self._choices is None else ctypes.addressof(self._choices),
             latents=None if latents is None else latents.ctypes.data,
             num_slots=memory.num_slots,
             num_nodes=memory.num_nodes,
@@ -165,8 +194,6 @@ def _refuse_unfit(network: Network, dtype: torch.dtype) -> Rotary:
         raise EngineError(f"the network is on {network.device}; the native engine runs on cpu")
     if (weights := network.action_table.weight.dtype) != torch.float32:
         raise EngineError(f"the weights are {weights}; the native engine takes in float32 and searches in either type")
-    if network.spec.is_continuous:
-        raise EngineError("actions are continuous; the native engine knows numbered ones")
     if dtype not in (torch.float32, torch.bfloat16):
         raise EngineError(f"the search is in {dtype}; the native engine has float32 and bfloat16")
     positions = network.transformer.positions
@@ -182,12 +209,26 @@ def _sizes(network: Network, dtype: torch.dtype, max_rows: int) -> _Sizes:
         layers=config.num_layers,
         heads=config.num_heads,
         context=config.context_tokens,
-        actions=network.spec.num_actions,
+        actions=network.policy_size,
         bins=config.support_size,
         hidden=config.embed_dim * config.head_expansion,
         is_simnorm=config.latent_norm == "simnorm",
         is_bf16=dtype == torch.bfloat16,
         max_rows=max_rows,
+        action_dim=network.spec.action_dim,
+    )
+
+
+def _point_to(drawing: Drawing, policies: Float32[np.ndarray, "batch policy"] | None) -> _Choices:
+    _, num_nodes, num_choices, _ = drawing.sets.shape
+    return _Choices(
+        noise=drawing.noise.data_ptr(),
+        sets=drawing.sets.data_ptr(),
+        bounds=BOUNDS.ctypes.data,
+        policies=None if policies is None else policies.ctypes.data,
+        noise_stride=drawing.noise.stride(0),
+        num_nodes=num_nodes,
+        num_choices=num_choices,
     )
 
 
@@ -220,7 +261,11 @@ def _in_order(network: Network) -> Iterator[Tensor]:
     for module in modules:
         weight, bias = module.parameters()
         yield from (weight, bias)
-    yield network.action_table.weight
+    table = network.action_table
+    if isinstance(table, ActionProjection):
+        yield torch.cat([table.weight.detach().T, table.bias.detach()[None]])
+    else:
+        yield table.weight
 
 
 def _of_block(block: Block) -> list[nn.Module]:
