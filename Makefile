@@ -33,11 +33,12 @@ bench: .venv/run.stamp ## measure the speed of the search (ARGS="--num-envs 4")
 	$(BIN)/kvzero bench search $(ARGS)
 
 # torch.compile fails under the hook that checks shapes: tests marked `compile` have a session of their own, first.
+# The others are shared by one process per core, each of which computes with one thread.
 test: .venv/dev.stamp ## run the tests (ARGS="-k search")
 	@if grep -rqs --include='test_*.py' 'pytest[.]mark[.]compile' tests; then \
 		$(BIN)/python -m pytest -o addopts="--strict-markers --import-mode=importlib" -m compile; \
 	fi
-	$(BIN)/python -m pytest -m "not compile" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not compile" $(ARGS)
 
 gates: .venv/dev.stamp ## every gate but the tests: format, lint, types, architecture, docs
 	$(BIN)/ruff format --check .
