@@ -59,8 +59,21 @@ def test_below_the_root_and_without_a_wider_proposal_all_draws_are_equally_likel
 def test_every_environment_and_node_has_a_set_of_its_own_when_collecting():
     choices = drawn()
     for node in range(NODES):
-        choices.offer(node, torch.zeros(3, 2 * DIM))
+        choices.offer(node, torch.zeros(3, 2 * DIM) + torch.arange(3)[:, None] / 10)
     assert len(np.unique(choices.sets())) == 3 * NODES * 7 * DIM
+
+
+def test_below_the_root_environments_share_the_noise_of_a_search_and_no_two_searches_do():
+    rng = np.random.default_rng(0)
+    config = {"num_envs": 3, "num_nodes": NODES, "action_dim": DIM, "device": torch.device("cpu"), "rng": rng}
+    searches = [SampledActions(SAMPLING, **config) for _ in range(2)]
+    for choices in searches:
+        for node in range(2):
+            choices.offer(node, torch.zeros(3, 2 * DIM))
+    first, second = (choices.sets() for choices in searches)
+    assert len(np.unique(first[:, 0])) == 3 * 7 * DIM
+    np.testing.assert_array_equal(first[0, 1], first[2, 1])
+    assert not np.isclose(first[:, :2], second[:, :2]).all(axis=-1).any()
 
 
 def test_without_chance_what_is_drawn_depends_on_node_and_policy_alone():

@@ -21,6 +21,7 @@ SHAPE = {
     "support-size": 11,
     "num-searches": 3,  # odd, so that the median of rates is that of times
 }
+CONTINUOUS = [word for name, value in SHAPE.items() if name != "num-actions" for word in (f"--{name}", value)]
 FLAGS = [word for name, value in SHAPE.items() for word in (f"--{name}", value)]
 
 
@@ -72,3 +73,25 @@ def test_random_heads_answer_with_something_else_than_zero():
 def test_contexts_are_full_before_the_first_search():
     ours = OwnSearch(SearchBench(num_envs=2, context_tokens=12, embed_dim=16, num_simulations=2))
     assert ours._planner.store.lengths(np.arange(2)).tolist() == [13, 13]
+
+
+def test_continuous_actions_are_measured_by_the_same_command(command):
+    said = command("bench", "search", *CONTINUOUS, "--action-dim", "3", "--num-sampled-actions", "4", "--json")
+    found = json.loads(said.out)
+    assert found["simulations_per_second"] > 0
+    assert (found["config"]["action_dim"], found["config"]["num_sampled_actions"]) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--action-dim", "2", "--num-actions", "9"], "num_actions is 9 and action_dim 2"),
+        (["--num-sampled-actions", "9"], "numbers are not drawn; add --action-dim"),
+        (["--action-dim", "2", "--peer", "mctx"], "mctx is measured with numbered actions only"),
+        (["--action-dim", "2", "--num-sampled-actions", "1"], "num_sampled_actions is 1"),
+    ],
+)
+def test_actions_of_two_kinds_are_refused(command, words, message):
+    said = command("bench", "search", *CONTINUOUS, *words)
+    assert said.status == 2
+    assert message in said.err

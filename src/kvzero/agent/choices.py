@@ -75,8 +75,10 @@ class SampledActions:
     times as wide, so that `beta` is a mixture of the two; priors are then `pi / beta`, normalised. Both densities are
     taken before the tanh, whose slope cancels, so the weights depend on the noise alone.
 
-    Without `rng` the noise is one fixed table for all environments and searches: what is drawn at a node depends on
-    nothing but the node's number and the policy there. The first action at the root is then the policy's mean.
+    Below the root all environments share one table of noise, which is drawn anew for each search; at the root each has
+    its own. Without `rng` the noise is one fixed table for all environments and searches, the root included: what is
+    drawn at a node depends on nothing but the node's number and the policy there. The first action at the root is then
+    the policy's mean.
     """
 
     def __init__(
@@ -92,14 +94,17 @@ class SampledActions:
         """Draw the noise of all nodes."""
         shape = (num_nodes, config.num_sampled_actions, action_dim)
         if rng is None:
-            noise = np.random.default_rng(EVALUATION_SEED).standard_normal((1, *shape), np.float32)
-            noise[:, 0, 0] = 0.0
+            noise = np.random.default_rng(EVALUATION_SEED).standard_normal(shape, np.float32)
+            noise[0, 0] = 0.0
+            root_noise = noise[:1]
             self._root_logits = np.zeros((num_envs, config.num_sampled_actions), np.float32)
         else:
-            noise = rng.standard_normal((num_envs, *shape), np.float32)
-            noise[:, 0, config.num_sampled_actions - config.num_wide_actions :] *= config.wide_scale
-            self._root_logits = _log_weights(noise[:, 0], config)
-        self._noise: Tensor = torch.from_numpy(noise).to(device).expand(num_envs, -1, -1, -1)
+            noise = rng.standard_normal(shape, np.float32)
+            root_noise = rng.standard_normal((num_envs, *shape[1:]), np.float32)
+            root_noise[:, config.num_sampled_actions - config.num_wide_actions :] *= config.wide_scale
+            self._root_logits = _log_weights(root_noise, config)
+        self._noise: Tensor = torch.from_numpy(noise).to(device)
+        self._root_noise: Tensor = torch.from_numpy(root_noise).to(device).expand(num_envs, -1, -1)
         self._node_logits = np.zeros((num_envs, config.num_sampled_actions), np.float32)
         self._sets = torch.zeros(num_envs, *shape, device=device)
         self._flat = self._sets.view(-1, action_dim)
@@ -112,7 +117,8 @@ class SampledActions:
 
     def offer(self, node: int, policies: Float[Tensor, "env policy"]) -> Float32[np.ndarray, "env action"]:
         """Draw the actions of `node`; return the logarithms of their weights."""
-        self._sets[:, node] = read_gaussian(policies).draw(self._noise[:, node])
+        noise = self._noise[node].expand(len(policies), -1, -1) if node else self._root_noise
+        self._sets[:, node] = read_gaussian(policies).draw(noise)
         return self._node_logits if node else self._root_logits
 
     def masks(self, action_masks: Bool[np.ndarray, "env action"]) -> Bool[np.ndarray, "env choice"]:

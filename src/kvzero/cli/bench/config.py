@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kvzero.agent import AgentConfig, EngineKind, StoreKind
+from kvzero.agent import AgentConfig, EngineKind, SamplingConfig, StoreKind
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
+from kvzero.records import EnvSpec
 from kvzero.search import SearchConfig
 
 __all__ = ["NumberType", "SearchBench"]
 
 NumberType = Literal["float32", "bfloat16"]
 
+NUM_ACTIONS = 6
+NUM_FEATURES = 8
 NUM_PAIRS = 8
 
 
@@ -26,8 +29,14 @@ class SearchBench:
     num_simulations: int = 25
     """Simulations per search (S)."""
 
-    num_actions: int = 6
+    num_actions: int = NUM_ACTIONS
     """Actions per node (A)."""
+
+    action_dim: int = 0
+    """Numbers of one continuous action, in place of numbered actions."""
+
+    num_sampled_actions: int | None = None
+    """Continuous actions drawn at each node (K); 20 if not given."""
 
     embed_dim: int = 64
     """Width of a token (E)."""
@@ -91,12 +100,36 @@ class SearchBench:
             raise ConfigError(
                 f"num_envs is {self.num_envs} and num_searches {self.num_searches}; give at least 1 of each"
             )
+        self._check_actions()
         if self.num_threads is not None and self.num_threads < 1:
             raise ConfigError(f"num_threads is {self.num_threads}; give at least 1")
         if self.num_pairs is not None and self.peer is None:
             raise ConfigError(f"num_pairs is {self.num_pairs}, but there is nobody to take turns with; add --peer mctx")
         if self.num_pairs is not None and self.num_pairs < 1:
             raise ConfigError(f"num_pairs is {self.num_pairs}; give at least 1")
+
+    def _check_actions(self) -> None:
+        if self.action_dim and self.num_actions != NUM_ACTIONS:
+            raise ConfigError(
+                f"num_actions is {self.num_actions} and action_dim {self.action_dim}; measure one kind of action"
+            )
+        if self.action_dim and self.peer is not None:
+            raise ConfigError(f"{self.peer} is measured with numbered actions only; leave out --peer or --action-dim")
+        if not self.action_dim and self.num_sampled_actions is not None:
+            raise ConfigError(
+                f"num_sampled_actions is {self.num_sampled_actions}, but numbers are not drawn; add --action-dim"
+            )
+
+    @property
+    def spec(self) -> EnvSpec:
+        """What is shown, and the kind of actions."""
+        num_actions = 0 if self.action_dim else self.num_actions
+        return EnvSpec(observation_shape=(NUM_FEATURES,), num_actions=num_actions, action_dim=self.action_dim)
+
+    @property
+    def policy_size(self) -> int:
+        """Numbers that the policy head gives."""
+        return 2 * self.action_dim or self.num_actions
 
     @property
     def pairs(self) -> int:
@@ -117,7 +150,15 @@ class SearchBench:
         return AgentConfig(
             model=model,
             search=SearchConfig(num_simulations=self.num_simulations),
+            sampling=SamplingConfig() if self.num_sampled_actions is None else _sampling(self.num_sampled_actions),
             store=self.store,
             engine=self.engine,
             search_dtype=self.dtype,
         )
+
+
+def _sampling(num_sampled_actions: int) -> SamplingConfig:
+    """Return the default share of wide proposals for any number of actions."""
+    usual = SamplingConfig()
+    num_wide = num_sampled_actions * usual.num_wide_actions // usual.num_sampled_actions
+    return SamplingConfig(num_sampled_actions=num_sampled_actions, num_wide_actions=num_wide)

@@ -55,7 +55,7 @@ def layer_sizes(config: SearchBench) -> tuple[list[tuple[int, int]], list[int]]:
     embed, hidden = config.embed_dim, config.embed_dim * config.head_expansion
     block = [(embed, 3 * embed), (embed, embed), (embed, 4 * embed), (4 * embed, embed)]
     action_head = [(embed, 2 * hidden), (hidden, config.support_size), (hidden, embed)]
-    latent_head = [(embed, 2 * hidden), (hidden, config.support_size), (hidden, config.num_actions)]
+    latent_head = [(embed, 2 * hidden), (hidden, config.support_size), (hidden, config.policy_size)]
     sizes = block * config.num_layers + action_head + latent_head
     end = len(block) * config.num_layers
     transformer, heads = list(range(end)), list(range(end, len(sizes)))

@@ -9,19 +9,15 @@ from torch import nn
 from kvzero.agent import Planner
 from kvzero.cli.bench.config import SearchBench
 from kvzero.model import Network
-from kvzero.records import EnvSpec
 from kvzero.training import choose_device
 
 __all__ = ["OwnSearch", "random_network"]
-
-NUM_FEATURES = 8
 
 
 def random_network(config: SearchBench) -> Network:
     """Return a float32 network of the shape, with new weights."""
     torch.manual_seed(config.seed)
-    spec = EnvSpec(observation_shape=(NUM_FEATURES,), num_actions=config.num_actions)
-    network = Network(config.agent.model, spec)
+    network = Network(config.agent.model, config.spec)
     if config.random_heads:
         for head in (network.action_head, network.latent_head):
             for last in (head.first, head.second):
@@ -34,12 +30,12 @@ class OwnSearch:
 
     def __init__(self, config: SearchBench) -> None:
         """Build a planner, and let it observe until its context is full."""
-        self._num_actions = config.num_actions
+        self._spec = config.spec
         network = random_network(config).to(choose_device(config.device))
         self._planner = Planner(network, config.agent, num_envs=config.num_envs)
         self._rng = np.random.default_rng(config.seed)
         self._everyone = np.arange(config.num_envs)
-        self._masks = np.ones((config.num_envs, config.num_actions), bool)
+        self._masks = np.ones((config.num_envs, self._spec.num_actions), bool)
         self.step_seconds: list[float] = []
         """Seconds of each observation and search together."""
         for step in range(config.context_tokens // 2 + 1):
@@ -69,7 +65,13 @@ class OwnSearch:
         num_envs = len(self._everyone)
         self._planner.observe(
             self._everyone,
-            self._rng.normal(size=(num_envs, NUM_FEATURES)).astype(np.float32),
-            actions=self._rng.integers(self._num_actions, size=num_envs),
+            self._rng.normal(size=(num_envs, *self._spec.observation_shape)).astype(np.float32),
+            actions=self._act(num_envs),
             starts=np.full(num_envs, is_first),
         )
+
+    def _act(self, num_envs: int) -> np.ndarray:
+        """Return random actions."""
+        if self._spec.is_continuous:
+            return self._rng.uniform(-1, 1, (num_envs, self._spec.action_dim)).astype(np.float32)
+        return self._rng.integers(self._spec.num_actions, size=num_envs)

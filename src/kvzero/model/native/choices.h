@@ -12,11 +12,11 @@ enum { MEAN_LIMIT, LOW_LOG_SCALE, HIGH_LOG_SCALE, FIRST_RAW_SCALE, LARGEST };
 
 /* What one search may choose from; Python fills it in. */
 typedef struct {
-    const float *noise;   /* [row, node, choice, dim]; rows are noise_stride numbers apart, which is 0 where all share one */
+    const float *noise;   /* [node, choice, dim]: standard normal numbers, for all rows */
     float *sets;          /* [row, node, choice, dim]: the actions drawn */
     const float *bounds;  /* in the order of the enumeration above */
     float *policies;      /* [row, 2 * dim]: where to put what the policy head says, or NULL */
-    int64_t noise_stride, num_nodes, num_choices;
+    int64_t num_nodes, num_choices;
 } Choices;
 
 static float *set_of(const Choices *choices, int64_t row, int64_t node, int64_t dim) {
@@ -39,7 +39,7 @@ static void squash(float *x, int64_t n) {
 /* Draw the actions of a node from the policy there. */
 static void draw(const Choices *choices, int64_t row, int64_t node, const float *policy, int64_t dim) {
     const float *bounds = choices->bounds, limit = bounds[MEAN_LIMIT], largest = bounds[LARGEST];
-    const float *noise = choices->noise + row * choices->noise_stride + node * choices->num_choices * dim;
+    const float *noise = choices->noise + node * choices->num_choices * dim;
     float *set = set_of(choices, row, node, dim);
     for (int64_t d = 0; d < dim; d++) {
         float mean = limit * tanhf(policy[d] / limit);

@@ -48,7 +48,7 @@ class _Choices(ctypes.Structure):
     """Mirrors `Choices` in choices.h."""
 
     _fields_ = tuple((name, ctypes.c_void_p) for name in ("noise", "sets", "bounds", "policies")) + tuple(
-        (name, ctypes.c_int64) for name in ("noise_stride", "num_nodes", "num_choices")
+        (name, ctypes.c_int64) for name in ("num_nodes", "num_choices")
     )
 
 
@@ -56,8 +56,8 @@ class _Choices(ctypes.Structure):
 class Drawing:
     """Where the engine finds the noise of a search with continuous actions, and puts the actions that it draws."""
 
-    noise: Float[Tensor, "env node action dim"]
-    """Standard normal numbers; environments may share one table, expanded."""
+    noise: Float[Tensor, "node action dim"]
+    """Standard normal numbers, for all environments; those of the roots are not read."""
 
     sets: Float[Tensor, "env node action dim"]
     """Actions from -1 to 1; those of the roots are there before the search."""
@@ -226,7 +226,6 @@ def _point_to(drawing: Drawing, policies: Float32[np.ndarray, "batch policy"] | 
         sets=drawing.sets.data_ptr(),
         bounds=BOUNDS.ctypes.data,
         policies=None if policies is None else policies.ctypes.data,
-        noise_stride=drawing.noise.stride(0),
         num_nodes=num_nodes,
         num_choices=num_choices,
     )
