@@ -117,6 +117,9 @@ def test_clearing_empties_everything_and_statistics_go_on(use_new_cache_manager)
     assert {pool.size for pool in model.cache_stats().values()} == {0}
     assert model.keys_values_wm_list == model.keys_values_wm_size_list == []
     assert totals(model) == (0, 2 * ENVS)
+    seen = draw(ENVS, FEATURES)
+    with pytest.raises(StaleContextError, match="pass action -1 to begin an episode"):
+        model.forward_initial_inference({"current_obs": seen, "action": [0] * ENVS, "obs": seen})
     model.retrieve_or_generate_kvcache(latents, ENVS)
     hits, misses = totals(model)
     assert (hits, misses) == (0, 3 * ENVS)
@@ -151,6 +154,7 @@ def test_an_episode_that_begins_anew_forgets_the_one_before(use_new_cache_manage
 def test_a_context_of_two_tokens_or_fewer_is_never_stored(use_new_cache_manager):
     model = build(use_new_cache_manager=use_new_cache_manager, context_length=2, rotary_emb=True)
     latents = draw(ENVS, EMBED)
+    model.update_cache_context(latents)
     store(model, latents)
     store(model, latents, is_init_infer=False)
     assert model.keys_values_wm_size_list == [1] * ENVS
@@ -259,6 +263,23 @@ def refusals() -> list:
             "not among the actions",
         ),
         (lambda m: m.forward_recurrent_inference([(latents, [0, 1])]), ConfigError, "4 latents came with"),
+        (
+            lambda m: m.forward_initial_inference(draw(ENVS, FEATURES + 1)),
+            ConfigError,
+            rf"observations have shape \({ENVS}, {FEATURES + 1}\); give one of observation_shape \({FEATURES},\)",
+        ),
+        (
+            lambda m: m.forward_initial_inference(
+                {"current_obs": observations, "action": [0] * ENVS, "obs": draw(ENVS, FEATURES + 1)}
+            ),
+            ConfigError,
+            "observations have shape",
+        ),
+        (
+            lambda m: m.retrieve_or_generate_kvcache(draw(ENVS, EMBED + 1), ENVS),
+            ConfigError,
+            f"latents have shape .*; give one of {EMBED} numbers",
+        ),
         (lambda m: m.forward_recurrent_inference([(latents, [0] * ENVS)], 1), ConfigError, "which nodes it continues"),
         (lambda m: m.clear_env(4), CacheError, "0 to 3"),
         (lambda m: m(draw(2, 10, EMBED), torch.zeros(2, 10, dtype=torch.long)), ConfigError, "max_blocks is 9"),
@@ -393,8 +414,10 @@ def test_images_are_read_too():
         ({"image_channel": 3}, "image_channel is 3"),
         ({"norm_type": "GN"}, "norm_type is 'GN', but the encoder of a vector has LN"),
         ({"context_length": 20}, "longer than the 18 tokens of max_blocks 9; give max_blocks at least 10"),
-        ({"context_length": 5}, "context_tokens is 5; give an even number"),
-        ({"context_length": 2}, "a window that slides needs at least 4"),
+        ({"context_length": 5}, "context_length is 5; give an even number"),
+        ({"context_length": 2}, "context_length is 2; .* of at least 4 where rotary_emb is False"),
+        ({"context_length": 0, "rotary_emb": True}, "context_length is 0; .* of at least 2 where rotary_emb is True"),
+        ({"action_space_size": 0}, "action_space_size is 0; give at least 1"),
         ({"gamma": 0.0}, "gamma is 0.0"),
         ({"policy_entropy_weight": -1.0}, "policy_entropy_weight is -1.0"),
         ({"max_blocks": 0}, "max_blocks is 0; give at least 1"),

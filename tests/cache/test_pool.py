@@ -147,6 +147,13 @@ def test_priority_is_the_number_of_reads_until_it_is_set():
     assert pool.keys() == [3, 4]
 
 
+def test_a_priority_that_is_no_number_is_refused():
+    pool = KVCachePool(LAYOUT, 2, eviction_strategy="priority")
+    pool.set(1, context(1))
+    with pytest.raises(ConfigError, match="the priority of entry 1 is nan"):
+        pool.set_priority(1, float("nan"))
+
+
 def test_a_slot_that_is_freed_is_used_again_and_a_known_key_keeps_its_own():
     pool = KVCachePool(LAYOUT, 2)
     slots = [pool.set(key, context(key)) for key in (5, 6, 5, 7)]

@@ -152,22 +152,38 @@ class TransformerConfig:
         for name, (only, reason) in ONLY_VALUES.items():
             if getattr(self, name) != only:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, but can only be {only!r}: {reason}")
-        for name in ("max_blocks", "env_num", "game_segment_length", "num_simulations", "max_cache_size"):
+        for name in (
+            "max_blocks",
+            "env_num",
+            "game_segment_length",
+            "num_simulations",
+            "max_cache_size",
+            "action_space_size",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
         self._check_observations()
         self._check_losses()
-        if self.context_length > self.max_tokens:
-            raise ConfigError(
-                f"context_length is {self.context_length}, longer than the {self.max_tokens} tokens of max_blocks "
-                f"{self.max_blocks}; give max_blocks at least {-(-self.context_length // 2)}"
-            )
+        self._check_context()
         if self.eviction != "fifo" and not self.use_new_cache_manager:
             raise ConfigError(
                 f"eviction is {self.eviction}, which has no effect on the older caches, where the oldest always goes; "
                 "set use_new_cache_manager=True"
             )
         _ = self.model, self.cache
+
+    def _check_context(self) -> None:
+        least = 2 if self.rotary_emb else 4
+        if self.context_length < least or self.context_length % 2:
+            raise ConfigError(
+                f"context_length is {self.context_length}; give an even number, two tokens make one step, of at least "
+                f"{least} where rotary_emb is {self.rotary_emb}"
+            )
+        if self.context_length > self.max_tokens:
+            raise ConfigError(
+                f"context_length is {self.context_length}, longer than the {self.max_tokens} tokens of max_blocks "
+                f"{self.max_blocks}; give max_blocks at least {-(-self.context_length // 2)}"
+            )
 
     @property
     def max_tokens(self) -> int:

@@ -8,7 +8,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kvzero.agent.context_keeper import ROOT, ContextKeeper
-from kvzero.agent.inference import Actions, InitialInference, RecurrentInference, read_actions, read_request
+from kvzero.agent.inference import (
+    Actions,
+    InitialInference,
+    RecurrentInference,
+    RootRequest,
+    read_actions,
+    read_request,
+)
 from kvzero.agent.padded_contexts import ContextRows, PaddedContexts
 from kvzero.agent.tokenizer import Tokenizer
 from kvzero.agent.transformer_config import TransformerConfig
@@ -110,19 +117,22 @@ class WorldModel(nn.Module):
 
         A tensor of observations `[batch, *observation]` begins an episode in each environment. A dict goes on with
         them: `current_obs` is that tensor, `action` the action that was done before each (`[batch]`; -1 begins an
-        episode), and `obs`, which is needed only after weights have changed or caches were cleared, what was shown
-        before: the context begins anew from there, and the miss is counted.
+        episode), and `obs`, which is needed only where a context is gone, because weights changed or `kv_cache_manager`
+        was cleared, what was shown before: the context begins anew from there, and the miss is counted.
 
         Row `i` belongs to environment `i`, or `env_ids[i]`. `start_pos` are the steps of their episodes at which
         beginning observations were seen; only the absolute index of rotary positions depends on it, no prediction.
 
         Raises:
-            ConfigError: if the request, the actions or `env_ids` do not fit together.
+            ConfigError: if the request, the actions or `env_ids` do not fit together, or observations have another
+                shape than the config's.
             CacheError: if the model does not serve one of the environments.
-            StaleContextError: if an episode goes on whose context is gone, and `obs` is not given.
+            StaleContextError: if an episode goes on that never began or was cleared, or whose context is gone and `obs`
+                is not given.
         """
         request = read_request(obs_or_dict, num_actions=self.config.action_space_size)
         envs = self._envs(len(request.observations), env_ids)
+        self._check_observations(request)
         self._keeper.notice_weights()
         actions = request.actions if self._has_context else [NO_ACTION] * len(envs)
         before = None if request.before is None else self.network.encode(request.before)
@@ -226,12 +236,15 @@ class WorldModel(nn.Module):
     ) -> None:
         """Take the padded contexts apart, slide those that are full, and store them: as roots, or as the node made now.
 
-        `latent_state` are their newest latents. Nothing is stored where `context_length` is 2 or less.
+        `latent_state` are their newest latents. Nothing is stored where `context_length` is 2 or less; nothing
+        need have been padded there.
 
         Raises:
             CacheError: if nothing was padded, or it was padded for the other kind.
         """
         padded = self._padded
+        if padded is None and not self._has_context:
+            return
         if padded is None or padded.is_init_infer != is_init_infer:
             raise CacheError(
                 "there is no batch to store as "
@@ -248,7 +261,7 @@ class WorldModel(nn.Module):
             self._keeper.keep(rows, node=node)
 
     def clear_caches(self) -> None:
-        """Forget all contexts, those of roots and those of nodes; statistics go on."""
+        """Forget all contexts, those of roots and those of nodes: episodes have to begin anew; statistics go on."""
         self._keeper.forget()
         self._rows = self._padded = None
 
@@ -288,12 +301,24 @@ class WorldModel(nn.Module):
             raise ConfigError(f"env_ids is {envs} for {num_rows} rows; give each row an environment of its own")
         return envs
 
+    def _check_observations(self, request: RootRequest) -> None:
+        shape = self.config.spec.observation_shape
+        for shown in (request.observations, request.before):
+            if shown is not None and shown.shape[1:] != shape:
+                raise ConfigError(
+                    f"observations have shape {tuple(shown.shape)}; give one of observation_shape {shape} for each row"
+                )
+
     def _check_batch(self, latents: Tensor, simulation_index: int, *columns: Sequence[int] | None) -> None:
         """Refuse latents beside which there are more or fewer environments, actions or nodes, and a search too long."""
         lengths = [len(column) for column in columns if column is not None]
         if any(length != len(latents) for length in lengths):
             raise ConfigError(
                 f"{len(latents)} latents came with {lengths} environments, actions or nodes; give as many"
+            )
+        if latents.shape[1:] != (self.config.embed_dim,):
+            raise ConfigError(
+                f"latents have shape {tuple(latents.shape)}; give one of {self.config.embed_dim} numbers for each row"
             )
         if not 0 <= simulation_index < self.config.num_simulations:
             raise ConfigError(

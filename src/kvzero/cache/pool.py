@@ -162,7 +162,7 @@ class KVCachePool:
 
         Raises:
             CacheError: if there is no such entry.
-            ConfigError: if the pool's strategy is not PRIORITY.
+            ConfigError: if the pool's strategy is not PRIORITY, or the priority is not a number (NaN).
         """
         self._table.set_priority(read_key(cache_key), priority)
 

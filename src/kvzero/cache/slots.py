@@ -1,6 +1,7 @@
 """Which key lives in which slot of a pool, and who makes room for whom; plain Python, without a tensor."""
 
 from collections.abc import Iterator
+from math import isnan
 from typing import NamedTuple
 
 from kvzero.cache.eviction import EvictionStrategy, Priorities, make_order
@@ -90,9 +91,11 @@ class SlotTable:
 
         Raises:
             CacheError: if there is no such entry.
-            ConfigError: if the strategy does not look at priorities.
+            ConfigError: if the strategy does not look at priorities, or the priority is no number.
         """
         self._require(key)
+        if isnan(priority):
+            raise ConfigError(f"the priority of entry {key} is {priority}, which is neither above nor below another")
         if not isinstance(self._order, Priorities):
             raise ConfigError(
                 f"a priority has no effect where {self._strategy.value} decides who is evicted; "

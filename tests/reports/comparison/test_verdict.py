@@ -1,10 +1,12 @@
 """The verdict names what failed, what differs and what is over 5 % slower, and nothing else."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reports.comparison.measured import comparison, identity, run
 
-from kvzero.reports.comparison import Comparison, Identity, judge
+from kvzero.reports.comparison import Comparison, Identity, judge, summarise
 
 STEADY = [1.0, 2.0, 1.5, 3.0, 2.5]
 
@@ -105,6 +107,17 @@ def test_what_was_not_measured_is_said() -> None:
     assert kinds(found) == [("unknown", "pooled")]
     assert judge(found).sentence.endswith("no results differ, as far as was measured.")
     assert kinds(comparison({"tree": [1.0], "pooled": [1.01]})) == [("unknown", "tree"), ("unknown", "pooled")]
+
+
+def test_a_speed_that_only_idle_laps_follow_is_that_of_the_warm_up() -> None:
+    idle = {"num_env_steps": 0, "num_updates": 0, "collect_seconds": 0.0, "update_seconds": 0.0}
+    runs = [
+        replace(each, turns=(each.turns[0], replace(each.turns[1], **idle)))
+        for each in (run("tree", [1.0, 1.0]), run("pooled", [1.5, 1.0]))
+    ]
+    found = comparison({"tree": [], "pooled": []}, runs=runs)
+    assert kinds(found) == [("slower", "pooled"), ("unknown", "tree"), ("unknown", "pooled")]
+    assert summarise(found)[0].env_steps_per_second is not None
 
 
 def test_a_comparison_that_was_stopped_says_so() -> None:

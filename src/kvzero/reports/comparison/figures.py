@@ -64,7 +64,7 @@ def runs_of(comparison: Comparison, variant: str) -> list[MeasuredRun]:
 
 def warmed_up(comparison: Comparison) -> int:
     """Return the first lap that counts: 1, for code is compiled and memory taken in lap 0; 0 if there is no other."""
-    return int(any(turn.lap > 0 for run in comparison.runs for turn in run.turns))
+    return int(any(counted(run, first_lap=1) for run in comparison.runs))
 
 
 def counted(run: MeasuredRun, first_lap: int) -> list[Turn]:

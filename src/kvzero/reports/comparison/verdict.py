@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kvzero.reports.comparison.figures import ratios
+from kvzero.reports.comparison.figures import ratios, warmed_up
 from kvzero.reports.comparison.records import Comparison, Identity
 from kvzero.reports.comparison.spread import Spread, spread
 
@@ -110,7 +110,7 @@ def _describe_ratio(found: Spread, rival: str) -> str:
 def _gaps(comparison: Comparison) -> Iterator[Finding]:
     for variant, reason in comparison.unprobed.items():
         yield Finding("unknown", variant, f"whether its plans are those of the others was not measured: {reason}")
-    if not any(turn.lap > 0 for run in comparison.runs for turn in run.turns):
+    if not warmed_up(comparison):
         for each in comparison.variants:
             yield Finding("unknown", each.name, "its speed was measured in the warm-up lap only, if at all")
 
