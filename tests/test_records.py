@@ -89,4 +89,4 @@ def test_a_record_that_does_not_fit_is_refused_by_the_name_of_the_field(found, w
 def test_every_error_is_one_of_kvzero_and_one_that_callers_expect(name):
     kind = getattr(errors, name)
     assert issubclass(kind, KvzeroError)
-    assert kind is KvzeroError or issubclass(kind, ValueError | RuntimeError | OSError)
+    assert kind is KvzeroError or issubclass(kind, ValueError | RuntimeError | OSError | LookupError)

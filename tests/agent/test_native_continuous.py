@@ -89,7 +89,8 @@ def test_the_actions_that_are_drawn_are_those_of_pytorch(
         plan(network, engine, explore=explore, num_sampled_actions=num_sampled_actions, steps=1)
         for engine in ("native", "eager")
     )
-    np.testing.assert_allclose(native.action_sets[:, 0], eager.action_sets[:, 0], **CLOSE)
+    close = CLOSE if noise < 1 else {"rtol": 5e-4, "atol": 5e-4}  # wild weights make much of the last bits
+    np.testing.assert_allclose(native.action_sets[:, 0], eager.action_sets[:, 0], **close)
     first = native.tree.actions[:, 1] == eager.tree.actions[:, 1]  # scores this close may rank otherwise
     np.testing.assert_allclose(native.action_sets[first, 1], eager.action_sets[first, 1], rtol=1e-3, atol=1e-3)
     assert np.isfinite(native.action_sets).all()

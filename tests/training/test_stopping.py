@@ -18,6 +18,15 @@ def test_the_first_signal_is_noted(number):
 
 
 def test_the_second_signal_ends_at_once():
+    # A shell starts what it puts into the background deaf to Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _interrupt_twice()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt_twice():
     with StopSignal(), pytest.raises(KeyboardInterrupt):  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
