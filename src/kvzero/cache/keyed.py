@@ -11,14 +11,11 @@ from kvzero.cache.keyed_search import KeyedContexts, Parts, Roots
 from kvzero.cache.keys import NO_ACTION
 from kvzero.cache.keys_values import ContextBatch
 from kvzero.cache.stats import LevelStats
-from kvzero.cache.store import SEARCH_OVER, SearchContexts, Window, as_index
+from kvzero.cache.store import BEFORE_FIRST_TOKEN, NO_VERSION, SEARCH_OVER, SearchContexts, Window, as_index
 from kvzero.cache.windows import new_contexts, open_window
 from kvzero.errors import StaleContextError
 
 __all__ = ["KeyedStore"]
-
-NO_VERSION = -1
-BEFORE_FIRST_TOKEN = -1
 
 
 class KeyedStore:

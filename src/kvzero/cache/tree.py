@@ -8,13 +8,10 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.store import SEARCH_OVER, SearchContexts, TreeMemory, Window, as_index
+from kvzero.cache.store import BEFORE_FIRST_TOKEN, NO_VERSION, SEARCH_OVER, SearchContexts, TreeMemory, Window, as_index
 from kvzero.errors import ConfigError, StaleContextError
 
 __all__ = ["TreeStore"]
-
-NO_VERSION = -1
-BEFORE_FIRST_TOKEN = -1
 
 
 class TreeStore:
