@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.training.samples import tiny_config
+from tests.training.samples import continuous_config, tiny_config
 from torch import nn
 
 from kvzero.cli.bench.parts import Parts, time_encoder, timed
@@ -75,8 +75,9 @@ def test_an_encoder_is_timed_inside_the_block_only(clock):
     assert parts.seconds == {"encode": 3, "roots": 1}
 
 
-def test_all_parts_of_a_tiny_run_are_measured_and_add_up(tmp_path):
-    run = tiny_config(tmp_path)
+@pytest.mark.parametrize("make_config", [tiny_config, continuous_config])
+def test_all_parts_of_a_tiny_run_are_measured_and_add_up(tmp_path, make_config):
+    run = make_config(tmp_path)
     figures = measure_training(TrainBench(num_steps=4, num_updates=2), run)
     steps, updates = figures.step_milliseconds, figures.update_milliseconds
     assert list(steps) == ["environment", "encode", "roots", "search", "replay", "rest"]

@@ -14,6 +14,7 @@ from tests.equivalence.test_exactness import SHAPES
 
 from kvzero.agent import native as native_module
 from kvzero.cache import TreeStore
+from kvzero.errors import SearchError
 from kvzero.model.native import build as build_module
 from kvzero.model.native import engine as engine_module
 from kvzero.model.native.engine import NativeEngine
@@ -66,8 +67,8 @@ def compile_edited(folder: Path, old: str, new: str) -> ctypes.CDLL:
 def test_the_suite_fails_when_the_source_is_broken(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library = compile_edited(tmp_path, *EDITS[name])
     monkeypatch.setattr(engine_module, "load_library", lambda: library)
-    with pytest.raises(AssertionError, match=r"largest difference|not finite"):
-        live()
+    with pytest.raises((AssertionError, SearchError), match=r"largest difference|not finite|not all finite"):
+        live()  # what stands in memory that is not the table's may be NaN, which the search itself refuses
 
 
 def never_pack_again(patch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import torch
 from kvzero.cache import CacheConfig, ManagerSettings, plan_sizes
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
+from kvzero.records import EnvSpec
 from kvzero.search import SearchConfig
 
 __all__ = ["AgentConfig", "EngineKind", "SamplingConfig", "SearchDtype", "StoreKind"]
@@ -104,6 +105,10 @@ class AgentConfig:
         """
         if self.store != "tree":
             plan_sizes(self.pool_settings(num_simulations), num_envs, torch.float32, has_scratch=self.store == "pooled")
+
+    def num_kept_actions(self, spec: EnvSpec) -> int:
+        """Return how many sampled actions of a search a replay has to keep; 0 where actions are numbered."""
+        return self.sampling.num_sampled_actions if spec.is_continuous else 0
 
     def pool_settings(self, num_simulations: int) -> ManagerSettings:
         """Return what the pools of a planner with so many simulations are built from."""

@@ -104,7 +104,7 @@ class Trainer:
             self._envs.spec,
             num_envs=num_envs,
             seed=_seed(config, "replay"),
-            num_sampled_actions=config.agent.sampling.num_sampled_actions if self._envs.spec.is_continuous else 0,
+            num_sampled_actions=config.agent.num_kept_actions(self._envs.spec),
         )
         self._rng = np.random.default_rng(_seed(config, "search"))
         self._env_steps, self._updates_owed, self._seconds_before = 0, 0.0, 0.0

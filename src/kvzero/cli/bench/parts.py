@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Shaped
 from torch import nn
 
 from kvzero.agent import Planner
@@ -84,7 +84,7 @@ class TimedEnvironments:
         """Begin new episodes."""
         return self._envs.reset(seed)
 
-    def step(self, actions: Int64[np.ndarray, " env"]) -> Steps:
+    def step(self, actions: Shaped[np.ndarray, "env *dim"]) -> Steps:
         """Take one action in each environment."""
         with timed(self._parts, "environment"):
             return self._envs.step(actions)

@@ -120,7 +120,10 @@ def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Lear
         torch.manual_seed(config.seed)
         network = Network(run.agent.model, envs.spec).to(device)
         learner = Learner(network, run.learner, discount=run.agent.search.discount, total_updates=config.num_updates)
-        replay = TimedReplay(parts, run.replay, envs.spec, num_envs=num_envs, seed=config.seed)
+        kept = run.agent.num_kept_actions(envs.spec)
+        replay = TimedReplay(
+            parts, run.replay, envs.spec, num_envs=num_envs, seed=config.seed, num_sampled_actions=kept
+        )
         planner = TimedPlanner(parts, network, run.agent, num_envs=num_envs)
         rng = np.random.default_rng(config.seed)
         collector = Collector(TimedEnvironments(envs, parts), planner, replay, seed=config.seed, rng=rng)
