@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.test_train import SMALL
+from tests.compat.samples import CONFIGS
 
 from kvzero import CacheConfig
 from kvzero.cli.compare import parse_comparison
@@ -22,13 +23,13 @@ def tiny() -> list[str]:
 
 
 def test_flags_describe_the_comparison_and_the_runs_in_it():
-    config = parse_comparison("cartpole", [*NEEDED, "--seeds", "3, 5", "--num-laps", "4", "--num-simulations", "7"])
+    config = parse_comparison(["cartpole", *NEEDED, "--seeds", "3, 5", "--num-laps", "4", "--num-simulations", "7"])
     assert (config.env_steps, config.out, config.seeds, config.num_laps) == (12, Path("there"), (3, 5), 4)
     assert config.run.agent.search.num_simulations == 7
     assert config.run.preset == "cartpole"
     assert config.command.startswith("kvzero compare cartpole --env-steps 12 --out there --seeds '3, 5'")
     assert config.num_threads == 1
-    assert parse_comparison("cartpole", [*NEEDED, "--num-threads", "2"]).num_threads == 2
+    assert parse_comparison(["cartpole", *NEEDED, "--num-threads", "2"]).num_threads == 2
 
 
 @pytest.mark.parametrize(
@@ -63,12 +64,12 @@ def test_flags_describe_the_comparison_and_the_runs_in_it():
 )
 def test_what_cannot_work_or_would_have_no_effect_is_refused(words, parts):
     with pytest.raises(ConfigError) as refused:
-        parse_comparison("cartpole", [*NEEDED, *words])
+        parse_comparison(["cartpole", *NEEDED, *words])
     assert [part for part in parts if part not in str(refused.value)] == []
 
 
 def test_stores_come_in_every_size_and_strategy_that_they_know():
-    config = parse_comparison("cartpole", [*NEEDED, "--pool-sizes", "4,256", "--eviction", "fifo,lru"])
+    config = parse_comparison(["cartpole", *NEEDED, "--pool-sizes", "4,256", "--eviction", "fifo,lru"])
     found = {variant.name: agent for variant, agent in variants(config)}
     assert list(found) == [
         "tree", "pooled-4-fifo", "pooled-4-lru", "pooled-256-fifo", "pooled-256-lru", "legacy-4", "legacy-256",
@@ -81,34 +82,63 @@ def test_stores_come_in_every_size_and_strategy_that_they_know():
 
 
 def test_one_engine_serves_all_stores_unless_another_is_asked_for():
-    assert parse_comparison("cartpole", NEEDED).run.agent.engine == "eager"
-    assert parse_comparison("cartpole", [*NEEDED, "--engine", "auto"]).run.agent.engine == "auto"
+    assert parse_comparison(["cartpole", *NEEDED]).run.agent.engine == "eager"
+    assert parse_comparison(["cartpole", *NEEDED, "--engine", "auto"]).run.agent.engine == "auto"
 
 
 def test_settings_of_pools_hold_for_all_stores_that_have_them():
-    config = parse_comparison("cartpole", [*NEEDED, "--recur-pool-size", "9", "--stores", "legacy,tree,pooled"])
+    config = parse_comparison(["cartpole", *NEEDED, "--recur-pool-size", "9", "--stores", "legacy,tree,pooled"])
     found = {variant.name: agent.cache.recur_pool_size for variant, agent in variants(config)}
     assert found == {"legacy": 9, "tree": None, "pooled": 9}
 
 
 def test_three_stores_and_two_seeds_are_compared_if_nothing_else_is_said():
-    config = parse_comparison("cartpole", NEEDED)
+    config = parse_comparison(["cartpole", *NEEDED])
     assert [variant.name for variant, _ in variants(config)] == ["tree", "pooled", "legacy"]
     assert config.seeds == (0, 1)
+
+
+@pytest.mark.parametrize("place", [0, 4])
+def test_a_lightzero_config_takes_the_place_of_a_preset(place, capsys):
+    file = str(CONFIGS / "cartpole.py")
+    words = [*NEEDED[:place], "--lightzero-config", file, *NEEDED[place:], "--num-heads", "4"]
+    config = parse_comparison(words)
+    model = config.run.agent.model
+    assert (config.run.env.env_id, model.embed_dim, model.num_heads) == ("CartPole-v0", 48, 4)
+    assert [variant.name for variant, _ in variants(config)] == ["tree", "pooled", "legacy"]
+    assert f"--lightzero-config {file}" in config.command
+    assert capsys.readouterr().err.count("warning: not all of this LightZero config") == 1
+    with pytest.raises(ConfigError, match=r"--seed would have no effect .* use --seeds"):
+        parse_comparison([*words, "--seed", "4"])
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ([], "say what to train"),
+        (["--env-steps", "8"], "give --lightzero-config FILE.py in place"),
+        (["--lightzero-config"], "names no file"),
+        (["--lightzero-config", "nowhere.py"], "nowhere.py is no file"),
+        (["pong"], "'pong'"),
+    ],
+)
+def test_it_has_to_be_said_what_to_train(words, part):
+    with pytest.raises(ConfigError, match=part):
+        parse_comparison(words)
 
 
 @pytest.mark.parametrize("missing", ["--env-steps", "--out"])
 def test_steps_and_folder_must_be_given(missing):
     words = [word for pair in zip(NEEDED[::2], NEEDED[1::2], strict=True) if pair[0] != missing for word in pair]
     with pytest.raises(ConfigError, match=missing):
-        parse_comparison("cartpole", words)
+        parse_comparison(["cartpole", *words])
 
 
 @pytest.mark.parametrize(
     ("words", "status", "part"),
     [
         (["--env-id", "CartPol-v1"], 2, "did you mean"),
-        (["--device", "cuda:9"], 1, "cuda:9"),
+        (["--device", "cuda:9"], 2, "cuda:9"),
     ],
 )
 def test_what_cannot_be_trained_leaves_no_folder(command, tmp_path, words, status, part):

@@ -61,7 +61,7 @@ def test_a_finished_run_goes_on_to_a_later_end(command, trained_run, tmp_path):
         (["--env-id", "CartPol-v1"], 2, ["CartPol-v1", "did you mean", "CartPole-v1"]),
         (["--env-id", "nowhere.to_be:Found"], 2, ["nowhere"]),
         (["--env-id", "gymnasium.envs.toy_text:BlackjackEnv"], 2, ["Tuple", "kvzero reads Box"]),
-        (["--device", "cuda:9"], 1, ["cuda:9", "--device cpu"]),
+        (["--device", "cuda:9"], 2, ["cuda:9", "--device cpu"]),
         (["--replay-capacity", "3"], 2, ["replay_capacity 3"]),
     ],
 )

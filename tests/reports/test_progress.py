@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from kvzero.reports import Progress
+from kvzero.reports import EVAL_RETURN_MEAN, Progress
 from kvzero.reports.rates import Rates
 
 
@@ -117,13 +117,13 @@ def test_a_message_stays(clock: Any, make_console: Any) -> None:
     assert "wrote [checkpoint] 5" in without_escapes(written(console))
 
 
-def test_a_run_past_its_end_has_no_time_left(clock: Any) -> None:
+def test_a_run_at_its_end_is_only_evaluated_and_has_no_pace(clock: Any) -> None:
     console = plain_console()
     with Progress(console, total_env_steps=10, clock=clock) as progress:
         progress.update(5, updates=0)
         clock.advance(30)
-        progress.update(13, updates=0)
-    assert "0:00:00 left" in written(console)
+        progress.update(13, updates=0, figures={EVAL_RETURN_MEAN: 3})
+    assert written(console).splitlines()[-1] == "13/10 steps (130%) · evaluation return 3.0"
 
 
 def test_a_run_that_stands_still_has_no_time_left_to_tell(clock: Any) -> None:

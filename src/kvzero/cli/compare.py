@@ -11,7 +11,7 @@ from rich.console import Console
 from kvzero.agent import StoreKind
 from kvzero.cache import EvictionName
 from kvzero.cli.parse import parse_some
-from kvzero.cli.train import change_run
+from kvzero.cli.train import LIGHTZERO, change_run, load_lightzero, names_lightzero, take_lightzero, warn
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
 from kvzero.reports.comparison import Comparison, judge
@@ -72,32 +72,27 @@ class Compare:
 
 def compare(arguments: Sequence[str]) -> int:
     """Run `kvzero compare`."""
-    words = list(arguments)
-    if not words or words[0].startswith("-"):
-        raise ConfigError(
-            f"say what to train: kvzero compare PRESET --env-steps N --out DIR; presets are {', '.join(PRESETS)}"
-        )
-    config = parse_comparison(words[0], words[1:])
+    config = parse_comparison(arguments)
     console = Console(soft_wrap=True, highlight=False)
     comparison = run_comparison(config, say=lambda line: console.print(line, markup=False))
     return _report(console, comparison, config.out)
 
 
-def parse_comparison(name: str, arguments: Sequence[str]) -> ComparisonConfig:
-    """Return the comparison that these flags describe, on the preset called `name`.
+def parse_comparison(arguments: Sequence[str]) -> ComparisonConfig:
+    """Return the comparison that these words describe: a preset's name or a LightZero config, and flags.
 
     Raises:
-        ConfigError: if there is no such preset, or a value cannot work or would have no effect.
+        ConfigError: if there is no such preset or file, or a value cannot work or would have no effect.
     """
-    base = preset(name)
+    base, name, flags, notes = _take_base(arguments)
     # A pooled store takes every setting of a cache; one engine serves all stores, so that they alone differ.
     base = replace(base, agent=replace(base.agent, store="pooled", engine="eager"))
-    prog = f"kvzero compare {name}"
-    request, rest = parse_some(Compare, arguments, prog=prog)
+    request, rest = parse_some(Compare, flags, prog=f"kvzero compare {name}")
     run = change_run(base, rest, prog=f"kvzero train {name}")
     if request.env_steps is None or request.out is None:
         raise ConfigError("say how long and where to: give --env-steps N and --out DIR")
     _refuse_idle_flags(run, base)
+    warn(notes)
     return ComparisonConfig(
         run=run,
         env_steps=request.env_steps,
@@ -107,8 +102,22 @@ def parse_comparison(name: str, arguments: Sequence[str]) -> ComparisonConfig:
         pool_sizes=_numbers("pool-sizes", request.pool_sizes),
         evictions=tuple(_choice("eviction", word, get_args(EvictionName)) for word in _words(request.eviction)),
         num_laps=request.num_laps,
-        command=shlex.join([*prog.split(), *arguments]),
+        command=shlex.join(["kvzero", "compare", *arguments]),
     )
+
+
+def _take_base(arguments: Sequence[str]) -> tuple[RunConfig, str, list[str], list[str]]:
+    """Return the run to start from, the words that name it, the words that are left, and what is to be said of it."""
+    if names_lightzero(arguments):
+        file, flags = take_lightzero(arguments)
+        base, notes = load_lightzero(file)
+        return base, f"{LIGHTZERO} {file}", flags, notes
+    if not arguments or arguments[0].startswith("-"):
+        raise ConfigError(
+            "say what to train: kvzero compare PRESET --env-steps N --out DIR; presets are "
+            f"{', '.join(PRESETS)}; or give {LIGHTZERO} FILE.py in place of a preset"
+        )
+    return preset(arguments[0]), arguments[0], list(arguments[1:]), []
 
 
 def _refuse_idle_flags(run: RunConfig, base: RunConfig) -> None:

@@ -12,7 +12,7 @@ from kvzero.cli.compare import compare
 from kvzero.cli.evaluate import evaluate
 from kvzero.cli.presets import presets
 from kvzero.cli.train import train
-from kvzero.errors import ConfigError, KvzeroError
+from kvzero.errors import ConfigError, DeviceError, KvzeroError
 
 __all__ = ["main"]
 
@@ -35,7 +35,8 @@ usage: kvzero COMMAND [ARGUMENTS]
   train --resume RUN                 go on with a run from its newest checkpoint
   evaluate RUN                       play games with a trained agent
   compare PRESET --env-steps N --out DIR [--stores tree,... --field value ...]
-                                     train with several stores in turn and report on speed, memory and results
+                                     train with several stores in turn and report on speed, memory and results;
+                                     also --lightzero-config FILE.py in place of PRESET
   presets                            list the presets
   bench search [--peer mctx]         measure how fast search is on this machine
   bench suite                        the same for the shapes of the documentation, against mctx
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[words[0]](words[1:])
     except KvzeroError as error:
-        return _refuse(str(error), status=2 if isinstance(error, ConfigError) else 1)
+        return _refuse(str(error), status=2 if isinstance(error, ConfigError | DeviceError) else 1)
     except KeyboardInterrupt:
         return _refuse("interrupted", status=130)
 

@@ -18,7 +18,7 @@ from kvzero.training import Finished, RunConfig, read_config
 from kvzero.training import resume as resume_run
 from kvzero.training import train as train_run
 
-__all__ = ["train"]
+__all__ = ["LIGHTZERO", "change_run", "load_lightzero", "names_lightzero", "take_lightzero", "train", "warn"]
 
 INTERRUPTED = 130
 LIGHTZERO = "--lightzero-config"
@@ -40,7 +40,7 @@ def train(arguments: Sequence[str]) -> int:
     words = list(arguments)
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         return _resume(parse(Resume, words, prog="kvzero train"))
-    if any(word.partition("=")[0] == LIGHTZERO for word in words):
+    if names_lightzero(words):
         return _train(parse_lightzero(words))
     if not words or words[0].startswith("-"):
         raise ConfigError(
@@ -65,20 +65,49 @@ def parse_lightzero(arguments: Sequence[str]) -> RunConfig:
     Raises:
         ConfigError: if the file cannot be read or contradicts itself, or a value cannot work.
     """
+    file, flags = take_lightzero(arguments)
+    base, notes = load_lightzero(file)
+    config = change_run(base, flags, prog=f"kvzero train {LIGHTZERO} {file}")
+    warn(notes)
+    return config
+
+
+def names_lightzero(words: Sequence[str]) -> bool:
+    """Return whether these words name a LightZero config."""
+    return any(word.partition("=")[0] == LIGHTZERO for word in words)
+
+
+def take_lightzero(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the file named after `--lightzero-config`, and the other words.
+
+    Raises:
+        ConfigError: if no file is named.
+    """
     words = [
         part for word in arguments for part in (word.split("=", 1) if word.startswith(f"{LIGHTZERO}=") else [word])
     ]
     place = words.index(LIGHTZERO)
     if place + 1 == len(words):
         raise ConfigError(f"{LIGHTZERO} names no file; give the path of a LightZero config")
-    file, flags = words[place + 1], words[:place] + words[place + 2 :]
+    return words[place + 1], words[:place] + words[place + 2 :]
+
+
+def load_lightzero(file: str) -> tuple[RunConfig, list[str]]:
+    """Return the run of a LightZero config, and what is to be said of it.
+
+    Raises:
+        ConfigError: if the file cannot be read or contradicts itself.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", LightZeroWarning)
         config = load_file(file)
-    config = change_run(config, flags, prog=f"kvzero train {LIGHTZERO} {file}")
-    for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
-    return config
+    return config, [str(warning.message) for warning in caught]
+
+
+def warn(notes: Sequence[str]) -> None:
+    """Write notes to the standard error."""
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
 
 
 def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> RunConfig:

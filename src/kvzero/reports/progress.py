@@ -106,11 +106,12 @@ class Progress:
         """Say how far the run is and how fast it goes."""
         share = self._env_steps / self._total
         cells = [f"{self._env_steps:,}/{self._total:,} steps ({share:.0%})"]
-        if rates := self._rates.per_second():
+        is_evaluating = self._env_steps >= self._total  # what follows the last step is no pace of training
+        if not is_evaluating and (rates := self._rates.per_second()):
             steps_per_second, updates_per_second = rates
             cells += [f"{steps_per_second:,.1f} steps/s", f"{updates_per_second:,.1f} updates/s"]
             if steps_per_second > 0:
-                seconds = max(0, self._total - self._env_steps) / steps_per_second
+                seconds = (self._total - self._env_steps) / steps_per_second
                 cells.append(f"{timedelta(seconds=round(seconds))} left")
         return cells
 

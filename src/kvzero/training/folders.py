@@ -67,7 +67,10 @@ def read_config(run: Path) -> RunConfig:
     try:
         return structure(json.loads(path.read_text(encoding="utf-8")), RunConfig)
     except OSError as error:
-        raise RunError(f"{run} is not the folder of a run: {CONFIG_FILE} cannot be read ({error})") from error
+        raise RunError(
+            f"{run} is not the folder of a run: {CONFIG_FILE} cannot be read ({error}); "
+            "give one that kvzero train made, such as runs/cartpole-seed0-..."
+        ) from error
     except (ConfigError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({error}); it is damaged or from another version") from error
 
