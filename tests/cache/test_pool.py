@@ -248,12 +248,12 @@ def test_an_unknown_strategy_is_refused():
         KVCachePool(LAYOUT, 2, eviction_strategy="random")
 
 
-@pytest.mark.parametrize("key", ["7", 7.0, True, None, (7,), np.int64(7)], ids=repr)
+@pytest.mark.parametrize("key", ["7", 7.0, True, None, (7,)], ids=repr)
 def test_a_foreign_key_is_refused_and_changes_nothing(key):
     pool = KVCachePool(LAYOUT, 1)
     pool.set(1, context(1))
     for ask in (lambda: pool.set(key, context(2)), lambda: pool.get(key), lambda: pool.set_priority(key, 1.0)):
-        with pytest.raises(CacheError, match=r"a cache key is a .*give an int"):
+        with pytest.raises(CacheError, match=r"a cache key is .*give an int"):
             ask()
     assert pool.stats().total_queries == 0
     assert number_of(pool.get(1)) == 1

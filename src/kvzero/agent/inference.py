@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -12,10 +12,21 @@ from torch import Tensor
 from kvzero.cache import NO_ACTION
 from kvzero.errors import ConfigError
 
-__all__ = ["Actions", "InitialInference", "RecurrentInference", "RootRequest", "read_actions", "read_request"]
+__all__ = [
+    "Actions",
+    "InitialInference",
+    "RecurrentInference",
+    "RootRequest",
+    "StartPositions",
+    "read_actions",
+    "read_request",
+]
 
 Actions = Tensor | np.ndarray | Sequence[int]
 """Actions of a batch, as tensor, array or list; axes of length 1 beside the batch do not matter."""
+
+StartPositions = SupportsIndex | Tensor | np.ndarray | Sequence[int]
+"""Steps of their episodes, 0 or more: one for all rows of a batch, or one for each."""
 
 
 @dataclass(frozen=True, slots=True)

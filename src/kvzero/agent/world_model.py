@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from kvzero.agent.inference import (
     InitialInference,
     RecurrentInference,
     RootRequest,
+    StartPositions,
     read_actions,
     read_request,
 )
@@ -21,7 +23,7 @@ from kvzero.agent.tokenizer import Tokenizer
 from kvzero.agent.transformer_config import TransformerConfig
 from kvzero.agent.world_model_loss import LossTargets, WorldModelLoss, world_model_loss
 from kvzero.cache import NO_ACTION, CacheStats, KeysValues, Window
-from kvzero.errors import CacheError, ConfigError
+from kvzero.errors import CacheError, ConfigError, read_int
 from kvzero.model import Network, Predictions, expand_nodes
 
 __all__ = ["WorldModel"]
@@ -48,6 +50,11 @@ class WorldModel(nn.Module):
             ConfigError: if the tokenizer was built for other observations or sizes.
         """
         super().__init__()
+        if not (isinstance(config, TransformerConfig) and isinstance(tokenizer, Tokenizer)):
+            raise ConfigError(
+                f"a world model was asked for with a {type(config).__name__} and a {type(tokenizer).__name__}; give a "
+                "TransformerConfig and its Tokenizer"
+            )
         if (tokenizer.config.spec, tokenizer.config.model) != (config.spec, config.model):
             raise ConfigError("the tokenizer was built for another config; build it with that of the world model")
         self.config = config
@@ -109,7 +116,7 @@ class WorldModel(nn.Module):
     def forward_initial_inference(
         self,
         obs_or_dict: Tensor | Mapping[str, Any],
-        start_pos: int | Sequence[int] = 0,
+        start_pos: StartPositions = 0,
         *,
         env_ids: Sequence[int] | None = None,
     ) -> InitialInference:
@@ -151,7 +158,7 @@ class WorldModel(nn.Module):
         state_action_history: Sequence[tuple[Tensor, Actions]],
         simulation_index: int = 0,
         latent_state_index_in_search_path: Sequence[int] | None = None,
-        start_pos: int | Sequence[int] = 0,
+        start_pos: StartPositions = 0,
         *,
         env_ids: Sequence[int] | None = None,
     ) -> RecurrentInference:
@@ -171,6 +178,10 @@ class WorldModel(nn.Module):
             CacheError: if the model does not serve one of the environments.
             StaleContextError: if a node is not of this search.
         """
+        if not state_action_history:
+            raise ConfigError(
+                "state_action_history is empty; give the latents and the actions taken there as its last pair"
+            )
         latents, actions = state_action_history[-1]
         taken = read_actions(actions, num_actions=self.config.action_space_size)
         nodes = _read_nodes(latent_state_index_in_search_path, simulation_index, len(latents))
@@ -190,7 +201,7 @@ class WorldModel(nn.Module):
         latent_state: Float[Tensor, "batch embed"],
         ready_env_num: int,
         simulation_index: int = 0,
-        start_pos: int | Sequence[int] = 0,
+        start_pos: StartPositions = 0,
         latent_state_index_in_search_path: Sequence[int] | None = None,
         *,
         env_ids: Sequence[int] | None = None,
@@ -327,11 +338,14 @@ class WorldModel(nn.Module):
             )
 
 
-def _spread(number: int | Sequence[int], num_rows: int) -> list[int]:
+def _spread(start_pos: StartPositions, num_rows: int) -> list[int]:
     """Return one number for each row."""
-    numbers = [number] * num_rows if isinstance(number, int) else [int(each) for each in number]
+    if isinstance(start_pos, Sequence | Tensor | np.ndarray) and np.ndim(start_pos):
+        numbers = [read_int("start_pos", each) for each in start_pos]
+    else:
+        numbers = [read_int("start_pos", start_pos)] * num_rows
     if len(numbers) != num_rows or min(numbers, default=0) < 0:
-        raise ConfigError(f"start_pos is {number} for {num_rows} rows; give one step, 0 or more, or one for each")
+        raise ConfigError(f"start_pos is {start_pos} for {num_rows} rows; give one step, 0 or more, or one for each")
     return numbers
 
 

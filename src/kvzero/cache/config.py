@@ -7,7 +7,7 @@ import torch
 
 from kvzero.cache.eviction import read_strategy
 from kvzero.cache.layout import ContextLayout
-from kvzero.errors import ConfigError
+from kvzero.errors import ConfigError, read_int
 
 __all__ = ["CacheConfig", "EvictionName", "KeyMode", "ManagerConfig", "ManagerSettings", "PoolSizes", "plan_sizes"]
 
@@ -46,7 +46,7 @@ class CacheConfig:
     def __post_init__(self) -> None:
         for name in ("init_pool_size", "recur_pool_size", "cache_max_bytes"):
             number = getattr(self, name)
-            if number is not None and number < 1:
+            if number is not None and read_int(name, number) < 1:
                 raise ConfigError(f"{name} is {number}; give at least 1, or nothing")
         read_strategy(self.eviction)
         if self.key_mode not in get_args(KeyMode):
@@ -102,7 +102,7 @@ class ManagerSettings:
 
     def __post_init__(self) -> None:
         for name in ("num_simulations", "game_segment_length"):
-            if getattr(self, name) < 1:
+            if read_int(name, getattr(self, name)) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
 
 
@@ -126,7 +126,12 @@ def plan_sizes(config: ManagerConfig, env_num: int, dtype: torch.dtype, *, has_s
     Raises:
         ConfigError: if there are none, or sizes do not fit the bounds or the budget that the config gives.
     """
-    if env_num < 1:
+    if not isinstance(config, ManagerConfig):
+        raise ConfigError(
+            f"caches were asked for with a {type(config).__name__}; give a TransformerConfig, or "
+            "ManagerSettings(layout=..., num_simulations=...)"
+        )
+    if read_int("env_num", env_num) < 1:
         raise ConfigError(f"env_num is {env_num}; caches serve at least 1 environment")
     cache, one_search = config.cache, config.num_simulations * env_num
     sizes = PoolSizes(

@@ -11,7 +11,7 @@ from kvzero.cache.keys_values import KeysValues
 from kvzero.cache.pool import CPU, KVCachePool
 from kvzero.cache.sizing import PoolSizer
 from kvzero.cache.stats import CacheStats, LevelStats
-from kvzero.errors import CacheError
+from kvzero.errors import CacheError, read_int
 
 __all__ = ["KVCacheManager", "ManagerStats"]
 
@@ -100,7 +100,7 @@ class KVCacheManager:
         Raises:
             CacheError: if there is no such environment.
         """
-        if not 0 <= env_id < self.env_num:
+        if not 0 <= read_int("env_id", env_id, CacheError) < self.env_num:
             raise CacheError(f"env_id is {env_id}; this manager serves environments 0 to {self.env_num - 1}")
         return self.init_pools[env_id]
 

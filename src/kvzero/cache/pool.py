@@ -11,7 +11,7 @@ from kvzero.cache.keys_values import ContextBatch, KeysValues
 from kvzero.cache.layout import ContextLayout
 from kvzero.cache.slots import SlotTable
 from kvzero.cache.stats import CacheStats, Counters
-from kvzero.errors import CacheError, ConfigError
+from kvzero.errors import CacheError, ConfigError, read_int
 
 __all__ = ["CPU", "KVCachePool", "read_key"]
 
@@ -45,6 +45,7 @@ class KVCachePool:
             ConfigError: if the size is not positive, the strategy is unknown, or the slots would take more than
                 `max_bytes`; nothing has been allocated then.
         """
+        pool_size = read_int("pool_size", pool_size)
         self.layout = layout
         self.name = name
         self._device, self._dtype, self._max_bytes = device, dtype, max_bytes
@@ -177,6 +178,7 @@ class KVCachePool:
             ConfigError: if the size is not positive or past the pool's `max_bytes`.
             PoolFullError: if more entries are pinned than would fit. The pool is unchanged in all cases.
         """
+        pool_size = read_int("pool_size", pool_size)
         self._check_budget(pool_size)
         old_slots, num_evicted = self._table.resize(pool_size)
         old_keys_values, old_tokens, old_sizes = self._keys_values, self._tokens, self._sizes
@@ -235,7 +237,11 @@ class KVCachePool:
                 f"{self._max_bytes:,}; make it smaller or raise the budget"
             )
 
-    def _check_entry(self, entry: KeysValues) -> None:
+    def _check_entry(self, entry: object) -> None:
+        if not isinstance(entry, KeysValues):
+            raise CacheError(
+                f"{self.name} was given a {type(entry).__name__} to keep; give KeysValues(keys_values, size)"
+            )
         found, wanted = entry.keys_values, self._keys_values
         if found.shape != wanted.shape[1:] or found.dtype != wanted.dtype or found.device != wanted.device:
             raise CacheError(
@@ -258,13 +264,9 @@ def read_key(cache_key: Hashable) -> int:
     """Return a key as an int.
 
     Raises:
-        CacheError: if it is anything else.
+        CacheError: if it is not an integer.
     """
-    if not isinstance(cache_key, int) or isinstance(cache_key, bool):
-        raise CacheError(
-            f"a cache key is a {type(cache_key).__name__}, {cache_key!r}; give an int such as hash_state returns"
-        )
-    return cache_key
+    return read_int("a cache key", cache_key, CacheError)
 
 
 def _copy(source: Tensor, target: Tensor, rows: Tensor | None) -> None:

@@ -1,0 +1,88 @@
+"""Values of a wrong type, which the shape checks of this session would stop: refused in words where there are none."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PREAMBLE = """
+import json, sys
+import numpy as np
+import torch
+import kvzero
+
+config = kvzero.TransformerConfig(
+    env_num=2, num_simulations=4, action_space_size=3, observation_shape=5, obs_type="vector", embed_dim=16,
+    num_heads=2, support_size=11, context_length=8, rotary_emb=True, use_new_cache_manager=True,
+)
+pool = kvzero.KVCachePool(config.layout, 2)
+manager = kvzero.KVCacheManager(config, 2)
+model = kvzero.WorldModel(config, kvzero.Tokenizer(config))
+latents = torch.randn(2, 16)
+
+def sizes(start_pos):
+    return model.retrieve_or_generate_kvcache(latents, 2, 0, start_pos)
+
+def outcome(call):
+    try:
+        return repr(eval(call))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+print(json.dumps([outcome(call) for call in json.load(sys.stdin)]))
+"""
+
+REFUSED = {
+    "kvzero.KVCachePool(config.layout, '3')": "ConfigError: pool_size is '3', of type str; give an integer",
+    "kvzero.KVCachePool(config.layout, 1.5)": "ConfigError: pool_size is 1.5, of type float",
+    "kvzero.KVCachePool(config.layout, None)": "ConfigError: pool_size is None",
+    "kvzero.KVCachePool(config.layout, True)": "ConfigError: pool_size is True, of type bool",
+    "pool.resize(1.5)": "ConfigError: pool_size is 1.5",
+    "pool.set(1, latents)": "CacheError: pool was given a Tensor to keep; give KeysValues",
+    "pool.set(1, None)": "CacheError: pool was given a NoneType to keep",
+    "pool.get(1.0)": "CacheError: a cache key is 1.0",
+    "pool.get(torch.tensor([1, 2]))": "CacheError: a cache key is tensor([1, 2])",
+    "manager.get_init_cache('0', 1)": "CacheError: env_id is '0'",
+    "manager.get_init_cache(None, 1)": "CacheError: env_id is None",
+    "kvzero.KVCacheManager(config, 1.5)": "ConfigError: env_num is 1.5",
+    "kvzero.KVCacheManager(kvzero.preset('cartpole'), 3)": "ConfigError: caches were asked for with a RunConfig; give "
+    "a TransformerConfig, or ManagerSettings",
+    "kvzero.TransformerConfig(use_new_cache_manager='yes')": "ConfigError: use_new_cache_manager is 'yes'; give True",
+    "kvzero.TransformerConfig(rotary_emb=None)": "ConfigError: rotary_emb is None; give True or False",
+    "kvzero.TransformerConfig(env_num='2')": "ConfigError: env_num is '2'",
+    "kvzero.CacheConfig(init_pool_size='4')": "ConfigError: init_pool_size is '4'",
+    "kvzero.WorldModel(config, None)": "ConfigError: a world model was asked for with a TransformerConfig and a None",
+    "model.forward_recurrent_inference([])": "ConfigError: state_action_history is empty",
+    "sizes('2')": "ConfigError: start_pos is '2'",
+    "sizes([1.5, 2])": "ConfigError: start_pos is 1.5",
+    "sizes(torch.tensor([1, 2, 3]))": "ConfigError: start_pos is tensor([1, 2, 3]) for 2 rows",
+}
+TAKEN = {
+    "kvzero.KVCachePool(config.layout, np.int64(3)).pool_size": "3",
+    "pool.get(np.int64(4))": "None",
+    "manager.get_init_cache(np.int32(1), torch.tensor(4))": "None",
+    "sizes(np.int64(2))": "[1, 1]",
+    "sizes(torch.tensor(2))": "[1, 1]",
+    "sizes(torch.tensor([1, 2]))": "[1, 1]",
+    "len(pool)": "0",
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, str]:
+    calls = [*REFUSED, *TAKEN]
+    child = subprocess.run(
+        [sys.executable, "-c", PREAMBLE], input=json.dumps(calls), capture_output=True, text=True, check=True
+    )
+    return dict(zip(calls, json.loads(child.stdout), strict=True))
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_a_value_of_a_wrong_type_is_refused_by_name(outcomes, call):
+    assert outcomes[call].startswith(REFUSED[call])
+
+
+@pytest.mark.parametrize("call", TAKEN)
+def test_integers_are_taken_in_whatever_form(outcomes, call):
+    assert outcomes[call] == TAKEN[call]
