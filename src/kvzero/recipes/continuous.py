@@ -12,11 +12,11 @@ from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig
 __all__ = ["dmc", "dmc_pixels", "mujoco", "pendulum"]
 
 
-def pendulum() -> RunConfig:
-    """Pendulum-v1: the smallest run with continuous actions."""
+def _continuous(name: str) -> RunConfig:
+    """Return what these presets have in common, under a name."""
     return RunConfig(
-        preset="pendulum",
-        env=EnvConfig(env_id="Pendulum-v1", num_envs=8),
+        preset=name,
+        env=EnvConfig(num_envs=8),
         agent=AgentConfig(
             model=ModelConfig(context_tokens=16, normalize_observations=True),
             search=SearchConfig(num_simulations=50, discount=0.99),
@@ -29,16 +29,25 @@ def pendulum() -> RunConfig:
             value_weight=0.1,
             policy_weight=0.1,
         ),
-        schedule=ScheduleConfig(total_env_steps=30_000),
+    )
+
+
+def pendulum() -> RunConfig:
+    """Pendulum-v1: the smallest run with continuous actions."""
+    base = _continuous("pendulum")
+    return replace(
+        base,
+        env=replace(base.env, env_id="Pendulum-v1"),
+        learner=replace(base.learner, entropy_weight=0.03),  # a narrow policy may hang where full torque holds it still
+        schedule=replace(base.schedule, total_env_steps=30_000),
     )
 
 
 def dmc() -> RunConfig:
     """DeepMind Control from states (--task walker-walk): needs the extra `dmc`."""
-    base = pendulum()
+    base = _continuous("dmc")
     return replace(
         base,
-        preset="dmc",
         env=EnvConfig(env_id="dmc", task="cartpole-swingup", action_repeat=2, num_envs=8),
         schedule=replace(base.schedule, total_env_steps=50_000, learning_starts=1_000, num_eval_envs=10),
     )
@@ -61,11 +70,10 @@ def dmc_pixels() -> RunConfig:
 
 def mujoco() -> RunConfig:
     """Gymnasium's MuJoCo tasks (--env-id Hopper-v5): needs the extra `mujoco`."""
-    base = pendulum()
+    base = _continuous("mujoco")
     model = replace(base.agent.model, embed_dim=128, num_heads=8)
     return replace(
         base,
-        preset="mujoco",
         env=EnvConfig(env_id="HalfCheetah-v5", num_envs=8),
         agent=replace(base.agent, model=model),
         schedule=replace(

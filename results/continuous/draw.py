@@ -1,0 +1,41 @@
+"""Draw the learning curves of the guide from the evaluations kept here: python results/continuous/draw.py."""
+
+import json
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+HERE = Path(__file__).parent
+FIGURE = HERE.parents[1] / "docs" / "assets" / "continuous-curves.png"
+COLOURS = ("#0b62c4", "#d1570a")
+RANDOM = {
+    "pendulum": -1217.8,
+    "cartpole-balance": 306.8,
+    "cartpole-swingup": 51.3,
+    "walker-walk": 38.0,
+    "half-cheetah": -242.4,
+}
+"""Mean returns of 20 games of uniformly random actions."""
+
+
+def draw() -> Figure:
+    """Draw mean evaluation returns over environment steps: one plot for each task, one line for each seed."""
+    figure = Figure(figsize=(15, 3.2), layout="constrained")
+    panels = figure.subplots(1, len(RANDOM))
+    for axes, (task, level) in zip(panels, RANDOM.items(), strict=True):
+        axes.set_title(task, loc="left", fontsize=10)
+        axes.axhline(level, color="#9aa5b1", linestyle="--", linewidth=1, label="random actions")
+        for folder, colour in zip(sorted((HERE / task).iterdir()), COLOURS, strict=True):
+            lines = json.loads((folder / "evaluations.json").read_text(encoding="utf-8"))
+            steps, means = zip(*((line["env_steps"], line["eval_return_mean"]) for line in lines), strict=True)
+            axes.plot(steps, means, "o-", color=colour, markersize=3, linewidth=1.4, label=folder.name)
+        axes.set_xlabel("environment steps")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=8)
+    panels[0].set_ylabel("evaluation return")
+    panels[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+if __name__ == "__main__":
+    draw().savefig(FIGURE, dpi=110, facecolor="white")
