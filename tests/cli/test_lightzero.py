@@ -51,6 +51,7 @@ def test_an_atari_file_trains(command, tmp_path):
     [
         (["--lightzero-config"], ["--lightzero-config names no file"]),
         (["--lightzero-config", "nowhere.py"], ["nowhere.py is no file"]),
+        (["pong", "--lightzero-config", CONFIGS / "cartpole.py"], ["leave out 'pong', or the file"]),
         (["--lightzero-config=nowhere.py", "--seed", "3"], ["nowhere.py is no file"]),
         (["--lightzero-config", CONFIGS / "walker.py"], ["continuous actions"]),
     ],

@@ -81,7 +81,7 @@ def take_lightzero(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Return the file named after `--lightzero-config`, and the other words.
 
     Raises:
-        ConfigError: if no file is named.
+        ConfigError: if no file is named, or a preset as well.
     """
     words = [
         part for word in arguments for part in (word.split("=", 1) if word.startswith(f"{LIGHTZERO}=") else [word])
@@ -89,7 +89,10 @@ def take_lightzero(arguments: Sequence[str]) -> tuple[str, list[str]]:
     place = words.index(LIGHTZERO)
     if place + 1 == len(words):
         raise ConfigError(f"{LIGHTZERO} names no file; give the path of a LightZero config")
-    return words[place + 1], words[:place] + words[place + 2 :]
+    file, flags = words[place + 1], words[:place] + words[place + 2 :]
+    if flags and not flags[0].startswith("-"):
+        raise ConfigError(f"{LIGHTZERO} takes the place of a preset; leave out {flags[0]!r}, or the file")
+    return file, flags
 
 
 def load_lightzero(file: str) -> tuple[RunConfig, list[str]]:
