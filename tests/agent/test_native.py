@@ -161,6 +161,25 @@ def test_the_native_engine_says_what_pytorch_says(
         np.testing.assert_allclose(mine, others, atol=atol, rtol=rtol)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_an_environment_is_told_does_not_depend_on_how_many_others_there_are(dtype: str) -> None:
+    network = make_network(replace(MODEL, embed_dim=48))
+    observations = np.random.default_rng(1).normal(size=(21, 4)).astype(np.float32)
+
+    def plan(num_envs: int) -> Outcome:
+        planner, everyone = make_planner(network, num_envs, engine="native", search_dtype=dtype), np.arange(num_envs)
+        nothing, starts = np.zeros(num_envs, np.int64), np.ones(num_envs, bool)
+        encode = planner._path.encode
+        planner._path.encode = lambda _: encode(observations)[:num_envs]  # PyTorch's sums may depend on the batch
+        planner.observe(everyone, observations[:num_envs], actions=nothing, starts=starts)
+        return planner.plan(everyone, np.ones((num_envs, 3), bool), rng=None)
+
+    most = plan(len(observations))
+    for num_envs in range(1, len(observations)):
+        for some, of_all in zip(plan(num_envs).tree, most.tree, strict=True):
+            np.testing.assert_array_equal(some, of_all[:num_envs])
+
+
 def test_changed_weights_are_packed_anew() -> None:
     network = make_network(MODEL)
     planner = make_planner(network, engine="native")

@@ -7,7 +7,7 @@ from kvzero.envs import EnvConfig
 from kvzero.model import ModelConfig
 from kvzero.replay import ReplayConfig
 from kvzero.search import SearchConfig
-from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig
+from kvzero.training import LearnerConfig, RunConfig
 
 __all__ = ["dmc", "dmc_pixels", "mujoco", "pendulum"]
 

@@ -288,8 +288,11 @@ static void product(const Pass *pass, const Linear *layer, const void *in, int64
         .epilogue = epilogue,
         .is_bf16 = is_bf16,
     };
-    int64_t chunk = layer->num_panels / (8 * pass->job->search->num_threads) / 2 * 2;
-    share(pass, multiply_panels, &what, layer->num_panels, chunk < 2 ? 2 : chunk > 8 ? 8 : chunk);
+    /* Few rows: long chunks, which memory streams well. Many: short ones, so that nobody waits long for the last. */
+    int64_t step = panels_at_once(pass->num_rows < MAX_ROWS ? pass->num_rows : MAX_ROWS);
+    int64_t steps = layer->num_panels / (8 * pass->job->search->num_threads) / step;
+    steps = pass->num_rows > MAX_ROWS || steps < 1 ? 1 : steps > 3 ? 3 : steps;
+    share(pass, multiply_panels, &what, layer->num_panels, step * steps);
 }
 
 INLINE void store_input(int is_bf16, void *row, int64_t place, vec x) {

@@ -9,7 +9,7 @@
 #define VECTORS (COLUMNS / WIDTH) /* vectors across a panel */
 
 #if WIDTH == 16
-#define MAX_ROWS 16 /* as many sums as registers hold beside the weights */
+#define MAX_ROWS 9 /* times three panels: as many sums as registers hold beside the weights */
 #else
 #define MAX_ROWS 6
 #endif
@@ -42,7 +42,7 @@ INLINE int is_bf16_in(int is_bf16) { return is_bf16 && HAS_BFLOAT16_DOT; }
 INLINE void tile(const Product *product, int is_bf16, int rows, int panels, int64_t row, int64_t panel) {
     const Linear *layer = product->layer;
     const int64_t k_end = layer->k, stride = product->in_stride;
-    vec sums[16][4 * VECTORS];
+    vec sums[MAX_ROWS][4 * VECTORS];
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int v = 0; v < panels * VECTORS; v++)
             sums[r][v] = load(layer->bias + panel * COLUMNS + v * WIDTH);
@@ -100,10 +100,11 @@ INLINE void tile(const Product *product, int is_bf16, int rows, int panels, int6
         }
 }
 
-/* Panels side by side for so few rows: enough independent sums to hide how long one addition takes. */
+/* Panels side by side for so many rows: as many sums as registers hold. A number that is read from a row then serves
+ * several panels, and all rows pass through the near caches once for these panels, not once for each. */
 INLINE int panels_at_once(int64_t rows) {
 #if WIDTH == 16
-    return rows <= 4 ? 4 : rows <= 8 ? 2 : 1;
+    return rows <= 6 ? 4 : 3;
 #else
     return rows <= 1 ? 4 : rows <= 3 ? 2 : 1;
 #endif
@@ -112,11 +113,13 @@ INLINE int panels_at_once(int64_t rows) {
 #define TILE(rows)                                                                                                    \
     static __attribute__((noinline)) void tile_##rows(                                                               \
         const Product *product, int is_bf16, int64_t row, int64_t panel, int64_t num_panels) {                       \
-        const int most = (rows) <= MAX_ROWS ? panels_at_once(rows) : 1;                                              \
+        const int most = panels_at_once(rows), fewer = most > 2 ? most - 1 : 1;                                       \
         while (num_panels > 0) {                                                                                      \
-            int step = num_panels >= most ? most : 1;                                                                 \
+            int step = num_panels >= most ? most : num_panels >= fewer ? fewer : 1;                                   \
             if (step == most && is_bf16) tile(product, 1, rows, most, row, panel);                                    \
             else if (step == most) tile(product, 0, rows, most, row, panel);                                          \
+            else if (step == fewer && is_bf16) tile(product, 1, rows, fewer, row, panel);                             \
+            else if (step == fewer) tile(product, 0, rows, fewer, row, panel);                                        \
             else if (is_bf16) tile(product, 1, rows, 1, row, panel);                                                  \
             else tile(product, 0, rows, 1, row, panel);                                                               \
             panel += step;                                                                                            \
@@ -130,32 +133,25 @@ TILE(3)
 TILE(4)
 TILE(5)
 TILE(6)
-#if MAX_ROWS == 16
+#if MAX_ROWS == 9
 TILE(7)
 TILE(8)
 TILE(9)
-TILE(10)
-TILE(11)
-TILE(12)
-TILE(13)
-TILE(14)
-TILE(15)
-TILE(16)
 #endif
 
 typedef void (*Tile)(const Product *, int, int64_t, int64_t, int64_t);
 
 static const Tile tiles[] = {
     tile_1, tile_2, tile_3, tile_4, tile_5, tile_6,
-#if MAX_ROWS == 16
-    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14, tile_15, tile_16,
+#if MAX_ROWS == 9
+    tile_7, tile_8, tile_9,
 #endif
 };
 
 /* Compute some panels of a product, for all of its rows: a panel that was read stays near for the next rows. */
 static void multiply(const Product *product, int64_t panel, int64_t end) {
     int64_t blocks = (product->num_rows + MAX_ROWS - 1) / MAX_ROWS;
-    int64_t step = blocks == 1 ? end - panel : panels_at_once(MAX_ROWS);
+    int64_t step = blocks == 1 ? end - panel : panels_at_once((product->num_rows + blocks - 1) / blocks);
     for (; panel < end; panel += step) {
         if (step > end - panel) step = end - panel;
         for (int64_t block = 0; block < blocks; block++) {
