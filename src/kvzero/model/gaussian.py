@@ -43,10 +43,15 @@ class Gaussian:
     means: Float[Tensor, "*batch dim"]
     log_scales: Float[Tensor, "*batch dim"]
 
+    @torch.no_grad()
     def draw(self, noise: Float[Tensor, "*batch action dim"]) -> Float[Tensor, "*batch action dim"]:
-        """Return the actions that standard normal `noise` stands for."""
+        """Return the actions that standard normal `noise` stands for, without gradients."""
         numbers = self.means[..., None, :] + self.log_scales.exp()[..., None, :] * noise
-        return numbers.clamp(-LARGEST, LARGEST).tanh()
+        numbers = numbers.clamp(-LARGEST, LARGEST)
+        if numbers.device.type == "cpu":
+            # PyTorch's tanh shares even a few numbers among threads, which then spin on cores that a search needs.
+            return torch.from_numpy(np.tanh(numbers.numpy()))
+        return numbers.tanh()
 
     def log_density(self, actions: Float[Tensor, "*batch action dim"]) -> Float[Tensor, "*batch action"]:
         """Return the logarithm of the density of each action, finite for every action from -1 to 1."""
