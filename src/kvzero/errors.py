@@ -1,7 +1,4 @@
-"""The one tree of errors: every refusal that kvzero makes is a `KvzeroError`; and the check that most come from."""
-
-from operator import index
-from typing import SupportsIndex
+"""The one tree of errors: every refusal that kvzero makes is a `KvzeroError`."""
 
 __all__ = [
     "CacheError",
@@ -16,7 +13,6 @@ __all__ = [
     "RunError",
     "SearchError",
     "StaleContextError",
-    "read_int",
 ]
 
 
@@ -66,17 +62,3 @@ class RunError(KvzeroError, OSError):
 
 class CheckpointError(KvzeroError, RuntimeError):
     """A checkpoint is damaged, from another configuration, or from a newer version."""
-
-
-def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -> int:
-    """Return what is an integer as an int: NumPy's integers and tensors of one integer, too, but no bool.
-
-    Raises:
-        KvzeroError: `error`, with the name and the value in its message, if it is anything else.
-    """
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
-        try:
-            return index(value)
-        except TypeError:  # an array or a tensor of several numbers, or of fractions
-            pass
-    raise error(f"{name} is {value!r}, of type {type(value).__name__}; give an integer")

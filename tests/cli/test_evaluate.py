@@ -59,7 +59,7 @@ def test_a_video_that_cannot_be_written_is_refused(command, trained_run, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("flag", "value", "status"), [("--num-simulations", 0, 2), ("--device", "cuda:9", 1), ("--seed", -1, 2)]
+    ("flag", "value", "status"), [("--num-simulations", 0, 2), ("--device", "cuda:9", 2), ("--seed", -1, 2)]
 )
 def test_values_that_cannot_work_are_refused(command, trained_run, flag, value, status):
     assert command("evaluate", trained_run, flag, value).status == status

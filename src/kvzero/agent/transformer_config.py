@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kvzero.cache import CacheConfig, ContextLayout, EvictionName, KeyMode
-from kvzero.errors import ConfigError, read_int
+from kvzero.checks import read_int
+from kvzero.errors import ConfigError
 from kvzero.model import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, LatentLoss, ModelConfig, WindowSlide
 from kvzero.records import EnvSpec
 

@@ -23,7 +23,8 @@ from kvzero.agent.tokenizer import Tokenizer
 from kvzero.agent.transformer_config import TransformerConfig
 from kvzero.agent.world_model_loss import LossTargets, WorldModelLoss, world_model_loss
 from kvzero.cache import NO_ACTION, CacheStats, KeysValues, Window
-from kvzero.errors import CacheError, ConfigError, read_int
+from kvzero.checks import read_int
+from kvzero.errors import CacheError, ConfigError
 from kvzero.model import Network, Predictions, expand_nodes
 
 __all__ = ["WorldModel"]

@@ -7,7 +7,8 @@ import torch
 
 from kvzero.cache.eviction import read_strategy
 from kvzero.cache.layout import ContextLayout
-from kvzero.errors import ConfigError, read_int
+from kvzero.checks import read_int
+from kvzero.errors import ConfigError
 
 __all__ = ["CacheConfig", "EvictionName", "KeyMode", "ManagerConfig", "ManagerSettings", "PoolSizes", "plan_sizes"]
 

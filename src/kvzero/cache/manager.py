@@ -11,7 +11,8 @@ from kvzero.cache.keys_values import KeysValues
 from kvzero.cache.pool import CPU, KVCachePool
 from kvzero.cache.sizing import PoolSizer
 from kvzero.cache.stats import CacheStats, LevelStats
-from kvzero.errors import CacheError, read_int
+from kvzero.checks import read_int
+from kvzero.errors import CacheError
 
 __all__ = ["KVCacheManager", "ManagerStats"]
 

@@ -11,7 +11,8 @@ from kvzero.cache.keys_values import ContextBatch, KeysValues
 from kvzero.cache.layout import ContextLayout
 from kvzero.cache.slots import SlotTable
 from kvzero.cache.stats import CacheStats, Counters
-from kvzero.errors import CacheError, ConfigError, read_int
+from kvzero.checks import read_int
+from kvzero.errors import CacheError, ConfigError
 
 __all__ = ["CPU", "KVCachePool", "read_key"]
 
