@@ -28,8 +28,21 @@ def test_4_9_percent_are_not_named_and_5_1_are() -> None:
     assert judge(slower_by(0.051)).sentence == "Over 5 % slower than another: pooled."
     (finding,) = judge(slower_by(0.051)).findings
     assert finding.text == (
-        "5.1 % slower than tree by the median of 4 laps and seeds (from +5.1 to +5.1 % between the tenths)"
+        "5.1 % slower than tree by the median of 4 laps and seeds (from +5.1 to +5.1 % between the tenths); "
+        "collecting alone, where stores work, took 5.1 % more; "
+        "each was one process, and processes that do the same differ too: give more seeds to be sure"
     )
+
+
+def test_it_is_told_that_what_slowed_a_run_down_was_not_its_store() -> None:
+    runs = [
+        run(name, [seconds] * 4, seed=seed) for name, seconds in (("tree", 1.0), ("pooled", 1.2)) for seed in (0, 1)
+    ]
+    quick = [replace(each, collect_seconds=0.6, update_seconds=0.6) for each in runs[2].turns]
+    runs[2:] = [replace(each, turns=tuple(quick)) for each in runs[2:]]
+    (finding,) = judge(comparison({"tree": [], "pooled": []}, runs=runs)).findings
+    assert finding.text.startswith("20.0 % slower than tree by the median of 6 laps and seeds")
+    assert finding.text.endswith("; collecting alone, where stores work, took 20.0 % less")
 
 
 def test_the_first_variant_is_named_where_it_is_the_slower_one() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
 from kvzero.reports.comparison.figures import ratios, warmed_up
@@ -96,15 +97,24 @@ def _slowness(comparison: Comparison) -> Iterator[Finding]:
         if rivals:
             worst, rival = max(rivals, key=lambda pair: pair[0].median)
             if worst.median > 1 + SLOWER:
-                yield Finding("slower", name, _describe_ratio(worst, rival))
+                collecting = spread(ratios(comparison, name, rival, seconds=attrgetter("collect_seconds")))
+                yield Finding("slower", name, _describe_ratio(worst, rival, collecting, comparison))
 
 
-def _describe_ratio(found: Spread, rival: str) -> str:
+def _describe_ratio(found: Spread, rival: str, collecting: Spread | None, comparison: Comparison) -> str:
     doubt = "; some laps say otherwise" if found.low <= 1 else ""
-    return (
+    text = (
         f"{100 * (found.median - 1):.1f} % slower than {rival} by the median of {found.num} laps and seeds "
         f"(from {100 * (found.low - 1):+.1f} to {100 * (found.high - 1):+.1f} % between the tenths{doubt})"
     )
+    if collecting is not None and any(turn.num_updates for run in comparison.runs for turn in run.turns):
+        change = collecting.median - 1
+        text += (
+            f"; collecting alone, where stores work, took {100 * abs(change):.1f} % {'more' if change > 0 else 'less'}"
+        )
+    if len(comparison.seeds) == 1:
+        text += "; each was one process, and processes that do the same differ too: give more seeds to be sure"
+    return text
 
 
 def _gaps(comparison: Comparison) -> Iterator[Finding]:
