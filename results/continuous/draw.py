@@ -8,21 +8,14 @@ from matplotlib.figure import Figure
 HERE = Path(__file__).parent
 FIGURE = HERE.parents[1] / "docs" / "assets" / "continuous-curves.png"
 COLOURS = ("#0b62c4", "#d1570a")
-RANDOM = {
-    "pendulum": -1217.8,
-    "cartpole-balance": 306.8,
-    "cartpole-swingup": 51.3,
-    "walker-walk": 38.0,
-    "half-cheetah": -242.4,
-}
-"""Mean returns of 20 games of uniformly random actions."""
 
 
 def draw() -> Figure:
     """Draw mean evaluation returns over environment steps: one plot for each task, one line for each seed."""
+    random_returns = json.loads((HERE / "random.json").read_text(encoding="utf-8"))
     figure = Figure(figsize=(15, 3.2), layout="constrained")
-    panels = figure.subplots(1, len(RANDOM))
-    for axes, (task, level) in zip(panels, RANDOM.items(), strict=True):
+    panels = figure.subplots(1, len(random_returns))
+    for axes, (task, level) in zip(panels, random_returns.items(), strict=True):
         axes.set_title(task, loc="left", fontsize=10)
         axes.axhline(level, color="#9aa5b1", linestyle="--", linewidth=1, label="random actions")
         for folder, colour in zip(sorted((HERE / task).iterdir()), COLOURS, strict=True):

@@ -16,7 +16,6 @@ def _continuous(name: str) -> RunConfig:
     """Return what these presets have in common, under a name."""
     return RunConfig(
         preset=name,
-        env=EnvConfig(num_envs=8),
         agent=AgentConfig(
             model=ModelConfig(context_tokens=16, normalize_observations=True),
             search=SearchConfig(num_simulations=50, discount=0.99),
@@ -37,7 +36,7 @@ def pendulum() -> RunConfig:
     base = _continuous("pendulum")
     return replace(
         base,
-        env=replace(base.env, env_id="Pendulum-v1"),
+        env=EnvConfig(env_id="Pendulum-v1", num_envs=8),
         learner=replace(base.learner, entropy_weight=0.03),  # a narrow policy may hang where full torque holds it still
         schedule=replace(base.schedule, total_env_steps=30_000),
     )

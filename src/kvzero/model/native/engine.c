@@ -289,9 +289,9 @@ static void product(const Pass *pass, const Linear *layer, const void *in, int64
         .is_bf16 = is_bf16,
     };
     /* Few rows: long chunks, which memory streams well. Many: short ones, so that nobody waits long for the last. */
-    int64_t step = panels_at_once(pass->num_rows < MAX_ROWS ? pass->num_rows : MAX_ROWS);
+    int64_t step = panel_step(pass->num_rows);
     int64_t steps = layer->num_panels / (8 * pass->job->search->num_threads) / step;
-    steps = pass->num_rows > MAX_ROWS || steps < 1 ? 1 : steps > 3 ? 3 : steps;
+    steps = blocks_of(pass->num_rows) > 1 || steps < 1 ? 1 : steps > 3 ? 3 : steps;
     share(pass, multiply_panels, &what, layer->num_panels, step * steps);
 }
 

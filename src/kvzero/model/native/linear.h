@@ -148,10 +148,19 @@ static const Tile tiles[] = {
 #endif
 };
 
+/* Blocks that so many rows are cut into, as even as can be. */
+INLINE int64_t blocks_of(int64_t num_rows) { return (num_rows + MAX_ROWS - 1) / MAX_ROWS; }
+
+/* Panels side by side for the largest of these blocks. */
+INLINE int64_t panel_step(int64_t num_rows) {
+    int64_t blocks = blocks_of(num_rows);
+    return panels_at_once((num_rows + blocks - 1) / blocks);
+}
+
 /* Compute some panels of a product, for all of its rows: a panel that was read stays near for the next rows. */
 static void multiply(const Product *product, int64_t panel, int64_t end) {
-    int64_t blocks = (product->num_rows + MAX_ROWS - 1) / MAX_ROWS;
-    int64_t step = blocks == 1 ? end - panel : panels_at_once((product->num_rows + blocks - 1) / blocks);
+    int64_t blocks = blocks_of(product->num_rows);
+    int64_t step = blocks == 1 ? end - panel : panel_step(product->num_rows);
     for (; panel < end; panel += step) {
         if (step > end - panel) step = end - panel;
         for (int64_t block = 0; block < blocks; block++) {
