@@ -6,17 +6,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 import torch
-from tests.equivalence.scenario import Life, random_network
+from tests.equivalence.scenario import Engine, Life, random_network
 from tests.equivalence.test_exactness import SHAPES
 from tests.search.test_device_search import Listen
 
 from kvzero.agent import EngineKind
-from kvzero.agent.device import DeviceExpander, DevicePlanner
+from kvzero.agent.device import DevicePlanner
+from kvzero.agent.device_expanders import ExpanderMemory, OnePassMemory, TwoPassMemory
 from kvzero.agent.graphs import DirectRecorder, Recording, Recordings
 from kvzero.agent.paths import EagerPath, build_device_planner, build_path
 from kvzero.agent.search_network import SearchNetwork
-from kvzero.cache import ContextStore, StaticTreeContexts, TreeStore
-from kvzero.errors import EngineError, SearchError, StaleContextError
+from kvzero.cache import ContextStore, TreeStore
+from kvzero.errors import ConfigError, EngineError, SearchError, StaleContextError
 from kvzero.model import Network, RootReading
 from kvzero.search import DeviceSearch, Outcome, SearchConfig
 
@@ -95,9 +96,10 @@ def test_subsets_share_recordings_by_powers_of_two_and_updates_need_no_other() -
     assert recorder.made == 4
 
 
-def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_host() -> None:
-    life = Life(SHAPES["vector"], seed=3)
-    planner = device_planner(life)
+@pytest.mark.parametrize("engine", ["device", "one_pass"])
+def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_host(engine: Engine) -> None:
+    life = Life(SHAPES["vector"], seed=3, engine=engine)
+    planner = life.planner._on_device
     heard: list[list[tuple]] = []
 
     class Listening(DirectRecorder):
@@ -112,7 +114,7 @@ def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_hos
     planner._recordings = Recordings(Listening())
     for step in range(4):
         life.observe(np.arange(3))
-        plan(planner, life, np.array([2, 0]), step)
+        life.planner.plan(np.array([2, 0]), np.ones((2, 3), bool), rng=np.random.default_rng(step))
     assert heard[0] == heard[1] == heard[2] == heard[3]
     names = {name for name, _, _ in heard[0]}
     assert "linear" in names or "addmm" in names
@@ -120,14 +122,19 @@ def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_hos
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("tokens_per_node", "make_memory"), [(2, TwoPassMemory), (4, OnePassMemory)])
 @torch.inference_mode()
-def test_a_search_needs_no_numbers_at_all(dtype: torch.dtype) -> None:
+def test_a_search_needs_no_numbers_at_all(
+    tokens_per_node: int, make_memory: Callable[[TreeStore, int], ExpanderMemory], dtype: torch.dtype
+) -> None:
     """Tensors on the meta device have none, and refuse to be mixed with tensors on another."""
     meta, shape = torch.device("meta"), SHAPES["vector"]
     network = Network(shape.model, shape.spec).to(meta, dtype)
-    store = TreeStore(shape.model.layout, num_envs=5, num_simulations=7, device=meta, dtype=dtype)
+    store = TreeStore(
+        shape.model.layout, num_envs=5, num_simulations=7, device=meta, dtype=dtype, tokens_per_node=tokens_per_node
+    )
     search = DeviceSearch(5, shape.spec.num_actions, SearchConfig(num_simulations=7), device=meta)
-    search.run(DeviceExpander(network, StaticTreeContexts(store, 5)))
+    search.run(make_memory(store, 5).begin(network))
     assert search._work.tree.children.shape == (5, 8, 3)
 
 
@@ -195,9 +202,16 @@ def test_continuous_actions_are_refused_by_name() -> None:
         Life(SHAPES["continuous"], seed=0, engine="device")
 
 
+def test_one_pass_is_refused_where_it_would_have_no_effect() -> None:
+    config = Life(SHAPE, seed=0).config
+    with pytest.raises(ConfigError, match="one_pass would have no effect with engine=eager; choose engine=device"):
+        replace(config, one_pass=True)
+
+
 @pytest.mark.parametrize("name", ["vector", "three_layers_layernorm"])
-def test_visit_counts_are_those_of_the_eager_engine(name: str) -> None:
-    eager, device = Life(SHAPES[name], seed=9, engine="eager"), Life(SHAPES[name], seed=9, engine="device")
+@pytest.mark.parametrize("engine", ["device", "one_pass"])
+def test_visit_counts_are_those_of_the_eager_engine(engine: Engine, name: str) -> None:
+    eager, device = Life(SHAPES[name], seed=9, engine="eager"), Life(SHAPES[name], seed=9, engine=engine)
     for step in range(20):
         envs = eager.some_envs()
         assert (device.some_envs() == envs).all()
@@ -208,8 +222,9 @@ def test_visit_counts_are_those_of_the_eager_engine(name: str) -> None:
         np.testing.assert_array_equal(*counts)
 
 
-def test_bfloat16_searches_with_weights_that_follow() -> None:
-    life = Life(SHAPE, seed=4, engine="device", dtype="bfloat16")
+@pytest.mark.parametrize("engine", ["device", "one_pass"])
+def test_bfloat16_searches_with_weights_that_follow(engine: Engine) -> None:
+    life = Life(SHAPE, seed=4, engine=engine, dtype="bfloat16")
     for _ in range(3):
         life.update_weights()
         life.observe(np.arange(3))
@@ -218,9 +233,10 @@ def test_bfloat16_searches_with_weights_that_follow() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu_recorded_searches_visit_what_the_eager_engine_visits() -> None:
+@pytest.mark.parametrize("engine", ["device", "one_pass"])
+def test_on_a_gpu_recorded_searches_visit_what_the_eager_engine_visits(engine: Engine) -> None:
     network = random_network(SHAPE, 9).cuda()
-    eager, device = (Life(SHAPE, seed=9, network=network, engine=engine) for engine in ("eager", "device"))
+    eager, device = (Life(SHAPE, seed=9, network=network, engine=each) for each in ("eager", engine))
     for step in range(20):
         envs = eager.some_envs()
         assert (device.some_envs() == envs).all()

@@ -18,7 +18,7 @@ class StaticMill(Mill):
 
     def grow(self, contexts: StaticTreeContexts, twin: Twin, envs: np.ndarray, rng: np.random.Generator) -> None:
         """Expand a random tree below every root; check every context that is read, and all of them at the end."""
-        num_rows = len(contexts.lengths)
+        num_rows = len(contexts.rows.lengths)
         paths = [[twin.roots[env]] for env in envs]
         for node in range(1, NUM_SIMULATIONS + 1):
             parents = rng.integers(node, size=num_rows)
@@ -50,8 +50,8 @@ def test_search_after_search_equals_the_twin(seed: int, num_rows: int) -> None:
         twin.extend(moved, mill.extend(moved, 3))
         observed = np.array([env for env in rng.permutation(NUM_ENVS) if twin.roots[env]])
         envs = observed[: rng.integers(1, num_rows + 1)]
-        contexts.begin(envs, 3)
-        assert contexts.lengths[: len(envs)].tolist() == [twin.length(env) for env in envs]
+        contexts.rows.begin(envs, 3)
+        assert contexts.rows.lengths[: len(envs)].tolist() == [twin.length(env) for env in envs]
         mill.grow(contexts, twin, envs, rng)
         twin.check(store.read_roots(observed, 3), [twin.roots[env] for env in observed])
 
@@ -62,10 +62,10 @@ def test_no_tensor_moves_from_search_to_search() -> None:
     places = []
     for envs in (EVERYONE[:4], EVERYONE[3:5], EVERYONE[5:1:-1]):
         twin.extend(envs, mill.extend(envs, 1))
-        contexts.begin(envs, 1)
+        contexts.rows.begin(envs, 1)
         mill.grow(contexts, twin, envs, np.random.default_rng(0))
         window = contexts.read(torch.zeros(4, dtype=torch.int64))
-        places.append([window.keys_values.data_ptr(), window.is_valid.data_ptr(), contexts.lengths.data_ptr()])
+        places.append([window.keys_values.data_ptr(), window.is_valid.data_ptr(), contexts.rows.lengths.data_ptr()])
     assert places[0] == places[1] == places[2]
 
 
@@ -74,21 +74,21 @@ def test_rows_to_spare_are_other_environments() -> None:
     mill, contexts = StaticMill(store), StaticTreeContexts(store, 5)
     envs = np.array([4, 1])
     mill.extend(envs, 1)
-    contexts.begin(envs, 1)
-    assert contexts.envs[:2].tolist() == [4, 1]
-    assert len(set(contexts.envs.tolist())) == 5
-    assert (contexts.lengths >= 1).all()
+    contexts.rows.begin(envs, 1)
+    assert contexts.rows.envs[:2].tolist() == [4, 1]
+    assert len(set(contexts.rows.envs.tolist())) == 5
+    assert (contexts.rows.lengths >= 1).all()
 
 
 def test_stale_and_missing_roots_are_refused() -> None:
     store = new_store()
     mill, contexts = StaticMill(store), StaticTreeContexts(store, 3)
     mill.extend(EVERYONE[:2], 1)
-    contexts.begin(EVERYONE[:2], 1)
+    contexts.rows.begin(EVERYONE[:2], 1)
     with pytest.raises(StaleContextError, match="rebuild"):
-        contexts.begin(EVERYONE[:2], 2)
+        contexts.rows.begin(EVERYONE[:2], 2)
     with pytest.raises(StaleContextError, match="have no root"):
-        contexts.begin(EVERYONE[1:3], 1)
+        contexts.rows.begin(EVERYONE[1:3], 1)
 
 
 def test_beginning_ends_the_search_before() -> None:
@@ -96,6 +96,6 @@ def test_beginning_ends_the_search_before() -> None:
     mill, contexts = StaticMill(store), StaticTreeContexts(store, 2)
     mill.extend(EVERYONE, 1)
     before = store.begin_search(EVERYONE, 1)
-    contexts.begin(EVERYONE[:2], 1)
+    contexts.rows.begin(EVERYONE[:2], 1)
     with pytest.raises(StaleContextError, match="is over"):
         before.read(np.zeros(NUM_ENVS, np.int64))

@@ -82,6 +82,17 @@ def test_continuous_actions_are_measured_by_the_same_command(command):
     assert (found["config"]["action_dim"], found["config"]["num_sampled_actions"]) == (3, 4)
 
 
+def test_one_pass_is_measured_by_the_same_command(command):
+    said = command("bench", "search", *FLAGS, "--engine", "device", "--one-pass", "--json")
+    found = json.loads(said.out)
+    assert found["simulations_per_second"] > 0
+    context, simulations, actions, layers, embed = 6, 4, 5, 3, 16
+    assert found["kv_bytes_per_env"] == (context + (1 + actions) * (simulations + 1)) * 2 * layers * embed * 4
+    said = command("bench", "search", *FLAGS, "--one-pass")
+    assert said.status == 2
+    assert "one_pass would have no effect with engine=auto" in said.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

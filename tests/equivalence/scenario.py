@@ -1,6 +1,7 @@
 """A random life of several environments, in which every prediction through the cache is held against the reference."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,13 +10,17 @@ from tests.equivalence.reference import Path
 
 from kvzero.agent import AgentConfig, EngineKind, Planner, SearchDtype, StoreKind
 from kvzero.agent import planner as planner_module
+from kvzero.agent.device_expanders import OnePassExpander
 from kvzero.agent.native import NativeExpander
 from kvzero.cache import CacheConfig
 from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, RootReading, SlidingStepper
 from kvzero.records import EnvSpec
-from kvzero.search import Evaluation, Expander, Leaves, Outcome, SearchConfig, search
+from kvzero.search import DeviceLeaves, Evaluation, Expander, Leaves, Outcome, SearchConfig, search
 
 TOLERANCE = 1e-5
+
+Engine = EngineKind | Literal["one_pass"]
+"""What computes a search; one_pass is the device engine that evaluates all actions of a new node together."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Life:
         seed: int,
         *,
         network: Network | None = None,
-        engine: EngineKind = "eager",
+        engine: Engine = "eager",
         dtype: SearchDtype = "float32",
         tolerance: float = TOLERANCE,
     ) -> None:
@@ -85,7 +90,8 @@ class Life:
             search=SearchConfig(num_simulations=shape.num_simulations),
             store=shape.store,
             cache=shape.cache,
-            engine=engine,
+            engine="device" if engine == "one_pass" else engine,
+            one_pass=engine == "one_pass",
             search_dtype=dtype,
         )
         self.tolerance = tolerance
@@ -136,7 +142,15 @@ class Life:
             is_native = isinstance(expander, NativeExpander)
             return search(roots, Recorder(expander, self) if is_native else expander, *rest, **chance)
 
+        expand_openly = OnePassExpander.expand_openly
+
+        def keep_looked_up(expander: OnePassExpander, leaves: DeviceLeaves) -> Expansion:
+            self.asked.append(leaves.actions.numpy().copy())
+            self.expansions.append(expand_openly(expander, leaves))
+            return self.expansions[-1]
+
         patch.setattr(kind, "__call__", keep)
+        patch.setattr(OnePassExpander, "expand_openly", keep_looked_up)
         patch.setattr(planner_module, "search", search_recorded)
 
     def some_envs(self) -> np.ndarray:

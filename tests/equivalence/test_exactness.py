@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.equivalence.scenario import Life, Shape
+from tests.equivalence.scenario import Engine, Life, Shape
 
-from kvzero.agent import EngineKind
 from kvzero.cache import CacheConfig
 from kvzero.model import ModelConfig
 from kvzero.records import EnvSpec
@@ -58,6 +57,7 @@ STORES = {
     "tree": {"store": "tree"},
     "tree_native": {"store": "tree"},
     "tree_device": {"store": "tree"},
+    "tree_one_pass": {"store": "tree"},
     "pooled": {"store": "pooled"},
     "legacy": {"store": "legacy"},
     "pooled_small": {"store": "pooled", "cache": CacheConfig(init_pool_size=1, recur_pool_size=3, eviction="lru")},
@@ -66,11 +66,11 @@ STORES = {
 """Every store, the tree by every engine; the keyed ones also with pools far too small for a whole search."""
 
 
-TREES = ("tree", "tree_native", "tree_device")
+TREES = ("tree", "tree_native", "tree_device", "tree_one_pass")
 
 
-def engine_of(store: str) -> EngineKind:
-    return {"tree_native": "native", "tree_device": "device"}.get(store, "eager")
+def engine_of(store: str) -> Engine:
+    return {"tree_native": "native", "tree_device": "device", "tree_one_pass": "one_pass"}.get(store, "eager")
 
 
 def trees_of(name: str) -> tuple[str, ...]:

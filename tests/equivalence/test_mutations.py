@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.equivalence.scenario import Life
+from tests.equivalence.scenario import Engine, Life
 from tests.equivalence.test_exactness import SHAPES
 
 from kvzero.agent import expander as expander_module
@@ -17,9 +17,9 @@ from kvzero.model import transformer as transformer_module
 from kvzero.model.transformer import Transformer
 
 
-def live(steps: int = 32, *, shape: str = "vector") -> None:
+def live(steps: int = 32, *, shape: str = "vector", engine: Engine = "eager") -> None:
     """Live with ragged histories, short episodes and weight updates, checking as the suite does."""
-    life = Life(replace(SHAPES[shape], episode_steps=19), seed=7)
+    life = Life(replace(SHAPES[shape], episode_steps=19), seed=7, engine=engine)
     for step in range(steps):
         if step % 8 == 4:
             life.update_weights()

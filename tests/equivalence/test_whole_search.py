@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 from tests.equivalence.reference import Path
-from tests.equivalence.scenario import Life
+from tests.equivalence.scenario import Engine, Life
 from tests.equivalence.test_exactness import SHAPES
 
-from kvzero.agent import EngineKind
 from kvzero.search import Evaluation, Leaves, Roots, search
 
 
@@ -66,11 +65,11 @@ class Drawn:
 @pytest.mark.parametrize(
     ("name", "engine"),
     [
-        *((name, "device") for name in ("vector", "image", "three_layers_layernorm")),
+        *((n, e) for n in ("vector", "image", "three_layers_layernorm") for e in ("device", "one_pass")),
         *((n, e) for n in ("vector", "image", "three_layers_layernorm", "continuous") for e in ("eager", "native")),
     ],
 )
-def test_visit_counts_are_those_of_a_search_that_recomputes_everything(name: str, engine: EngineKind) -> None:
+def test_visit_counts_are_those_of_a_search_that_recomputes_everything(name: str, engine: Engine) -> None:
     shape = SHAPES[name]
     life = Life(shape, seed=6, engine=engine)
     for step in range(16):

@@ -73,6 +73,10 @@ class AgentConfig:
     network is, and on CUDA replays it as one recording; eager is PyTorch, node by node. auto is native
     where that can serve, else eager; with another choice, a search that it cannot serve is an error."""
 
+    one_pass: bool = False
+    """engine=device only: a new node's latent and all its actions pass through the network together, so that a
+    simulation waits for one pass, not for two. It is the same search, with 1 + A tokens to a node in place of 2."""
+
     search_dtype: SearchDtype = "float32"
     """Number type of weights, keys and values in search. With bfloat16 it reads half the bytes and is less precise; the
     weights that are trained stay as they are."""
@@ -94,6 +98,10 @@ class AgentConfig:
             )
         if self.engine not in get_args(EngineKind):
             raise ConfigError(f"engine is {self.engine!r}; choose {', '.join(get_args(EngineKind))}")
+        if self.one_pass and self.engine != "device":
+            raise ConfigError(
+                f"one_pass would have no effect with engine={self.engine}; choose engine=device, or leave it out"
+            )
         if self.search_dtype not in get_args(SearchDtype):
             raise ConfigError(f"search_dtype is {self.search_dtype!r}; choose {' or '.join(get_args(SearchDtype))}")
 

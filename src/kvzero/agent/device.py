@@ -1,5 +1,6 @@
 """Planning on the network's device: a whole search is one piece of work there, recorded once and replayed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,37 +8,21 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from kvzero.agent.device_expanders import ExpanderMemory, OnePassMemory, TwoPassMemory
 from kvzero.agent.graphs import Recordings, choose_recorder
 from kvzero.agent.search_network import SearchNetwork
-from kvzero.cache import StaticTreeContexts, TreeStore
-from kvzero.model import Network, NodeStepper, RootReading
-from kvzero.search import DeviceEvaluation, DeviceLeaves, DeviceSearch, Outcome, SearchConfig
+from kvzero.cache import TreeStore
+from kvzero.model import RootReading
+from kvzero.search import DeviceSearch, Outcome, SearchConfig
 
-__all__ = ["DeviceExpander", "DevicePlanner"]
-
-
-class DeviceExpander:
-    """Evaluates one new node per row by passing two tokens against its parent's cached context; asks no host."""
-
-    def __init__(self, network: Network, contexts: StaticTreeContexts) -> None:
-        """Look up the network's weights; the table of positions must cover all positions of the search."""
-        self._step = NodeStepper(network)
-        self._contexts = contexts
-
-    def expand(self, leaves: DeviceLeaves) -> DeviceEvaluation:
-        """Evaluate node `leaves.node` of every row and keep its keys and values."""
-        latents = self._contexts.lengths - 1 + 2 * leaves.depths
-        window = self._contexts.read(leaves.parents)
-        expansion = self._step(leaves.actions, torch.stack([latents - 1, latents], dim=1), window)
-        self._contexts.write(leaves.node)
-        return DeviceEvaluation(expansion.rewards.float(), expansion.values.float(), expansion.policy_logits.float())
+__all__ = ["DevicePlanner"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Room:
     """All that searches of one number of rows work on."""
 
-    contexts: StaticTreeContexts
+    memory: ExpanderMemory
     search: DeviceSearch
 
 
@@ -55,11 +40,13 @@ class DevicePlanner:
         config: SearchConfig,
         *,
         num_envs: int,
+        is_one_pass: bool = False,
     ) -> None:
-        """Make room for the readings of all roots."""
+        """Make room for the readings of all roots; with `is_one_pass` the store has `1 + A` slots to a node."""
         self._network = network
         self._store = store
         self._config = config
+        self._make_memory: Callable[[TreeStore, int], ExpanderMemory] = OnePassMemory if is_one_pass else TwoPassMemory
         self._everyone = np.arange(num_envs)
         self._num_actions = network.current.spec.num_actions
         self._device = store.memory.arena.device
@@ -94,12 +81,12 @@ class DevicePlanner:
         network, room = self._network.current, self._room(len(envs))
         longest = int(self._store.lengths(self._everyone).max())
         network.transformer.positions.reserve(longest + 2 * self._config.num_simulations)
-        room.contexts.begin(envs, version)
-        rows = room.contexts.envs
+        room.memory.rows.begin(envs, version)
+        rows = room.memory.rows.envs
         room.search.load(self.readings.policy_logits[rows], self.readings.values[rows], action_masks, rng=rng)
         self._recordings.run(
             len(rows),
-            lambda: room.search.run(DeviceExpander(network, room.contexts)),
+            lambda: room.search.run(room.memory.begin(network)),
             reads=[*network.parameters(), *network.buffers(), *self._memory()],
         )
         return room.search.read(len(envs))
@@ -109,7 +96,7 @@ class DevicePlanner:
         num_rows = min(1 << (num_asked - 1).bit_length(), len(self._everyone))
         if num_rows not in self._rooms:
             self._rooms[num_rows] = _Room(
-                StaticTreeContexts(self._store, num_rows),
+                self._make_memory(self._store, num_rows),
                 DeviceSearch(num_rows, self._num_actions, self._config, device=self._device),
             )
         return self._rooms[num_rows]

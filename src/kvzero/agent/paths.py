@@ -134,7 +134,7 @@ def build_device_planner(
         raise EngineError(f"the store is {config.store}; only the tree store is read by indices on the device")
     if network.source.spec.is_continuous:
         raise EngineError("actions are continuous; searches on the device know numbered actions")
-    return DevicePlanner(network, store, search, num_envs=num_envs)
+    return DevicePlanner(network, store, search, num_envs=num_envs, is_one_pass=config.one_pass)
 
 
 @cache

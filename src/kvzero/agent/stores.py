@@ -88,6 +88,7 @@ def _build_tree(site: _Site) -> ContextStore:
         num_simulations=site.num_simulations,
         device=site.device,
         dtype=site.dtype,
+        tokens_per_node=1 + site.network.source.spec.num_actions if site.config.one_pass else 2,
     )
 
 

@@ -10,8 +10,9 @@ from kvzero.cache.layout import ContextLayout
 from kvzero.cache.legacy import LegacyCaches, LegacyLevels, LegacyRing
 from kvzero.cache.levels import ContextLevels, PooledLevels
 from kvzero.cache.manager import KVCacheManager, ManagerStats
+from kvzero.cache.one_pass import OnePassContexts
 from kvzero.cache.pool import KVCachePool
-from kvzero.cache.static_tree import StaticTreeContexts
+from kvzero.cache.static_tree import StaticRows, StaticTreeContexts
 from kvzero.cache.stats import CacheStats, LevelStats
 from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tree import TreeStore
@@ -39,10 +40,12 @@ __all__ = [
     "ManagerConfig",
     "ManagerSettings",
     "ManagerStats",
+    "OnePassContexts",
     "Parts",
     "PooledLevels",
     "Regenerator",
     "SearchContexts",
+    "StaticRows",
     "StaticTreeContexts",
     "TreeMemory",
     "TreeStore",

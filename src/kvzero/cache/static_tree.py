@@ -8,36 +8,28 @@ from torch import Tensor
 from kvzero.cache.store import Window
 from kvzero.cache.tree import TreeStore
 
-__all__ = ["StaticTreeContexts"]
+__all__ = ["StaticRows", "StaticTreeContexts"]
 
 
-class StaticTreeContexts:
-    """The contexts of one search after another in a tree store, for a fixed number of environments.
+class StaticRows:
+    """Which environments of a tree store the rows of one search after another stand for; the tensors never move.
 
-    Unlike those of `TreeStore.begin_search` they are made once: `begin` fills them for the next search, and `read` and
-    `write` work on the same tensors every time, so that both can be recorded and replayed. Indices are tensors on the
-    store's device. Rows that a search has no environment for are given one that it was not asked for; so that every row
-    has slots of its own, there may be no more rows than the store has environments.
+    Rows that a search has no environment for are given one that it was not asked for; so that every row has slots of
+    its own, there may be no more rows than the store has environments.
     """
 
     def __init__(self, store: TreeStore, num_rows: int) -> None:
         """Make room for searches of up to `num_rows` environments."""
-        memory, layout = store.memory, store.layout
-        device, context = memory.arena.device, layout.context_tokens
         self._store = store
-        self._memory = memory
-        self._context = context
+        self._memory = store.memory
+        device = store.memory.arena.device
         with torch.inference_mode(mode=False):  # written to in every mode
             self._staging = torch.zeros(4, num_rows, dtype=torch.int64, pin_memory=device.type == "cuda")
             self._given = torch.zeros(4, num_rows, dtype=torch.int64, device=device)
-            self._slots = torch.zeros(num_rows, context + 2, dtype=torch.int64, device=device)
-            self._is_valid = torch.ones(num_rows, context + 2, dtype=torch.bool, device=device)
-            self._keys_values = torch.zeros(
-                num_rows, context + 2, *layout.token_shape, device=device, dtype=memory.arena.dtype
-            )
-            first = context + 2 * torch.arange(memory.num_nodes, device=device)
-            self._own_slots = torch.stack([first, first + 1], dim=1)
-        self._window = Window(self._keys_values, self._is_valid)
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return self._given.shape[1]
 
     @property
     def lengths(self) -> Int64[Tensor, " row"]:
@@ -49,6 +41,16 @@ class StaticTreeContexts:
         """The environment of each row."""
         return self._given[1]
 
+    @property
+    def arena(self) -> Int64[Tensor, " row"]:
+        """Where the slots of each row begin in the store's arena."""
+        return self._given[2]
+
+    @property
+    def table(self) -> Int64[Tensor, " row"]:
+        """Where the nodes of each row begin in the store's block table."""
+        return self._given[3]
+
     def begin(self, envs: Int[np.ndarray, " env"], version: int) -> None:
         """Open a search below the roots of these environments, in the first rows; any opened before is over.
 
@@ -58,28 +60,52 @@ class StaticTreeContexts:
         self._store.begin_in_place(envs, version)
         everyone = np.arange(len(self._memory.table) // self._memory.num_nodes)
         spare = np.setdiff1d(everyone, envs)
-        rows = np.concatenate([envs, spare])[: self._staging.shape[1]]
+        rows = np.concatenate([envs, spare])[: len(self)]
         lengths = self._store.lengths(rows).clip(min=1)
         given = np.stack([lengths, rows, rows * self._memory.num_slots, rows * self._memory.num_nodes])
         self._staging.copy_(torch.from_numpy(given))
         self._given.copy_(self._staging, non_blocking=True)
 
+
+class StaticTreeContexts:
+    """The contexts of one search after another in a tree store, for a fixed number of environments.
+
+    Unlike those of `TreeStore.begin_search` they are made once: `rows.begin` opens the next search, and `read` and
+    `write` work on the same tensors every time, so that both can be recorded and replayed. Indices are tensors on the
+    store's device.
+    """
+
+    def __init__(self, store: TreeStore, num_rows: int) -> None:
+        """Make room for searches of up to `num_rows` environments."""
+        memory, layout = store.memory, store.layout
+        device, context = memory.arena.device, layout.context_tokens
+        self.rows = StaticRows(store, num_rows)
+        self._memory = memory
+        self._context = context
+        with torch.inference_mode(mode=False):  # written to in every mode
+            self._slots = torch.zeros(num_rows, context + 2, dtype=torch.int64, device=device)
+            self._is_valid = torch.ones(num_rows, context + 2, dtype=torch.bool, device=device)
+            self._keys_values = torch.zeros(
+                num_rows, context + 2, *layout.token_shape, device=device, dtype=memory.arena.dtype
+            )
+            first = context + memory.tokens_per_node * torch.arange(memory.num_nodes, device=device)
+            self._own_slots = torch.stack([first, first + 1], dim=1)
+        self._window = Window(self._keys_values, self._is_valid)
+
     def read(self, parents: Int64[Tensor, " row"]) -> Window:
         """Return the context of each row's parent node, with room for the child's two tokens; valid until the next."""
-        arena_rows, table_rows = self._given[2:]
-        slots = self._memory.table.index_select(0, table_rows + parents)
+        slots = self._memory.table.index_select(0, self.rows.table + parents)
         self._slots[:, : self._context] = slots
         torch.ge(slots, 0, out=self._is_valid[:, : self._context])
-        places = (slots.clamp(min=0) + arena_rows[:, None]).view(-1)
+        places = (slots.clamp(min=0) + self.rows.arena[:, None]).view(-1)
         keys_values = self._keys_values[:, : self._context]
         keys_values.copy_(self._memory.arena.index_select(0, places).view_as(keys_values))
         return self._window
 
     def write(self, node: int) -> None:
         """Keep the two tokens that the window gained as those of `node`."""
-        arena_rows, table_rows = self._given[2:]
         own_slots = self._own_slots[node]
         self._slots[:, self._context :] = own_slots
-        self._memory.table.index_copy_(0, table_rows + node, self._slots[:, 2:])
-        places = (arena_rows[:, None] + own_slots).view(-1)
+        self._memory.table.index_copy_(0, self.rows.table + node, self._slots[:, 2:])
+        places = (self.rows.arena[:, None] + own_slots).view(-1)
         self._memory.arena.index_copy_(0, places, self._keys_values[:, self._context :].flatten(0, 1))

@@ -54,6 +54,9 @@ class TreeMemory:
     num_nodes: int
     """Nodes of each environment, the root included."""
 
+    tokens_per_node: int
+    """Slots that each node owns."""
+
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
 class SearchContexts(Protocol):

@@ -18,11 +18,12 @@ class TreeStore:
     """Keys and values of roots and search nodes in one preallocated arena.
 
     The arena is `[env, slot, layer, 2, head, head_dim]`. The first `C` slots of an environment are the ring of its
-    root: token `i` of the episode lives in slot `i mod C`. Node `n` of a search owns slots `C + 2n` and `C + 2n + 1`,
-    its action token and its latent token. A node's row of the block table lists the slots of its `C` context tokens,
-    oldest first: its parent's row shifted by two, then its own two. Nothing is hashed, copied per node or evicted.
+    root: token `i` of the episode lives in slot `i mod C`. Node `n` of a search owns the `T` slots from `C + T n` on.
+    With `T = 2` they hold its action token and its latent token; `OnePassContexts` puts all actions there. A node's row
+    of the block table lists the slots of its `C` context tokens, oldest first: its parent's row shifted by two, then
+    the action that led here and its latent. Nothing is hashed, copied per node or evicted.
 
-    Memory per environment is `(C + 2(S + 1)) * 2 * L * E` numbers for `S` simulations.
+    Memory per environment is `(C + T(S + 1)) * 2 * L * E` numbers for `S` simulations.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class TreeStore:
         num_simulations: int,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
+        tokens_per_node: int = 2,
     ) -> None:
-        """Allocate the arena.
+        """Allocate the arena; `tokens_per_node` is `T`.
 
         Raises:
             ConfigError: if a count is not positive, or the layout is sliding: where a token moves to another index, an
@@ -50,14 +52,14 @@ class TreeStore:
                 "give at least 1 of each"
             )
         self.layout = layout
-        self._num_slots = layout.context_tokens + 2 * (num_simulations + 1)
+        self._num_slots = layout.context_tokens + tokens_per_node * (num_simulations + 1)
         self._num_nodes = num_simulations + 1
         self._lengths = np.full(num_envs, BEFORE_FIRST_TOKEN, np.int64)
         self._versions = np.full(num_envs, NO_VERSION, np.int64)
         with torch.inference_mode(mode=False):
             self._arena = torch.zeros(num_envs * self._num_slots, *layout.token_shape, device=device, dtype=dtype)
             self._table = torch.full((num_envs * self._num_nodes, layout.context_tokens), -1, device=device)
-        self.memory = TreeMemory(self._arena, self._table, self._num_slots, self._num_nodes)
+        self.memory = TreeMemory(self._arena, self._table, self._num_slots, self._num_nodes, tokens_per_node)
         self._search = 0  # counts what ends a search: another one, or a root that changes
 
     @property
@@ -197,7 +199,7 @@ class _TreeContexts:
         self._rows = _Rows(envs_on_device[:, None] * store._num_slots, envs_on_device * store._num_nodes)
         context = store.layout.context_tokens
         self._is_ragged = bool((store._lengths[envs] < context).any())
-        first = context + 2 * torch.arange(store._num_nodes, device=device)
+        first = context + store.memory.tokens_per_node * torch.arange(store._num_nodes, device=device)
         self._own_slots = torch.stack([first, first + 1], dim=1)
         self._slots = torch.zeros(len(envs), context + 2, dtype=torch.int64, device=device)
         self._is_valid = torch.ones(len(envs), context + 2, dtype=torch.bool, device=device)

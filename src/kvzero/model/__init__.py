@@ -6,6 +6,7 @@ from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
 from kvzero.model.native import Drawing, NativeEngine, NativeSearch
 from kvzero.model.network import Network, Predictions, RootReading
+from kvzero.model.one_pass import ActionReadings, NodeReadings, OnePassStepper, PassLayout, lay_out_pass
 from kvzero.model.shift_error import ShiftError, shift_error
 from kvzero.model.sliding_stepper import SlidingStepper, build_stepper, expand_nodes
 from kvzero.model.stepper import Expansion, NodeStepper
@@ -15,6 +16,7 @@ from kvzero.model.transformer import band_mask
 __all__ = [
     "DEFAULT_MAX_TOKENS",
     "SIMNORM_GROUP",
+    "ActionReadings",
     "Drawing",
     "Expansion",
     "Gaussian",
@@ -23,7 +25,10 @@ __all__ = [
     "NativeEngine",
     "NativeSearch",
     "Network",
+    "NodeReadings",
     "NodeStepper",
+    "OnePassStepper",
+    "PassLayout",
     "Predictions",
     "RootReading",
     "ShiftError",
@@ -39,6 +44,7 @@ __all__ = [
     "expand",
     "expand_nodes",
     "latent_distance",
+    "lay_out_pass",
     "read_gaussian",
     "shift_error",
 ]

@@ -65,6 +65,9 @@ class SearchBench:
     engine: EngineKind = "auto"
     """What computes the search: native is machine code, eager is PyTorch; auto is the first of them that can serve."""
 
+    one_pass: bool = False
+    """engine=device only: pass a new node's latent and all its actions together, one pass to a simulation."""
+
     device: str = "cpu"
     """Where to search."""
 
@@ -153,6 +156,7 @@ class SearchBench:
             sampling=SamplingConfig() if self.num_sampled_actions is None else _sampling(self.num_sampled_actions),
             store=self.store,
             engine=self.engine,
+            one_pass=self.one_pass,
             search_dtype=self.dtype,
         )
 
