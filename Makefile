@@ -19,7 +19,7 @@ export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup train test check gates docs bench clean distclean
+.PHONY: help setup train test kernels check gates docs bench clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -40,6 +40,11 @@ test: .venv/dev.stamp ## run the tests (ARGS="-k search")
 	fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not compile" $(ARGS)
 
+# Triton lies apart: beside PyTorch's CPU build it has no use but this, and takes a gigabyte.
+kernels: .triton/stamp ## test the kernels for GPUs, interpreted and compiled; installs Triton for it
+	PYTHONPATH=.triton TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal \
+		tests/search/test_triton_steps.py tests/agent/test_fused_one_pass.py
+
 gates: .venv/dev.stamp ## every gate but the tests: format, lint, types, architecture, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -57,12 +62,16 @@ clean: ## remove what the gates and builds leave behind; runs/ and .venv stay
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	rm -rf .venv
+	rm -rf .venv .triton
 
 # A stamp is as old as the last whole install; it is made again when what to install changes.
 .venv/run.stamp: $(INPUTS) | .venv/bin/pip
 	@echo "Installing kvzero into .venv; this takes a few minutes the first time."
 	$(PIP) -e ".[box2d,video]"
+	@touch $@
+
+.triton/stamp: | .venv/dev.stamp
+	$(PIP) --upgrade --target .triton "triton>=3.4,<3.10"
 	@touch $@
 
 .venv/dev.stamp: $(INPUTS) | .venv/bin/pip

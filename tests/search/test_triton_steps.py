@@ -1,6 +1,6 @@
 """The kernels grow the trees of the compiled search: interpreted on the CPU, compiled for a GPU, and run where one is.
 
-Triton comes with CUDA builds of PyTorch on Linux. Elsewhere, `pip install triton` and set TRITON_INTERPRET=1.
+Triton comes with CUDA builds of PyTorch on Linux. Elsewhere `make kernels` installs it and runs these tests.
 """
 
 import os
@@ -16,7 +16,6 @@ from tests.search.test_device_search import TensorModel, assert_same_outcome, br
 
 from kvzero.errors import SearchError
 from kvzero.search import DeviceSearch, SearchConfig, search
-from kvzero.search.device_tree import allocate_workspace
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 needs_interpreter = pytest.mark.skipif(
@@ -41,6 +40,22 @@ for kernel in (triton_steps._select, triton_steps._back_up):
     code = compile(source, target=GPUTarget("cuda", 90, 32), options=options).asm["ptx"]
     print(code.count("bar.sync"))
 """
+
+
+ON_THE_CPU = """
+import torch
+from kvzero.search import SearchConfig
+from kvzero.search.device_tree import allocate_workspace
+from kvzero.search.triton_steps import try_triton_steps
+
+config = SearchConfig(num_simulations=3)
+print(try_triton_steps(allocate_workspace(2, 3, config, device=torch.device("cpu")), config))
+"""
+
+
+def run_without_interpreter(program: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
 
 
 def steps() -> type:
@@ -74,22 +89,17 @@ def test_interpreted_kernels_note_what_is_not_finite(answer: tuple) -> None:
 
 @needs_triton
 def test_the_kernels_compile_for_a_gpu_and_need_no_barrier() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, check=False, env=environment)
+    done = run_without_interpreter(COMPILE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", "0"]
 
 
-@pytest.mark.skipif(
-    find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") == "1", reason="needs Triton, not its interpreter"
-)
-def test_kernels_that_cannot_run_are_done_without_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
-    from kvzero.search.triton_steps import try_triton_steps  # noqa: PLC0415  # optional
-
-    config = SearchConfig(num_simulations=3)
-    workspace = allocate_workspace(2, 3, config, device=torch.device("cpu"))
-    assert try_triton_steps(workspace, config) is None
-    assert "not with Triton's kernels" in caplog.text
+@needs_triton
+def test_kernels_that_cannot_run_are_done_without_and_the_log_says_why() -> None:
+    done = run_without_interpreter(ON_THE_CPU)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["None"]
+    assert "not with Triton's kernels" in done.stderr
 
 
 @needs_interpreter

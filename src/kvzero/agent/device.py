@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from kvzero.agent.device_expanders import ExpanderMemory, OnePassMemory, TwoPass
 from kvzero.agent.graphs import Recordings, choose_recorder
 from kvzero.agent.search_network import SearchNetwork
 from kvzero.cache import TreeStore
-from kvzero.model import RootReading
+from kvzero.model import Network, RootReading
 from kvzero.search import DeviceSearch, Outcome, SearchConfig
 
 __all__ = ["DevicePlanner"]
@@ -46,7 +47,9 @@ class DevicePlanner:
         self._network = network
         self._store = store
         self._config = config
-        self._make_memory: Callable[[TreeStore, int], ExpanderMemory] = OnePassMemory if is_one_pass else TwoPassMemory
+        self._make_memory: Callable[[TreeStore, int], ExpanderMemory] = TwoPassMemory
+        if is_one_pass:
+            self._make_memory = choose_one_pass(network.current, store)
         self._everyone = np.arange(num_envs)
         self._num_actions = network.current.spec.num_actions
         self._device = store.memory.arena.device
@@ -103,3 +106,13 @@ class DevicePlanner:
 
     def _memory(self) -> tuple[Tensor, Tensor]:
         return self._store.memory.arena, self._store.memory.table
+
+
+def choose_one_pass(network: Network, store: TreeStore) -> Callable[[TreeStore, int], ExpanderMemory]:
+    """Return what expands nodes in one pass where the network is: with kernels on a GPU, if there is a Triton."""
+    if network.device.type == "cuda" and find_spec("triton") is not None:
+        from kvzero.agent.fused_one_pass import try_fused_memory  # noqa: PLC0415  # optional
+
+        with torch.cuda.device(network.device):
+            return try_fused_memory(network, store)
+    return OnePassMemory

@@ -9,7 +9,7 @@ from kvzero.model.network import Network, Predictions, RootReading
 from kvzero.model.one_pass import ActionReadings, NodeReadings, OnePassStepper, PassLayout, lay_out_pass
 from kvzero.model.shift_error import ShiftError, shift_error
 from kvzero.model.sliding_stepper import SlidingStepper, build_stepper, expand_nodes
-from kvzero.model.stepper import Expansion, NodeStepper
+from kvzero.model.stepper import Affine, Expansion, HeadWeights, LayerWeights, NodeStepper, PassWeights, look_up_weights
 from kvzero.model.support import Support, compress, expand
 from kvzero.model.transformer import band_mask
 
@@ -17,10 +17,13 @@ __all__ = [
     "DEFAULT_MAX_TOKENS",
     "SIMNORM_GROUP",
     "ActionReadings",
+    "Affine",
     "Drawing",
     "Expansion",
     "Gaussian",
+    "HeadWeights",
     "LatentLoss",
+    "LayerWeights",
     "ModelConfig",
     "NativeEngine",
     "NativeSearch",
@@ -29,6 +32,7 @@ __all__ = [
     "NodeStepper",
     "OnePassStepper",
     "PassLayout",
+    "PassWeights",
     "Predictions",
     "RootReading",
     "ShiftError",
@@ -45,6 +49,7 @@ __all__ = [
     "expand_nodes",
     "latent_distance",
     "lay_out_pass",
+    "look_up_weights",
     "read_gaussian",
     "shift_error",
 ]

@@ -17,7 +17,7 @@ from kvzero.model.heads import PairedHead
 from kvzero.model.network import Network
 from kvzero.model.transformer import Block
 
-__all__ = ["Expansion", "NodeStepper"]
+__all__ = ["Affine", "Expansion", "HeadWeights", "LayerWeights", "NodeStepper", "PassWeights", "look_up_weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,50 @@ class Expansion:
     latents: Float[Tensor, "batch embed"]
 
 
-class _Linear(NamedTuple):
+class Affine(NamedTuple):
+    """Weight and bias of a linear layer or of a norm."""
+
     weight: Tensor
     bias: Tensor
 
 
-class _Layer(NamedTuple):
-    attention_norm: _Linear
-    project: _Linear
-    merge: _Linear
-    mlp_norm: _Linear
-    widen: _Linear
-    narrow: _Linear
+class LayerWeights(NamedTuple):
+    """The weights of one layer of the transformer, in the order in which they are used."""
+
+    attention_norm: Affine
+    project: Affine
+    merge: Affine
+    mlp_norm: Affine
+    widen: Affine
+    narrow: Affine
+
+
+class HeadWeights(NamedTuple):
+    """The weights of two prediction heads: their hidden layers in one, and the last layer of each."""
+
+    hidden: Affine
+    first: Affine
+    second: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class PassWeights:
+    """All weights that tokens meet on their way through the transformer and the heads."""
+
+    layers: list[LayerWeights]
+    final_norm: Affine
+    action_head: HeadWeights
+    latent_head: HeadWeights
+
+
+def look_up_weights(network: Network) -> PassWeights:
+    """Return the network's own tensors, which follow its weights until it changes its device or number type."""
+    return PassWeights(
+        [_look_up(block) for block in network.transformer.layers],
+        _parameters(network.transformer.final_norm),
+        _look_up_head(network.action_head),
+        _look_up_head(network.latent_head),
+    )
 
 
 class _Places(NamedTuple):
@@ -66,10 +98,7 @@ class NodeStepper:
         self._num_heads = network.config.num_heads
         self._half = self._embed_dim // self._num_heads // 2
         self._context = network.config.context_tokens
-        self._layers = [_look_up(block) for block in network.transformer.layers]
-        self._final_norm = _parameters(network.transformer.final_norm)
-        self._action_head = _look_up_head(network.action_head)
-        self._latent_head = _look_up_head(network.latent_head)
+        self._weights = look_up_weights(network)
         self._bound: Tensor | None = None
 
     def __call__(
@@ -84,10 +113,10 @@ class NodeStepper:
         network = self._network
         rotation = network.transformer.positions(positions)[:, :, :, None, None]  # [batch, token, 2, 1, 1, head_dim]
         output = self._pass(network.action_table(actions), rotation[:, 0], window, 0)
-        reward_logits, next_latents = _read(self._action_head, output)
+        reward_logits, next_latents = _read(self._weights.action_head, output)
         latents = network.next_latent_norm(next_latents)
         output = self._pass(latents, rotation[:, 1], window, 1)
-        value_logits, policy_logits = _read(self._latent_head, output)
+        value_logits, policy_logits = _read(self._weights.latent_head, output)
         rewards, values = network.support.decode(torch.stack([reward_logits, value_logits])).unbind()
         return Expansion(rewards, values, policy_logits, latents)
 
@@ -95,7 +124,7 @@ class NodeStepper:
         """Cut the window into what each of the two tokens sees of each layer."""
         self._bound = keys_values
         self._places = [
-            [_cut(keys_values[:, :, layer], end, self._context) for layer in range(len(self._layers))]
+            [_cut(keys_values[:, :, layer], end, self._context) for layer in range(len(self._weights.layers))]
             for end in (keys_values.shape[1] - 1, keys_values.shape[1])
         ]
 
@@ -112,7 +141,7 @@ class NodeStepper:
         if window.is_valid is not None:
             end = window.is_valid.shape[1] - 1 + which
             mask = window.is_valid[:, None, None, end - self._context : end]
-        for layer, places in zip(self._layers, self._places[which], strict=True):
+        for layer, places in zip(self._weights.layers, self._places[which], strict=True):
             normed = torch.layer_norm(tokens, (self._embed_dim,), *layer.attention_norm)
             projected = functional.linear(normed, *layer.project).view(len(tokens), 3, self._num_heads, -1)
             pair = projected[:, :2]
@@ -125,7 +154,7 @@ class NodeStepper:
             normed = torch.layer_norm(tokens, (self._embed_dim,), *layer.mlp_norm)
             wide = functional.gelu(functional.linear(normed, *layer.widen), approximate="tanh")
             tokens = tokens + functional.linear(wide, *layer.narrow)
-        return torch.layer_norm(tokens, (self._embed_dim,), *self._final_norm)
+        return torch.layer_norm(tokens, (self._embed_dim,), *self._weights.final_norm)
 
 
 def _cut(layer: Float[Tensor, "batch slot 2 head head_dim"], end: int, context_tokens: int) -> _Places:
@@ -134,22 +163,22 @@ def _cut(layer: Float[Tensor, "batch slot 2 head head_dim"], end: int, context_t
     return _Places(layer[:, end - 1, 0], layer[:, end - 1, 1], keys, values)
 
 
-def _look_up(block: Block) -> _Layer:
+def _look_up(block: Block) -> LayerWeights:
     widen, _, narrow = block.mlp
     modules = (block.attention_norm, block.attention.project, block.attention.merge, block.mlp_norm, widen, narrow)
-    return _Layer(*map(_parameters, modules))
+    return LayerWeights(*map(_parameters, modules))
 
 
-def _look_up_head(head: PairedHead) -> tuple[_Linear, _Linear, _Linear]:
-    return _parameters(head.hidden), _parameters(head.first), _parameters(head.second)
+def _look_up_head(head: PairedHead) -> HeadWeights:
+    return HeadWeights(_parameters(head.hidden), _parameters(head.first), _parameters(head.second))
 
 
-def _parameters(module: nn.Module) -> _Linear:
+def _parameters(module: nn.Module) -> Affine:
     weight, bias = module.parameters()
-    return _Linear(weight, bias)
+    return Affine(weight, bias)
 
 
-def _read(head: tuple[_Linear, _Linear, _Linear], tokens: Float[Tensor, "batch embed"]) -> tuple[Tensor, Tensor]:
-    hidden = functional.gelu(functional.linear(tokens, *head[0]), approximate="tanh")
+def _read(head: HeadWeights, tokens: Float[Tensor, "batch embed"]) -> tuple[Tensor, Tensor]:
+    hidden = functional.gelu(functional.linear(tokens, *head.hidden), approximate="tanh")
     first, second = hidden.chunk(2, dim=-1)
-    return functional.linear(first, *head[1]), functional.linear(second, *head[2])
+    return functional.linear(first, *head.first), functional.linear(second, *head.second)
