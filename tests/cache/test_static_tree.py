@@ -39,10 +39,10 @@ def asked(window: Window, envs: np.ndarray) -> Window:
 
 
 @settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 999), num_rows=st.integers(1, NUM_ENVS))
-def test_search_after_search_equals_the_twin(seed: int, num_rows: int) -> None:
+@given(seed=st.integers(0, 999), num_rows=st.integers(1, NUM_ENVS), tokens_per_node=st.integers(2, 4))
+def test_search_after_search_equals_the_twin(seed: int, num_rows: int, tokens_per_node: int) -> None:
     rng = np.random.default_rng(seed)
-    store, twin = new_store(), Twin()
+    store, twin = new_store(tokens_per_node=tokens_per_node), Twin()
     mill = StaticMill(store)
     contexts = StaticTreeContexts(store, num_rows)
     for _ in range(6):

@@ -22,9 +22,10 @@ CONTEXT = LAYOUT.context_tokens
         st.sampled_from(["extend", "extend", "extend", "replace", "reset", "search", "update"]), max_size=25
     ),
     seed=st.integers(0, 99),
+    tokens_per_node=st.integers(2, 4),
 )
-def test_any_life_of_a_store_equals_that_of_lists(moves, seed):
-    live(Mill(new_store()), moves, seed)
+def test_any_life_of_a_store_equals_that_of_lists(moves, seed, tokens_per_node):
+    live(Mill(new_store(tokens_per_node=tokens_per_node)), moves, seed)
 
 
 @pytest.mark.parametrize("context", [2, 4, 10])
