@@ -1,11 +1,19 @@
 """Checks of what callers give that every room needs."""
 
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from functools import cache
+from numbers import Real
 from operator import index
-from typing import SupportsIndex
+from os import PathLike
+from types import NoneType
+from typing import Any, SupportsIndex, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from kvzero.errors import ConfigError, KvzeroError
 
-__all__ = ["read_int"]
+__all__ = ["read_fields", "read_int"]
 
 
 def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -> int:
@@ -19,4 +27,87 @@ def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -
             return index(value)
         except TypeError:  # an array or a tensor of several numbers, or of fractions
             pass
-    raise error(f"{name} is {value!r}, of type {type(value).__name__}; give an integer")
+    raise error(_refusal(name, value, "an integer"))
+
+
+def read_fields(config: Any) -> None:
+    """Hold every field of a frozen config against its annotation, and make Python's own numbers of NumPy's.
+
+    To be called first in `__post_init__`: what comes after can compare, and what is written to a file can be read back.
+    Choices (`Literal`) and paths are left to the config itself.
+
+    Raises:
+        ConfigError: with the name of the field, what it is, and what it should be.
+    """
+    made_as: Any = type(config)
+    for name, kind in _kinds(made_as).items():
+        value = getattr(config, name)
+        found = _read(name, value, kind)
+        if found is not value:
+            object.__setattr__(config, name, found)
+
+
+@cache
+def _kinds(made_as: Any) -> dict[str, Any]:
+    return get_type_hints(made_as)
+
+
+def _read(name: str, value: object, kind: Any) -> object:
+    """Return a value as `kind`, an annotation, or refuse it."""
+    if is_dataclass(kind):
+        return _read_instance(name, value, kind)
+    if kind in _READERS:
+        return _READERS[kind](name, value)
+    kinds = get_args(kind)
+    if NoneType in kinds and len(kinds) == 2:  # or nothing
+        return None if value is None else _read(name, value, kinds[0])
+    if get_origin(kind) is tuple:
+        return _read_tuple(name, value, kinds)
+    return value
+
+
+def _read_tuple(name: str, value: object, kinds: tuple[Any, ...]) -> tuple[object, ...]:
+    if not isinstance(value, (tuple, list)):
+        raise ConfigError(_refusal(name, value, "a tuple"))
+    parts = tuple(value)
+    if kinds[-1] is ...:
+        kinds = kinds[:1] * len(parts)
+    if len(parts) != len(kinds):
+        raise ConfigError(f"{name} is {value!r}; give {len(kinds)} values")
+    return tuple(_read(f"{name}[{place}]", *pair) for place, pair in enumerate(zip(parts, kinds, strict=True)))
+
+
+def _read_float(name: str, value: object) -> float:
+    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
+        return float(value)
+    raise ConfigError(_refusal(name, value, "a number"))
+
+
+def _read_bool(name: str, value: object) -> bool:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise ConfigError(_refusal(name, value, "True or False"))
+
+
+def _read_text(name: str, value: object) -> str:
+    if isinstance(value, (str, PathLike)):
+        return str(value)
+    raise ConfigError(_refusal(name, value, "a string"))
+
+
+def _read_instance(name: str, value: object, kind: Any) -> object:
+    if isinstance(value, kind):
+        return value
+    raise ConfigError(_refusal(name, value, f"an instance of {kind.__name__}"))
+
+
+def _refusal(name: str, value: object, wanted: str) -> str:
+    return f"{name} is {value!r}, of type {type(value).__name__}; give {wanted}"
+
+
+_READERS: dict[Any, Callable[[str, object], object]] = {
+    bool: _read_bool,
+    float: _read_float,
+    int: read_int,
+    str: _read_text,
+}

@@ -48,8 +48,8 @@ REFUSED = {
     "kvzero.KVCacheManager(config, 1.5)": "ConfigError: env_num is 1.5",
     "kvzero.KVCacheManager(kvzero.preset('cartpole'), 3)": "ConfigError: caches were asked for with a RunConfig; give "
     "a TransformerConfig, or ManagerSettings",
-    "kvzero.TransformerConfig(use_new_cache_manager='yes')": "ConfigError: use_new_cache_manager is 'yes'; give True",
-    "kvzero.TransformerConfig(rotary_emb=None)": "ConfigError: rotary_emb is None; give True or False",
+    "kvzero.TransformerConfig(use_new_cache_manager='yes')": "ConfigError: use_new_cache_manager is 'yes', of type str",
+    "kvzero.TransformerConfig(rotary_emb=None)": "ConfigError: rotary_emb is None, of type NoneType",
     "kvzero.TransformerConfig(env_num='2')": "ConfigError: env_num is '2'",
     "kvzero.CacheConfig(init_pool_size='4')": "ConfigError: init_pool_size is '4'",
     "kvzero.WorldModel(config, None)": "ConfigError: a world model was asked for with a TransformerConfig and a None",

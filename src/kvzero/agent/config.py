@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import torch
 
 from kvzero.cache import CacheConfig, ManagerSettings, plan_sizes
+from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
 from kvzero.records import EnvSpec
@@ -35,6 +36,7 @@ class SamplingConfig:
     """Continuous actions only: how many times wider that policy is."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         if self.num_sampled_actions < 2:
             raise ConfigError(f"num_sampled_actions is {self.num_sampled_actions}; a choice needs at least 2")
         if not 0 <= self.num_wide_actions < self.num_sampled_actions:
@@ -82,6 +84,7 @@ class AgentConfig:
     weights that are trained stay as they are."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         if self.num_eval_simulations is not None and self.num_eval_simulations < 1:
             raise ConfigError(f"num_eval_simulations is {self.num_eval_simulations}; search needs at least 1")
         if self.store not in get_args(StoreKind):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kvzero.cache import CacheConfig, ContextLayout, EvictionName, KeyMode
-from kvzero.checks import read_int
+from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 from kvzero.model import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, LatentLoss, ModelConfig, WindowSlide
 from kvzero.records import EnvSpec
@@ -150,6 +150,7 @@ class TransformerConfig:
     """Who leaves a full pool of the `KVCacheManager`."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         for name, (only, reason) in ONLY_VALUES.items():
             if getattr(self, name) != only:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, but can only be {only!r}: {reason}")
@@ -161,11 +162,8 @@ class TransformerConfig:
             "max_cache_size",
             "action_space_size",
         ):
-            if read_int(name, getattr(self, name)) < 1:
+            if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
-        for name in ("rotary_emb", "use_new_cache_manager"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"{name} is {getattr(self, name)!r}; give True or False")
         self._check_observations()
         self._check_losses()
         self._check_context()
@@ -178,7 +176,7 @@ class TransformerConfig:
 
     def _check_context(self) -> None:
         least = 2 if self.rotary_emb else 4
-        if read_int("context_length", self.context_length) < least or self.context_length % 2:
+        if self.context_length < least or self.context_length % 2:
             raise ConfigError(
                 f"context_length is {self.context_length}; give an even number, two tokens make one step, of at least "
                 f"{least} where rotary_emb is {self.rotary_emb}"

@@ -7,7 +7,7 @@ import torch
 
 from kvzero.cache.eviction import read_strategy
 from kvzero.cache.layout import ContextLayout
-from kvzero.checks import read_int
+from kvzero.checks import read_fields, read_int
 from kvzero.errors import ConfigError
 
 __all__ = ["CacheConfig", "EvictionName", "KeyMode", "ManagerConfig", "ManagerSettings", "PoolSizes", "plan_sizes"]
@@ -45,9 +45,10 @@ class CacheConfig:
     """Most bytes that all pools may take together; what would pass it is refused before it is allocated."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         for name in ("init_pool_size", "recur_pool_size", "cache_max_bytes"):
             number = getattr(self, name)
-            if number is not None and read_int(name, number) < 1:
+            if number is not None and number < 1:
                 raise ConfigError(f"{name} is {number}; give at least 1, or nothing")
         read_strategy(self.eviction)
         if self.key_mode not in get_args(KeyMode):

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields
 
+from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
 __all__ = ["ATARI_PREFIX", "DMC_ID", "EnvConfig"]
@@ -60,6 +61,7 @@ class EnvConfig:
     """Atari only: threads that step the games; results do not depend on it."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         self._check_ranges()
         if self.is_dmc and not self.task:
             raise ConfigError('env_id is "dmc" and task is empty; give --task, such as cartpole-swingup')

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from kvzero.cache import ContextLayout
+from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
 __all__ = ["LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
@@ -67,6 +68,7 @@ class ModelConfig:
     """Residual blocks per resolution of the ResNet encoder."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         for name in ("embed_dim", "num_heads", "head_expansion", "encoder_width", "encoder_channels", "encoder_blocks"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")

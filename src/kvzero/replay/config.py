@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
 __all__ = ["ReplayConfig"]
@@ -17,6 +18,7 @@ class ReplayConfig:
     """Rows kept over all environments: one per environment step and one per episode end; the oldest go first."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         if self.replay_capacity < MIN_ROWS_PER_ENV:
             raise ConfigError(f"replay_capacity is {self.replay_capacity}; give at least {MIN_ROWS_PER_ENV} rows")
 

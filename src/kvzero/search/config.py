@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import isfinite
 
+from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
 __all__ = ["SearchConfig"]
@@ -34,6 +35,7 @@ class SearchConfig:
     """Smallest range that values are scaled by, so that differences far below it stay small."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         if self.num_simulations < 1:
             raise ConfigError(f"num_simulations is {self.num_simulations}; a search needs at least 1")
         for name, value in (("discount", self.discount), ("noise_weight", self.noise_weight)):

@@ -6,6 +6,7 @@ from math import inf
 from typing import Any, Literal, get_args
 
 from kvzero.agent import AgentConfig
+from kvzero.checks import read_fields
 from kvzero.envs import EnvConfig
 from kvzero.errors import ConfigError
 from kvzero.model import LatentLoss
@@ -73,6 +74,7 @@ class LearnerConfig:
     """auto trains in bfloat16 autocast where the device is a GPU that has it; float32 never does."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         positive = ("learning_rate", "max_gradient_norm")
         weights = ("latent_weight", "reward_weight", "value_weight", "policy_weight", "entropy_weight")
         for name in ("batch_size", "unroll_steps", "bootstrap_steps"):
@@ -137,6 +139,7 @@ class ScheduleConfig:
     """Environment steps between lines of metrics."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         for name in (
             "total_env_steps", "round_env_steps", "eval_every", "eval_episodes", "final_eval_episodes", "num_eval_envs",
             "checkpoint_every", "keep_checkpoints", "log_every",
@@ -188,6 +191,7 @@ class RunConfig:
     """The schedule."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; give 0 or more")
         _check(self, "num_threads", lambda value: value is None or value >= 1, "give at least 1, or nothing")

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from kvzero.agent import AgentConfig, StoreKind
 from kvzero.cache import CacheConfig, EvictionName
+from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 from kvzero.reports.comparison import Variant
 from kvzero.training.config import RunConfig
@@ -51,6 +52,7 @@ class ComparisonConfig:
     """The command line, for the report."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         if self.env_steps < 1:
             raise ConfigError(f"env_steps is {self.env_steps}; give at least 1")
         if self.num_laps < 1:

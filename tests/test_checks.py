@@ -1,0 +1,101 @@
+"""Fields of a config that are of another type than they should be: taken where nothing is lost, else refused by name.
+
+In a process of its own: in this one the shape checks of the session would stop such values before kvzero sees them.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PREAMBLE = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+import torch
+import kvzero
+from kvzero.envs import EnvConfig
+from kvzero.records import structure, unstructure
+from kvzero.replay import ReplayConfig
+from kvzero.search import SearchConfig
+from kvzero.training import LearnerConfig, ScheduleConfig
+
+config = kvzero.preset("cartpole")
+
+def kept(changed):
+    assert structure(json.loads(json.dumps(unstructure(changed))), kvzero.RunConfig) == changed
+    return changed
+
+def outcome(call):
+    try:
+        return repr(eval(call))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+print(json.dumps([outcome(call) for call in json.load(sys.stdin)]))
+"""
+
+REFUSED = {
+    "ScheduleConfig(total_env_steps=1.6e2)": "total_env_steps is 160.0, of type float; give an integer",
+    "ScheduleConfig(learning_starts='5')": "learning_starts is '5', of type str; give an integer",
+    "ScheduleConfig(replay_ratio='much')": "replay_ratio is 'much', of type str; give a number",
+    "ScheduleConfig(replay_ratio=True)": "replay_ratio is True, of type bool; give a number",
+    "ScheduleConfig(max_eval_steps=3.0)": "max_eval_steps is 3.0, of type float; give an integer",
+    "LearnerConfig(batch_size=16.0)": "batch_size is 16.0, of type float; give an integer",
+    "LearnerConfig(learning_rate=None)": "learning_rate is None, of type NoneType; give a number",
+    "SearchConfig(num_simulations=5.0)": "num_simulations is 5.0, of type float; give an integer",
+    "SearchConfig(discount=1j)": "discount is 1j, of type complex; give a number",
+    "ReplayConfig(replay_capacity=1e4)": "replay_capacity is 10000.0, of type float; give an integer",
+    "EnvConfig(num_envs=True)": "num_envs is True, of type bool; give an integer",
+    "EnvConfig(env_id=7)": "env_id is 7, of type int; give a string",
+    "EnvConfig(clip_rewards=1)": "clip_rewards is 1, of type int; give True or False",
+    "kvzero.ModelConfig(embed_dim=64.0)": "embed_dim is 64.0, of type float; give an integer",
+    "kvzero.CacheConfig(recur_pool_bounds=(1, 2.5))": "recur_pool_bounds[1] is 2.5, of type float; give an integer",
+    "kvzero.CacheConfig(recur_pool_bounds=(1, 2, 3))": "recur_pool_bounds is (1, 2, 3); give 2 values",
+    "kvzero.CacheConfig(recur_pool_bounds=5)": "recur_pool_bounds is 5, of type int; give a tuple",
+    "replace(config, seed=0.5)": "seed is 0.5, of type float; give an integer",
+    "replace(config, env='CartPole-v1')": "env is 'CartPole-v1', of type str; give an instance of EnvConfig",
+    "replace(config.agent, store=['tree'])": "store is ['tree']; choose one of",
+}
+TAKEN = {
+    "kept(replace(config, seed=np.int64(3))).seed": "3",
+    "kept(replace(config, seed=torch.tensor(3))).seed": "3",
+    "kept(replace(config, runs_dir=Path('here'))).runs_dir": "'here'",
+    "kept(replace(config, learner=LearnerConfig(learning_rate=np.float64(0.5)))).learner.learning_rate": "0.5",
+    "kept(replace(config, learner=LearnerConfig(learning_rate=np.float32(0.5)))).learner.learning_rate": "0.5",
+    "kept(replace(config, learner=LearnerConfig(learning_rate=1))).learner.learning_rate": "1.0",
+    "kept(replace(config, schedule=ScheduleConfig(max_eval_steps=np.int32(4)))).schedule.max_eval_steps": "4",
+    "EnvConfig(env_id='ALE/Pong-v5', clip_rewards=np.False_).clip_rewards": "False",
+    "kvzero.CacheConfig(recur_pool_bounds=[np.int64(1), 2]).recur_pool_bounds": "(1, 2)",
+    "SearchConfig(discount=1).discount": "1.0",
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, str]:
+    calls = [*REFUSED, *TAKEN]
+    child = subprocess.run(
+        [sys.executable, "-c", PREAMBLE], input=json.dumps(calls), capture_output=True, text=True, check=True
+    )
+    return dict(zip(calls, json.loads(child.stdout), strict=True))
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_a_value_of_a_wrong_type_is_refused_when_the_config_is_made(outcomes: dict[str, str], call: str) -> None:
+    assert outcomes[call].startswith(f"ConfigError: {REFUSED[call]}")
+
+
+@pytest.mark.parametrize("call", TAKEN)
+def test_what_means_the_same_is_taken_and_can_be_written_and_read_back(outcomes: dict[str, str], call: str) -> None:
+    assert outcomes[call] == TAKEN[call]
+
+
+def test_a_run_is_not_made_longer_by_a_fraction(trained_run: Path) -> None:
+    program = f"import kvzero; kvzero.resume({str(trained_run)!r}, total_env_steps=3.2e5)"
+    before = (trained_run / "config.json").read_bytes()
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "ConfigError: total_env_steps is 320000.0, of type float; give an integer" in child.stderr
+    assert (trained_run / "config.json").read_bytes() == before
