@@ -162,6 +162,28 @@ def test_a_slot_that_is_freed_is_used_again_and_a_known_key_keeps_its_own():
 
 
 @pytest.mark.parametrize("layout", [LAYOUT, SLIDING], ids=["rotary", "sliding"])
+def test_no_gradient_goes_in(layout):
+    pool, entry = KVCachePool(layout, 2), context(3, layout)
+    weight = torch.ones(1, requires_grad=True)
+    tokens = None if entry.tokens is None else entry.tokens * weight
+    grown = KeysValues(entry.keys_values * weight, entry.size, tokens)
+    pool.set(1, grown)
+    batch = KeysValues.clone(grown)
+    for held in (pool.get(1), batch):
+        assert not held.keys_values.requires_grad
+        assert held.tokens is None or not held.tokens.requires_grad
+    assert number_of(pool.get(1)) == 3
+    rows = ContextBatch(grown.keys_values[None], np.array([entry.size]), None if tokens is None else tokens[None])
+    pool.set_many([2], rows)
+    assert not pool.get(2).keys_values.requires_grad
+
+
+def test_a_budget_is_checked_before_anything_is_made():
+    with pytest.raises(ConfigError, match="its budget is 1,000"):
+        KVCachePool(LAYOUT, 10**15, max_bytes=1000)  # a list of so many sizes would not fit any machine
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, SLIDING], ids=["rotary", "sliding"])
 def test_nothing_that_goes_in_or_comes_out_shares_memory_with_the_pool(layout):
     pool = KVCachePool(layout, 2)
     given_entry = context(1, layout, size=2)

@@ -31,8 +31,9 @@ class KeysValues:
             raise CacheError(f"a context of {self.size} tokens does not fit a window of {num_places}; slide it first")
 
     def clone(self) -> "KeysValues":
-        """Return a copy that shares no memory with this."""
-        return KeysValues(self.keys_values.clone(), self.size, None if self.tokens is None else self.tokens.clone())
+        """Return a copy that shares no memory with this, and remembers no gradients."""
+        tokens = None if self.tokens is None else self.tokens.detach().clone()
+        return KeysValues(self.keys_values.detach().clone(), self.size, tokens)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -50,6 +50,7 @@ class KVCachePool:
         self.layout = layout
         self.name = name
         self._device, self._dtype, self._max_bytes = device, dtype, max_bytes
+        self._check_budget(pool_size)
         self._table = SlotTable(pool_size, read_strategy(eviction_strategy))
         self._allocate(pool_size)
         self._sizes = [0] * pool_size
@@ -90,6 +91,8 @@ class KVCachePool:
     def set(self, cache_key: Hashable, kv_cache: KeysValues) -> int:
         """Copy a context into the pool, evicting another where there is no room; return its slot.
 
+        Gradients are not kept: they would hold on to all that the context was computed from.
+
         Raises:
             CacheError: if the key is not an int, or shape, dtype or device are not the pool's.
             PoolFullError: if there is no room and every entry is pinned. The pool is unchanged in all cases.
@@ -97,9 +100,9 @@ class KVCachePool:
         key = read_key(cache_key)
         self._check_entry(kv_cache)
         slot = self._place(key)
-        self._keys_values[slot] = kv_cache.keys_values
+        self._keys_values[slot] = kv_cache.keys_values.detach()
         if self._tokens is not None and kv_cache.tokens is not None:
-            self._tokens[slot] = kv_cache.tokens
+            self._tokens[slot] = kv_cache.tokens.detach()
         self._sizes[slot] = kv_cache.size
         return slot
 
@@ -142,10 +145,10 @@ class KVCachePool:
             self._sizes[slot] = sizes[row]
         is_whole = len(rows) == len(sizes)
         source, target = self._index(rows), self._index(slots)
-        contexts = batch.keys_values if is_whole else batch.keys_values[source]
-        self._keys_values.index_copy_(0, target, contexts)
-        if self._tokens is not None and batch.tokens is not None:
-            self._tokens.index_copy_(0, target, batch.tokens if is_whole else batch.tokens[source])
+        contexts, tokens = batch.keys_values.detach(), None if batch.tokens is None else batch.tokens.detach()
+        self._keys_values.index_copy_(0, target, contexts if is_whole else contexts[source])
+        if self._tokens is not None and tokens is not None:
+            self._tokens.index_copy_(0, target, tokens if is_whole else tokens[source])
 
     def pin(self, key: int) -> None:
         """Keep an entry from eviction until it is unpinned or the pool cleared.
@@ -221,7 +224,6 @@ class KVCachePool:
         return slot
 
     def _allocate(self, pool_size: int) -> None:
-        self._check_budget(pool_size)
         layout = self.layout
         with torch.inference_mode(mode=False):
             self._keys_values = torch.zeros(pool_size, *layout.context_shape, device=self._device, dtype=self._dtype)
