@@ -74,6 +74,30 @@ def test_reset_forgets_all_episodes_or_those_given():
     np.testing.assert_allclose(root_logits(agent), root_logits(fresh), atol=1e-6)
 
 
+def test_where_a_mask_is_true_an_episode_begins():
+    agent, twin = agent_of(2), agent_of(2)
+    for look in looks(3, 2):
+        agent.act(look)
+        twin.act(look)
+    agent.reset(np.array([True, False]))
+    twin.reset(np.array([0]))
+    for some in (agent, twin):
+        some.act(looks(1, 2)[0])
+    np.testing.assert_array_equal(root_logits(agent), root_logits(twin))
+    agent.reset(np.array([], np.int64))
+    agent.reset(np.array([False, False]))
+    assert not agent._starts.any()
+
+
+@pytest.mark.parametrize("envs", [np.array([2]), np.array([-1]), np.array([True])])
+def test_an_environment_that_there_is_not_cannot_begin_anew(envs):
+    agent = agent_of(2)
+    agent.act(looks(1, 2)[0])
+    with pytest.raises(ConfigError, match="give numbers from 0 to 1, or a mask of 2"):
+        agent.reset(envs)
+    assert not agent._starts.any()
+
+
 def test_masked_actions_are_not_taken():
     agent = agent_of(3)
     masks = np.eye(ACTIONS, dtype=bool)[[2, 0, 1]]
@@ -96,6 +120,8 @@ def test_numbers_of_other_types_are_read():
         (np.zeros((FEATURES, 2)), "shape"),
         (np.full((2, FEATURES), np.nan), "NaN or infinite"),
         (np.full((2, FEATURES), 1e300), "NaN or infinite"),
+        (np.full((2, FEATURES), 1j), "complex128; this agent reads real numbers"),
+        (np.full((2, FEATURES), "1"), "<U1; this agent reads real numbers"),
     ],
 )
 def test_observations_that_cannot_be_read_are_refused_and_forgotten(observations, message):

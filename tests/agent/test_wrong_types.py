@@ -11,6 +11,8 @@ import json, sys
 import numpy as np
 import torch
 import kvzero
+from kvzero.model import Network
+from kvzero.records import EnvSpec
 
 config = kvzero.TransformerConfig(
     env_num=2, num_simulations=4, action_space_size=3, observation_shape=5, obs_type="vector", embed_dim=16,
@@ -20,6 +22,8 @@ pool = kvzero.KVCachePool(config.layout, 2)
 manager = kvzero.KVCacheManager(config, 2)
 model = kvzero.WorldModel(config, kvzero.Tokenizer(config))
 latents = torch.randn(2, 16)
+network = Network(kvzero.ModelConfig(embed_dim=16, num_heads=2), EnvSpec(observation_shape=(3,), num_actions=2))
+agent = kvzero.Agent(network, kvzero.AgentConfig(model=network.config), num_envs=2)
 
 def sizes(start_pos):
     return model.retrieve_or_generate_kvcache(latents, 2, 0, start_pos)
@@ -54,6 +58,14 @@ REFUSED = {
     "kvzero.CacheConfig(init_pool_size='4')": "ConfigError: init_pool_size is '4'",
     "kvzero.WorldModel(config, None)": "ConfigError: a world model was asked for with a TransformerConfig and a None",
     "model.forward_recurrent_inference([])": "ConfigError: state_action_history is empty",
+    "model.forward_initial_inference(torch.zeros(2, 5), env_ids=[0, 1.5])": "ConfigError: env_ids is 1.5",
+    "kvzero.Agent(network, agent.config, num_envs=2.0)": "ConfigError: num_envs is 2.0, of type float; give an integer",
+    "agent.reset([9])": "ConfigError: environments [9] were to begin anew; give numbers from 0 to 1",
+    "agent.reset([0.5])": "ConfigError: environments [0.5] were to begin anew",
+    "agent.reset('all')": "ConfigError: environments all were to begin anew",
+    "agent.act([[1, 2, 3], [4, 5]])": "ConfigError: observations are no array",
+    "agent.act([[1, 2, 3], [4, 5, 6]], action_masks=[[True], [True, False]])": "ConfigError: action_masks are no array",
+    "agent.act([None, None])": "ConfigError: observations have shape (2,)",
     "sizes('2')": "ConfigError: start_pos is '2'",
     "sizes([1.5, 2])": "ConfigError: start_pos is 1.5",
     "sizes(torch.tensor([1, 2, 3]))": "ConfigError: start_pos is tensor([1, 2, 3]) for 2 rows",
@@ -66,6 +78,9 @@ TAKEN = {
     "sizes(torch.tensor(2))": "[1, 1]",
     "sizes(torch.tensor([1, 2]))": "[1, 1]",
     "len(pool)": "0",
+    "agent.reset([0, 1])": "None",
+    "agent.reset(())": "None",
+    "len(agent.act([[1, 2, 3], [4, 5, 6]]))": "2",
 }
 
 

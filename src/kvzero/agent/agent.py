@@ -9,6 +9,7 @@ from kvzero.agent.config import AgentConfig
 from kvzero.agent.devices import choose_device
 from kvzero.agent.planner import Planner
 from kvzero.agent.weights import load_network, newest_checkpoint
+from kvzero.checks import read_int
 from kvzero.errors import ConfigError
 from kvzero.model import Network
 from kvzero.search import greedy_actions
@@ -28,10 +29,14 @@ class Agent:
     """
 
     def __init__(self, network: Network, config: AgentConfig, *, num_envs: int = 1) -> None:
-        """Make room for the histories of `num_envs` environments."""
+        """Make room for the histories of `num_envs` environments.
+
+        Raises:
+            ConfigError: if that is no positive integer.
+        """
         self.network = network
         self.config = config
-        self.num_envs = num_envs
+        self.num_envs = num_envs = read_int("num_envs", num_envs)
         self._planner = Planner(network, config, num_envs=num_envs, num_simulations=config.num_eval_simulations)
         self._starts = np.ones(num_envs, bool)
         self._actions = network.spec.blank_actions(num_envs)
@@ -48,9 +53,21 @@ class Agent:
         network, config = load_network(newest_checkpoint(Path(run)), choose_device(device))
         return cls(network, config, num_envs=num_envs)
 
-    def reset(self, envs: Int[np.ndarray, " env"] | None = None) -> None:
-        """Begin new episodes, in all environments or in those given."""
-        self._starts[slice(None) if envs is None else envs] = True
+    def reset(self, envs: Int[np.ndarray, " env"] | Bool[np.ndarray, " env"] | None = None) -> None:
+        """Begin new episodes: in all environments, in those with these numbers, or where a mask over all is True.
+
+        Raises:
+            ConfigError: if there is no such environment.
+        """
+        given = np.arange(self.num_envs) if envs is None else np.asarray(envs)
+        is_mask = given.dtype == np.bool_ and given.shape == (self.num_envs,)
+        is_number = given.dtype.kind in "iu" or given.size == 0
+        if not (is_mask or (is_number and all(0 <= env < self.num_envs for env in given.flat))):
+            raise ConfigError(
+                f"environments {given.tolist()} were to begin anew; give numbers from 0 to {self.num_envs - 1}, or a "
+                f"mask of {self.num_envs}"
+            )
+        self._starts[given if is_mask else given.astype(np.int64)] = True
 
     def act(
         self, observations: Shaped[np.ndarray, "..."], *, action_masks: Bool[np.ndarray, "..."] | None = None
@@ -67,7 +84,7 @@ class Agent:
                 finite, or a mask allows no action. The agent is unchanged then.
         """
         spec = self.network.spec
-        observations = np.asarray(observations)
+        observations = _as_array("observations", observations)
         is_single = observations.shape == spec.observation_shape and self.num_envs == 1
         batch = self._read(observations[None] if is_single else observations)
         masks = self._masks(action_masks)
@@ -91,6 +108,8 @@ class Agent:
             if observations.dtype != np.uint8:
                 raise ConfigError(f"observations are {observations.dtype}; this agent reads images of bytes, uint8")
             return observations
+        if observations.dtype.kind not in "biuf":
+            raise ConfigError(f"observations are {observations.dtype}; this agent reads real numbers")
         with np.errstate(over="ignore"):  # too large for float32 becomes inf, which is refused
             numbers = observations.astype(np.float32)
         if not np.isfinite(numbers).all():
@@ -104,7 +123,7 @@ class Agent:
             raise ConfigError("action_masks would have no effect on continuous actions; leave them out")
         if action_masks is None:
             return np.ones(shape, bool)
-        masks = np.asarray(action_masks, bool)
+        masks = _as_array("action_masks", action_masks).astype(np.bool_)
         if self.num_envs == 1 and masks.shape == shape[1:]:
             masks = masks[None]
         if masks.shape != shape:
@@ -114,3 +133,10 @@ class Agent:
                 "action_masks allow an environment no action; allow one, or reset where its episode ended"
             )
         return masks
+
+
+def _as_array(name: str, values: object) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise ConfigError(f"{name} are no array ({error}); give as many numbers in each row") from error

@@ -305,7 +305,7 @@ class WorldModel(nn.Module):
         return positions
 
     def _envs(self, num_rows: int, env_ids: Sequence[int] | None) -> list[int]:
-        envs = list(range(num_rows)) if env_ids is None else [int(env) for env in env_ids]
+        envs = list(range(num_rows)) if env_ids is None else [read_int("env_ids", env) for env in env_ids]
         last = self.config.env_num - 1
         if not envs or min(envs) < 0 or max(envs) > last:
             raise CacheError(f"environments {envs} were asked for; this model serves environments 0 to {last}")
@@ -352,7 +352,7 @@ def _spread(start_pos: StartPositions, num_rows: int) -> list[int]:
 
 def _read_nodes(nodes: Sequence[int] | None, simulation_index: int, num_rows: int) -> list[int]:
     if nodes is not None:
-        return [int(node) for node in nodes]
+        return [read_int("latent_state_index_in_search_path", node) for node in nodes]
     if simulation_index > 0:
         raise ConfigError(
             f"simulation {simulation_index} did not say which nodes it continues; give "
