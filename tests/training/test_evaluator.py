@@ -65,6 +65,17 @@ class Script:
         pass
 
 
+class Strict(Script):
+    """A script that allows one action only, another at every step of a game, and refuses all others."""
+
+    def masks(self):
+        return np.eye(3, dtype=bool)[(self.games + self.times) % 3]
+
+    def step(self, actions):
+        assert self.masks()[np.arange(3), actions].all()
+        return super().step(actions)
+
+
 class Watched(Planner):
     """A planner that writes down whom it was asked for."""
 
@@ -117,6 +128,13 @@ def test_forbidden_actions_are_not_taken():
     evaluate(envs, Watched(), num_episodes=3, seed=0)
     assert all(actions[0] != 0 for actions in envs.actions[:2])
     assert all(actions[1] != 1 for actions in envs.actions)
+
+
+def test_an_environment_that_has_played_its_share_is_still_given_legal_actions_only():
+    envs = Strict()
+    games = evaluate(envs, Watched(), num_episodes=5, seed=0)
+    assert len(games.returns) == 5
+    assert envs.num_steps == 10
 
 
 def test_a_game_at_its_limit_is_cut_and_counted_as_it_stands_and_the_last_of_its_environment():
