@@ -8,7 +8,7 @@ from kvzero.errors import ConfigError, DeviceError, RunError
 
 def test_a_run_plays_as_many_games_as_asked_and_the_same_twice(trained_run):
     played = kvzero.evaluate_run(trained_run, num_episodes=3, seed=4)
-    assert len(played.returns) == 3
+    assert (len(played.returns), played.num_cut) == (3, 0)
     assert played.checkpoint.name == "step_0000000040_0000000007"
     assert kvzero.evaluate_run(trained_run, num_episodes=3, seed=4) == played
 

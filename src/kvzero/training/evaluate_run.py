@@ -25,7 +25,10 @@ class Played:
     """The checkpoint that played."""
 
     returns: list[float]
-    """Raw return of every game."""
+    """Raw return of every game; fewer than asked for if an environment was cut off before its last one."""
+
+    num_cut: int
+    """Games that were cut off at the limit of steps, and counted as they stood."""
 
 
 def evaluate_run(
@@ -38,6 +41,8 @@ def evaluate_run(
     on_frame: FrameHook | None = None,
 ) -> Played:
     """Play whole games with a run's newest checkpoint, without exploration; give frames of environment 0 to `on_frame`.
+
+    As during a run, games are cut off at its limit of steps, and an environment whose game was cut off plays no other.
 
     Raises:
         RunError: if the folder is not that of a run or holds no checkpoint.
@@ -64,4 +69,4 @@ def evaluate_run(
         )
     finally:
         envs.close()
-    return Played(checkpoint, games.returns)
+    return Played(checkpoint, games.returns, games.num_cut)
