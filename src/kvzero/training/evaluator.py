@@ -11,9 +11,9 @@ from kvzero.envs import Environments
 from kvzero.records import EnvSpec
 from kvzero.search import greedy_actions
 
-__all__ = ["Games", "evaluate"]
+__all__ = ["Games", "StepHook", "evaluate"]
 
-StepHook = Callable[[], None]
+StepHook = Callable[[Int[np.ndarray, " env"]], None]
 
 
 def never() -> bool:
@@ -46,8 +46,8 @@ def evaluate(
 
     Every environment plays a fixed share of the games, so that short games are not counted more often than long
     ones. An environment that has played its share is no longer planned for and takes its first legal action, and one
-    whose game is cut off plays no other. `on_step` is called after every step. When `should_stop` says so, games
-    under way are dropped.
+    whose game is cut off plays no other. `on_step` is called before every step with the environments that have games
+    left to play. When `should_stop` says so, games under way are dropped.
     """
     start = envs.reset(seed)
     observations, masks, starts = start.observations, start.action_masks, np.ones(envs.num_envs, bool)
@@ -57,11 +57,11 @@ def evaluate(
         outcome = planner.plan(ready, masks[ready], rng=None)
         actions = _first_legal_actions(envs.spec, masks)
         actions[ready] = outcome.actions_at(greedy_actions(outcome.visit_counts))
+        if on_step is not None:
+            on_step(ready)
         steps = envs.step(actions)
         observations, masks, starts = steps.observations, steps.action_masks, steps.terminated | steps.truncated
         tally.count(steps.raw_rewards, steps.game_over)
-        if on_step is not None:
-            on_step()
     return Games([value for of_env in tally.returns for value in of_env], tally.num_cut)
 
 

@@ -291,7 +291,7 @@ class Trainer:
                 num_episodes=num_episodes,
                 seed=_seed(config, purpose),
                 max_steps=config.schedule.max_eval_steps or config.schedule.total_env_steps,
-                on_step=lambda: self._observer.update(self._env_steps, updates=self._learner.num_updates),
+                on_step=lambda _: self._observer.update(self._env_steps, updates=self._learner.num_updates),
                 should_stop=should_stop,
             )
         finally:
