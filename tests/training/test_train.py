@@ -145,17 +145,48 @@ def test_a_run_that_was_stopped_during_its_last_evaluation_goes_on_with_it(tmp_p
     finished = kvzero.resume(finished.run)
     assert finished.summary is not None
     assert len(finished.summary.eval_returns) == 3
-    assert [line["env_steps"] for line in history(finished.run) if "eval_episodes" in line] == [20, 40]
+    assert [line["env_steps"] for line in evaluations(finished.run)] == [20, 40]
+
+
+@pytest.mark.parametrize("num_let_pass", [0, 2], ids=["before it began", "at its first step"])
+def test_an_evaluation_that_a_stop_kept_from_its_end_is_made_on_resuming(trained_run, tmp_path, num_let_pass):
+    stopper = Stopper(at=20, num_let_pass=num_let_pass)  # the round and a line of metrics are told before a first step
+    run = kvzero.train(tiny_config(tmp_path, run_name="stopped"), observer=stopper).run
+    assert newest_checkpoint(run).name.startswith("step_0000000020_")
+    assert evaluations(run) == []
+    kvzero.resume(run)
+    assert [line["env_steps"] for line in evaluations(run)] == [20, 40]
+    assert evaluations(run)[0] == evaluations(trained_run)[0]
+
+
+def test_an_evaluation_that_was_made_is_not_made_again_on_resuming(tmp_path):
+    run = kvzero.train(tiny_config(tmp_path, run_name="longer", total_env_steps=20)).run
+    kvzero.resume(run, total_env_steps=24)
+    assert [(line["env_steps"], line["eval_episodes"]) for line in evaluations(run)] == [(20, 3), (24, 3)]
+
+
+def test_a_run_without_its_metrics_goes_on_and_is_evaluated_anew(tmp_path):
+    run = kvzero.train(tiny_config(tmp_path, run_name="stopped"), observer=Stopper(at=22)).run
+    (run / "metrics.jsonl").unlink()
+    kvzero.resume(run)
+    assert [line["env_steps"] for line in evaluations(run)] == [24, 40]
+
+
+def evaluations(run: Path) -> list[dict[str, float]]:
+    return [line for line in history(run) if "eval_episodes" in line]
 
 
 class Stopper:
-    """Sends Ctrl-C to this very process once `at` environment steps have been made."""
+    """Sends Ctrl-C to this very process when it hears of `at` environment steps, after `num_let_pass` such calls."""
 
-    def __init__(self, at: int) -> None:
-        self.at, self.is_done = at, False
+    def __init__(self, at: int, *, num_let_pass: int = 0) -> None:
+        self.at, self.num_let_pass, self.is_done = at, num_let_pass, False
 
     def update(self, env_steps, *, updates, figures=None):
-        if env_steps >= self.at and not self.is_done:
+        if env_steps < self.at or self.is_done:
+            return
+        self.num_let_pass -= 1
+        if self.num_let_pass < 0:
             self.is_done = True
             signal.raise_signal(signal.SIGINT)
 

@@ -12,7 +12,7 @@ from kvzero.reports.atomic import write_atomically
 from kvzero.reports.events import EventLog
 from kvzero.reports.figures import ENV_STEPS
 
-__all__ = ["METRICS_FILE", "MetricsLog", "read_metrics"]
+__all__ = ["METRICS_FILE", "MetricsLog", "logged_until", "read_metrics"]
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -90,6 +90,17 @@ def read_metrics(run_dir: Path) -> list[dict[str, float]]:
         {name: math.nan if figure is None else float(figure) for name, figure in record.items()}
         for _, record in _whole_lines(path)
     ]
+
+
+def logged_until(run_dir: Path, env_steps: int) -> list[dict[str, float]]:
+    """Return the lines of a run's metrics up to so many environment steps; none where there is no such file.
+
+    Raises:
+        RunError: if the file is damaged before its last line.
+    """
+    if not (run_dir / METRICS_FILE).exists():
+        return []
+    return [line for line in read_metrics(run_dir) if line[ENV_STEPS] <= env_steps]
 
 
 def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:

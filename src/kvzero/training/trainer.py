@@ -15,7 +15,15 @@ from kvzero.envs import Environments, make_environments
 from kvzero.errors import EnvError
 from kvzero.model import Network
 from kvzero.replay import Replay, sample_ahead
-from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, TRAIN_RETURN, rss_bytes
+from kvzero.reports import (
+    ENV_STEPS,
+    EVAL_RETURN_MAX,
+    EVAL_RETURN_MEAN,
+    EVAL_RETURN_MIN,
+    TRAIN_RETURN,
+    logged_until,
+    rss_bytes,
+)
 from kvzero.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from kvzero.training.collector import Collector, Episode
 from kvzero.training.config import RunConfig
@@ -75,8 +83,8 @@ class Trainer:
         """Build a fresh run, or continue from the checkpoint `resume_from`.
 
         Raises:
-            ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint
-                does not allow it.
+            ConfigError, DeviceError, EnvError, CheckpointError, RunError: where the config, machine, environment,
+                checkpoint or metrics do not allow it.
         """
         self._config = config
         self._run = run
@@ -108,6 +116,7 @@ class Trainer:
         )
         self._rng = np.random.default_rng(_seed(config, "search"))
         self._env_steps, self._updates_owed, self._seconds_before = 0, 0.0, 0.0
+        self._evaluated_at = 0  # environment steps at the newest evaluation that was played to its end
         if resume_from is not None:
             self._restore(load_checkpoint(resume_from, self._learner, self._replay))
         self._env_seed = _seed(config, "collect", self._env_steps)
@@ -123,6 +132,8 @@ class Trainer:
         self._updates_owed = progress.updates_owed
         self._seconds_before = progress.seconds
         self._rng.bit_generator.state = progress.search_rng
+        evaluations = [line for line in logged_until(self._run, self._env_steps) if EVAL_RETURN_MEAN in line]
+        self._evaluated_at = max((int(line[ENV_STEPS]) for line in evaluations), default=0)
 
     @property
     def env_steps(self) -> int:
@@ -221,6 +232,7 @@ class Trainer:
 
     def _train(self, should_stop: Callable[[], bool]) -> None:
         self._update(should_stop)  # those that an earlier sitting was stopped in
+        self._evaluate_if_due(should_stop)
         while self._env_steps < self._config.schedule.total_env_steps and not should_stop():
             before = self._env_steps
             self.advance(should_stop)
@@ -267,10 +279,16 @@ class Trainer:
             self._tell(self.measure())
         if self._env_steps >= schedule.total_env_steps:
             return
-        if self._env_steps // schedule.eval_every > before // schedule.eval_every:
-            self._evaluate(schedule.eval_episodes, "eval", should_stop)
+        self._evaluate_if_due(should_stop)
         if self._env_steps // schedule.checkpoint_every > before // schedule.checkpoint_every:
             self.save()
+
+    def _evaluate_if_due(self, should_stop: Callable[[], bool]) -> None:
+        """Evaluate where the curve lacks a point, in this round or since an earlier sitting, unless the run is over."""
+        schedule = self._config.schedule
+        is_due = self._env_steps // schedule.eval_every > self._evaluated_at // schedule.eval_every
+        if is_due and self._env_steps < schedule.total_env_steps:
+            self._evaluate(schedule.eval_episodes, "eval", should_stop)
 
     def _evaluate(self, num_episodes: int, purpose: str, should_stop: Callable[[], bool]) -> list[float]:
         """Play and tell of it; return the raw returns, none where it was stopped."""
@@ -298,6 +316,7 @@ class Trainer:
             envs.close()
         if should_stop():
             return []
+        self._evaluated_at = self._env_steps
         self._tell(
             {
                 EVAL_RETURN_MEAN: float(np.mean(games.returns)),
