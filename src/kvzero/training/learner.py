@@ -4,8 +4,9 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from kvzero.model import Network, cross_entropy, entropy, latent_distance, read_gaussian
@@ -36,6 +37,7 @@ class Learner:
         self.target_network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.optimizer = _build_optimizer(network, config)
         self.num_updates = 0
+        self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
         self._config = config
         self._discount = discount
         self._total_updates = max(total_updates, 1)
@@ -123,11 +125,20 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = self._config.learning_rate * share
 
-    def take_in(self, observations: Float[Tensor, "batch feature"]) -> None:
-        """Add observations to what the network normalises them by, for it and its EMA copy alike."""
+    def show(self, observations: Shaped[np.ndarray, "env ..."]) -> None:
+        """Keep observations for `take_in`; without effect where the network normalises none."""
+        if self.network.normaliser is not None:
+            self.unseen.append(observations)
+
+    def take_in(self) -> None:
+        """Add what was shown since the last time to what is normalised by, for the network and its EMA copy alike."""
+        if not self.unseen:
+            return
+        observations = torch.from_numpy(np.concatenate(self.unseen)).to(self.network.device)
+        self.unseen.clear()
         for network in (self.network, self.target_network):
             if network.normaliser is not None:
-                network.normaliser.take_in(observations.to(network.device))
+                network.normaliser.take_in(observations)
                 network.mark_changed()
 
     @torch.no_grad()

@@ -124,7 +124,6 @@ class Trainer:
         self._collector = Collector(self._envs, self._planner, self._replay, seed=self._env_seed, rng=self._rng)
         self._episodes: list[Episode] = []
         self._figures: dict[str, torch.Tensor] = {}
-        self._unseen: list[np.ndarray] = []  # observations that the network's normaliser has not taken in yet
 
     def _restore(self, progress: Progress) -> None:
         self._replay.end_running_episodes()
@@ -243,9 +242,9 @@ class Trainer:
         schedule, ended = self._config.schedule, []
         target = min(self._env_steps + schedule.round_env_steps, schedule.total_env_steps)
         while self._env_steps < target and not should_stop():
-            if self._config.agent.model.normalize_observations:
-                self._unseen.append(self._collector.observations)
+            acted_on = self._collector.observations
             ended += self._collector.step(self._temperature())
+            self._learner.show(acted_on)
             self._env_steps += self._envs.num_envs
             if self._env_steps > max(schedule.learning_starts, self._envs.num_envs):  # one step has no next yet
                 self._updates_owed += self._envs.num_envs * schedule.replay_ratio
@@ -253,9 +252,8 @@ class Trainer:
         return ended
 
     def _update(self, should_stop: Callable[[], bool]) -> None:
-        if self._updates_owed >= 1 and self._unseen:
-            self._learner.take_in(torch.from_numpy(np.concatenate(self._unseen)))
-            self._unseen.clear()
+        if self._updates_owed >= 1:
+            self._learner.take_in()
         batch_size, num_steps = self._config.learner.batch_size, self._learner.window_steps
         batches = sample_ahead(self._replay, int(self._updates_owed), batch_size=batch_size, num_steps=num_steps)
         with closing(batches):
