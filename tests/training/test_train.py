@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 from tests.training.environments import Failing
-from tests.training.samples import NUM_ENVS, tiny_config
+from tests.training.samples import NUM_ENVS, continuous_config, tiny_config
 
 import kvzero
 from kvzero.agent import newest_checkpoint
-from kvzero.errors import CheckpointError, ConfigError, DeviceError, EnvError, RunError
+from kvzero.errors import CheckpointError, ConfigError, DeviceError, EnvError, RunError, SearchError
 from kvzero.reports import read_metrics, read_summary
 from kvzero.training import checkpoints, read_config
 
@@ -322,6 +322,17 @@ def test_a_full_disk_ends_the_run_with_the_checkpoint_before_it(tmp_path, monkey
     assert newest_checkpoint(tmp_path / "full").name.startswith("step_0000000012_")
     finished = kvzero.resume(tmp_path / "full")
     assert finished.summary is not None
+
+
+@pytest.mark.parametrize("make_config", [tiny_config, continuous_config])
+@pytest.mark.parametrize("round_env_steps", [4, 40])  # one update in a round, or all of them
+def test_a_network_that_diverges_ends_the_run_and_is_not_saved(tmp_path, make_config, round_env_steps):
+    config = make_config(tmp_path, run_name="wild", checkpoint_every=4, round_env_steps=round_env_steps)
+    with pytest.raises(SearchError, match=r"not (all )?finite"):
+        kvzero.train(replace(config, learner=replace(config.learner, learning_rate=1e30)))
+    saved = [load_file(path) for path in (tmp_path / "wild").glob("checkpoints/*/weights.safetensors")]
+    assert all(np.isfinite(tensor).all() for tensors in saved for tensor in tensors.values())
+    assert len(saved) == (2 if round_env_steps == 4 else 0)
 
 
 def test_resident_memory_stays_as_it_is_once_the_replay_is_full(tmp_path):

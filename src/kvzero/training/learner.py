@@ -3,12 +3,14 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from kvzero.errors import SearchError
 from kvzero.model import Network, cross_entropy, entropy, latent_distance, read_gaussian
 from kvzero.replay import Segments
 from kvzero.training.config import LearnerConfig
@@ -140,6 +142,18 @@ class Learner:
             if network.normaliser is not None:
                 network.normaliser.take_in(observations)
                 network.mark_changed()
+
+    def refuse_divergence(self) -> None:
+        """Look at the weights, which waits for the device.
+
+        Raises:
+            SearchError: if one of them is not finite.
+        """
+        if not nn.utils.get_total_norm(self.network.parameters(), norm_type=inf).isfinite():
+            raise SearchError(
+                f"the network has diverged: after {self.num_updates} updates some of its weights are not finite; "
+                f"begin anew with a learning_rate smaller than {self._config.learning_rate}"
+            )
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -149,6 +149,7 @@ class Trainer:
 
         Raises:
             EnvError: if an environment fails. A checkpoint is written first.
+            SearchError: if the network has diverged.
             RunError: if a checkpoint cannot be written.
         """
         schedule = self._config.schedule
@@ -176,6 +177,7 @@ class Trainer:
 
         Raises:
             EnvError: if an environment fails.
+            SearchError: if the network has diverged.
         """
         steps, updates, started = self._env_steps, self._learner.num_updates, time.perf_counter()
         episodes = self._collect(should_stop)
@@ -252,14 +254,16 @@ class Trainer:
         return ended
 
     def _update(self, should_stop: Callable[[], bool]) -> None:
-        if self._updates_owed >= 1:
-            self._learner.take_in()
+        if self._updates_owed < 1:
+            return
+        self._learner.take_in()
         batch_size, num_steps = self._config.learner.batch_size, self._learner.window_steps
         batches = sample_ahead(self._replay, int(self._updates_owed), batch_size=batch_size, num_steps=num_steps)
         with closing(batches):
             while self._updates_owed >= 1 and not should_stop():
                 self._figures = self._learner.update(next(batches))
                 self._updates_owed -= 1
+        self._learner.refuse_divergence()
 
     def _await_device(self) -> None:
         if self._learner.network.device.type == "cuda":
