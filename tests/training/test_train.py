@@ -308,6 +308,16 @@ def test_learning_from_the_first_step_on_waits_for_something_to_learn_from(tmp_p
     assert summary.updates == 1
 
 
+def test_a_run_that_was_stopped_after_one_step_makes_its_updates_once_there_is_something_to_learn_from(tmp_path):
+    config = tiny_config(
+        tmp_path, run_name="stopped", learning_starts=0, replay_ratio=0.5, round_env_steps=2, total_env_steps=8
+    )
+    kvzero.train(config, observer=Stopper(at=2))
+    summary = kvzero.resume(tmp_path / "stopped").summary
+    assert summary is not None
+    assert summary.updates == 3  # one for each step of both environments but the first
+
+
 def test_a_full_disk_ends_the_run_with_the_checkpoint_before_it(tmp_path, monkeypatch):
     whole, calls = checkpoints._flush, iter(range(9))
 

@@ -254,7 +254,7 @@ class Trainer:
         return ended
 
     def _update(self, should_stop: Callable[[], bool]) -> None:
-        if self._updates_owed < 1:
+        if self._updates_owed < 1 or not self._replay.has_starts:  # none after a stop at the very first step
             return
         self._learner.take_in()
         batch_size, num_steps = self._config.learner.batch_size, self._learner.window_steps
