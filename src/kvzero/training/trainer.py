@@ -21,6 +21,7 @@ from kvzero.reports import (
     EVAL_RETURN_MEAN,
     EVAL_RETURN_MIN,
     TRAIN_RETURN,
+    WALL_SECONDS,
     logged_until,
     rss_bytes,
 )
@@ -129,10 +130,11 @@ class Trainer:
         self._replay.end_running_episodes()
         self._env_steps = progress.env_steps
         self._updates_owed = progress.updates_owed
-        self._seconds_before = progress.seconds
         self._rng.bit_generator.state = progress.search_rng
-        evaluations = [line for line in logged_until(self._run, self._env_steps) if EVAL_RETURN_MEAN in line]
-        self._evaluated_at = max((int(line[ENV_STEPS]) for line in evaluations), default=0)
+        past = logged_until(self._run, self._env_steps)
+        self._evaluated_at = max((int(line[ENV_STEPS]) for line in past if EVAL_RETURN_MEAN in line), default=0)
+        # An evaluation at the checkpoint's own step was timed after it was written.
+        self._seconds_before = max([progress.seconds, *(line[WALL_SECONDS] for line in past if WALL_SECONDS in line)])
 
     @property
     def env_steps(self) -> int:
@@ -196,7 +198,7 @@ class Trainer:
         """Return what a line of metrics holds: the newest losses, counters, memory; returns since the last call."""
         figures = {name: float(figure) for name, figure in self._figures.items()}
         figures["updates"] = float(self._learner.num_updates)
-        figures["wall_seconds"] = self.seconds
+        figures[WALL_SECONDS] = self.seconds
         figures["replay_steps"] = float(len(self._replay))
         figures["rss_bytes"] = float(rss_bytes())
         figures |= {f"cache/{name}": figure for name, figure in self._planner.store.figures().items()}
@@ -326,7 +328,7 @@ class Trainer:
                 EVAL_RETURN_MAX: float(np.max(games.returns)),
                 "eval_episodes": float(len(games.returns)),
                 "eval_cut_games": float(games.num_cut),
-                "wall_seconds": self.seconds,
+                WALL_SECONDS: self.seconds,
             }
         )
         return games.returns
