@@ -92,12 +92,15 @@ def test_what_was_logged_up_to_a_checkpoint_is_read_and_nothing_where_there_is_n
     assert [line["env_steps"] for line in logged_until(tmp_path, 3)] == [1, 2, 3]
 
 
-def test_damage_before_the_last_line_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damaged", ["{torn", '{"loss": 1.0}', '{"env_steps": null}', '{"env_steps": 1, "loss": "low"}', "[1, 2]", "3"]
+)
+def test_damage_before_the_last_line_is_refused(tmp_path: Path, damaged: str) -> None:
     log_steps(tmp_path, 1, 2)
     path = tmp_path / "metrics.jsonl"
-    path.write_text("{torn\n" + path.read_text())
+    path.write_text(f"{damaged}\n{path.read_text()}")
     for use in (read_metrics, MetricsLog):
-        with pytest.raises(RunError, match="line 1"):
+        with pytest.raises(RunError, match=r"line 1 of .*metrics\.jsonl.*repair or delete that line"):
             use(tmp_path)
 
 

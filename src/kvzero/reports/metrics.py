@@ -109,11 +109,27 @@ def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
     whole = []
     for number, line in enumerate(lines, start=1):
         try:
-            whole.append((line, json.loads(line)))
+            content = json.loads(line)
         except json.JSONDecodeError as error:
             if number < len(lines):
                 raise RunError(f"line {number} of {path} is no JSON ({error}); repair or delete that line") from error
+            break
+        if not _is_record(content):
+            raise RunError(
+                f"line {number} of {path} is {line[:80]}, where {ENV_STEPS} and other figures were wanted; "
+                "repair or delete that line"
+            )
+        whole.append((line, content))
     return whole
+
+
+def _is_record(content: object) -> bool:
+    """Return whether this is what `MetricsLog.write` writes: names and numbers, or null, with environment steps."""
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get(ENV_STEPS), int | float)
+        and all(figure is None or isinstance(figure, int | float) for figure in content.values())
+    )
 
 
 def _repair(path: Path, resume_from: int | None) -> None:
