@@ -41,7 +41,7 @@ class EmptyReplayError(KvzeroError, LookupError):
 
 
 class SearchError(KvzeroError, ValueError):
-    """A root, an evaluation or a visit count that cannot be searched with: its shape, its type or a number in it."""
+    """A root, an evaluation, a visit count or weights that cannot be searched with: a shape, a type or a number."""
 
 
 class CacheError(KvzeroError, ValueError):

@@ -5,6 +5,9 @@ import shutil
 import sys
 
 import pytest
+from tests.training.samples import tiny_config
+
+import kvzero
 
 
 def test_the_returns_are_told_as_json(command, trained_run):
@@ -14,6 +17,7 @@ def test_the_returns_are_told_as_json(command, trained_run):
     assert found["eval_return_mean"] == pytest.approx(sum(found["eval_returns"]) / 3)
     assert len(found["eval_returns"]) == found["episodes"] == 3
     assert found["checkpoint"] == "step_0000000040_0000000007"
+    assert found["eval_cut_games"] == 0
     assert found["video"] is None
 
 
@@ -21,9 +25,23 @@ def test_the_returns_are_told_as_json(command, trained_run):
 def test_the_returns_are_told_in_words(command, trained_run, episodes):
     said = command("evaluate", trained_run, "--episodes", episodes, "--num-simulations", "2")
     assert said.status == 0
-    assert f"{trained_run}, checkpoint step_0000000040_0000000007, {episodes} episodes" in said.out
+    assert f"{trained_run}, checkpoint step_0000000040_0000000007, {episodes} episodes\n" in said.out
     assert ("±" in said.out) == (episodes > 1)
     assert "nan" not in said.out
+
+
+@pytest.fixture
+def endless_run(tmp_path, no_pictures):
+    """Return a run whose games never end, so that each of its two environments plays one game, which is cut off."""
+    schedule = {"total_env_steps": 4, "final_eval_episodes": 1, "num_eval_envs": 2, "max_eval_steps": 5}
+    return kvzero.train(tiny_config(tmp_path, run_name="endless", environment="Endless", **schedule)).run
+
+
+def test_games_that_were_not_played_are_not_told_of_and_those_cut_off_are_counted(command, endless_run):
+    found = json.loads(command("evaluate", endless_run, "--episodes", "6", "--json").out)
+    assert len(found["eval_returns"]) == found["episodes"] == found["eval_cut_games"] == 2
+    assert ", 2 of 6 episodes, 2 cut off\n" in command("evaluate", endless_run, "--episodes", "6").out
+    assert ", 2 episodes, 2 cut off\n" in command("evaluate", endless_run, "--episodes", "2").out
 
 
 def test_a_video_is_written_into_the_run(command, trained_run, tmp_path):

@@ -53,6 +53,13 @@ def test_encode_equals_its_slow_twin(size, scalars):
     torch.testing.assert_close(encoded, wanted, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("scalar", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_passed_on_and_what_is_infinite_is_clipped(scalar):
+    encoded = Support(5).encode(torch.tensor([scalar, 0.0]))
+    wanted = {math.nan: [math.nan] * 5, math.inf: [0, 0, 0, 0, 1], -math.inf: [1, 0, 0, 0, 0]}[scalar]
+    torch.testing.assert_close(encoded, torch.tensor([wanted, [0, 0, 1, 0, 0]]).float(), equal_nan=True)
+
+
 @settings(deadline=None)
 @given(size=SIZES, scalar=SCALARS)
 def test_two_neighbouring_bins_share_a_whole(size, scalar):

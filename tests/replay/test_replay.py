@@ -57,6 +57,10 @@ def test_sampling_before_any_transition_is_refused(make_replay: Callable[..., Re
     replay.add(**make_step(np.random.default_rng(0), VECTOR, 2))
     with pytest.raises(EmptyReplayError, match="2 steps, none with a next observation"):
         replay.sample(5, num_steps=3)
+    assert not replay.has_starts
+    replay.add(**make_step(np.random.default_rng(0), VECTOR, 2))
+    assert replay.has_starts
+    replay.sample(5, num_steps=3)
 
 
 def spoilt(name: str, how: str, values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import kvzero
 from kvzero.errors import RunError
-from kvzero.reports import MetricsLog, read_metrics
+from kvzero.reports import MetricsLog, logged_until, read_metrics
 
 
 def log_steps(run_dir: Path, *steps: int, resume_from: int | None = None) -> None:
@@ -86,12 +86,21 @@ def test_a_kill_inside_the_last_line_loses_that_line_only(tmp_path_factory: pyte
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
-def test_damage_before_the_last_line_is_refused(tmp_path: Path) -> None:
+def test_what_was_logged_up_to_a_checkpoint_is_read_and_nothing_where_there_is_no_file(tmp_path: Path) -> None:
+    assert logged_until(tmp_path, 9) == []
+    log_steps(tmp_path, 1, 2, 3, 4)
+    assert [line["env_steps"] for line in logged_until(tmp_path, 3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "damaged", ["{torn", '{"loss": 1.0}', '{"env_steps": null}', '{"env_steps": 1, "loss": "low"}', "[1, 2]", "3"]
+)
+def test_damage_before_the_last_line_is_refused(tmp_path: Path, damaged: str) -> None:
     log_steps(tmp_path, 1, 2)
     path = tmp_path / "metrics.jsonl"
-    path.write_text("{torn\n" + path.read_text())
+    path.write_text(f"{damaged}\n{path.read_text()}")
     for use in (read_metrics, MetricsLog):
-        with pytest.raises(RunError, match="line 1"):
+        with pytest.raises(RunError, match=r"line 1 of .*metrics\.jsonl.*repair or delete that line"):
             use(tmp_path)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
+from tests.training.environments import FEATURES
 from tests.training.samples import LEARNER, MODEL, filled_replay, tiny_learner, tiny_network
 
 from kvzero import AgentConfig
@@ -139,6 +140,43 @@ def test_a_run_folder_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="could not be written"):
         save(tmp_path / "file" / "run", tiny_learner(), filled_replay(), 8)
+
+
+def normalising_learner() -> Learner:
+    return Learner(
+        tiny_network(model=replace(MODEL, normalize_observations=True)), LEARNER, discount=0.9, total_updates=5
+    )
+
+
+def test_observations_that_wait_to_be_normalised_by_come_back_in_order(tmp_path):
+    learner, other = normalising_learner(), normalising_learner()
+    batches = np.random.default_rng(0).normal(size=(5, 2, FEATURES)).astype(np.float32)
+    for batch in batches[:3]:
+        learner.show(batch)
+    other.show(batches[4])
+    load_checkpoint(save(tmp_path, learner, filled_replay(), 6), other, filled_replay())
+    for batch in batches[3:]:
+        learner.show(batch)
+        other.show(batch)
+    for each in (learner, other):
+        each.take_in()
+        assert each.network.normaliser.count == 10
+    torch.testing.assert_close(other.network.state_dict(), learner.network.state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(other.target_network.state_dict(), learner.target_network.state_dict(), rtol=0, atol=0)
+
+
+def test_a_checkpoint_whose_waiting_observations_are_missing_is_refused_unless_it_is_of_the_first_format(tmp_path):
+    learner = normalising_learner()
+    learner.show(np.ones((2, FEATURES), np.float32))
+    folder = save(tmp_path, learner, filled_replay(), 6)
+    (folder / "unseen.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"unseen\.safetensors.*delete"):
+        load_checkpoint(folder, learner, filled_replay())
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | {"format": 1}))
+    load_checkpoint(folder, learner, filled_replay())
+    learner.take_in()
+    assert learner.network.normaliser.count == 0
 
 
 @pytest.mark.parametrize("name", FILES)

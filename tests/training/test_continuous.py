@@ -55,6 +55,16 @@ def test_a_run_that_was_stopped_goes_on_with_its_replay_and_its_normalisation(tm
         np.testing.assert_allclose(statistics["encoder.normaliser.mean"], seen.mean(0), atol=1e-5)
 
 
+def test_a_run_that_was_stopped_before_it_learnt_normalises_by_all_that_it_saw(tmp_path):
+    stopped = kvzero.train(continuous_config(tmp_path, run_name="stopped"), observer=Stopper(at=8)).run
+    checkpoint = newest_checkpoint(stopped)
+    replay, unseen = (load_file(checkpoint / f"{name}.safetensors") for name in ("replay", "unseen"))
+    acted_on = [replay[f"observations.{env}"][replay[f"kinds.{env}"] == 1] for env in range(2)]
+    np.testing.assert_array_equal(unseen["observations"], np.stack(acted_on, axis=1).reshape(8, -1))
+    kvzero.resume(stopped)
+    assert load_file(newest_checkpoint(stopped) / "weights.safetensors")["encoder.normaliser.count"] == 40
+
+
 def test_the_agent_of_a_run_acts_in_the_environments_own_units(run):
     agent, several = Agent.load(run), Agent.load(run, num_envs=2)
     look = np.ones(5, np.float32)

@@ -8,16 +8,17 @@ from kvzero.errors import ConfigError, DeviceError, RunError
 
 def test_a_run_plays_as_many_games_as_asked_and_the_same_twice(trained_run):
     played = kvzero.evaluate_run(trained_run, num_episodes=3, seed=4)
-    assert len(played.returns) == 3
+    assert (len(played.returns), played.num_cut) == (3, 0)
     assert played.checkpoint.name == "step_0000000040_0000000007"
     assert kvzero.evaluate_run(trained_run, num_episodes=3, seed=4) == played
 
 
-def test_a_frame_is_given_for_every_step(trained_run):
+@pytest.mark.parametrize("num_episodes", [1, 20])
+def test_a_frame_is_given_for_every_step_of_environment_0_and_none_once_it_has_played(trained_run, num_episodes):
     frames = []
-    kvzero.evaluate_run(trained_run, num_episodes=1, seed=1, on_frame=frames.append)
+    kvzero.evaluate_run(trained_run, num_episodes=num_episodes, seed=1, on_frame=frames.append)
     assert {frame.shape for frame in frames} == {(20, 30, 3)}
-    assert 3 <= len(frames) <= 6
+    assert [int(frame[0, 0, 0]) // 20 for frame in frames] == list(range(4))  # others play games of 6 steps
 
 
 @pytest.mark.parametrize(

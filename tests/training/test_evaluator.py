@@ -65,6 +65,17 @@ class Script:
         pass
 
 
+class Strict(Script):
+    """A script that allows one action only, another at every step of a game, and refuses all others."""
+
+    def masks(self):
+        return np.eye(3, dtype=bool)[(self.games + self.times) % 3]
+
+    def step(self, actions):
+        assert self.masks()[np.arange(3), actions].all()
+        return super().step(actions)
+
+
 class Watched(Planner):
     """A planner that writes down whom it was asked for."""
 
@@ -100,9 +111,9 @@ def test_every_environment_plays_its_share_and_returns_are_those_of_whole_games(
 
 
 def test_an_environment_that_has_played_its_share_is_not_planned_for():
-    planner = Watched()
-    evaluate(Script(), planner, num_episodes=5, seed=0)
-    assert planner.planned == [[0, 1, 2]] * 3 + [[0, 1]] + [[1]] * 6
+    planner, told = Watched(), []
+    evaluate(Script(), planner, num_episodes=5, seed=0, on_step=lambda playing: told.append(playing.tolist()))
+    assert planner.planned == told == [[0, 1, 2]] * 3 + [[0, 1]] + [[1]] * 6
 
 
 def test_the_planner_sees_what_each_ready_environment_shows_and_where_episodes_start():
@@ -119,6 +130,13 @@ def test_forbidden_actions_are_not_taken():
     assert all(actions[1] != 1 for actions in envs.actions)
 
 
+def test_an_environment_that_has_played_its_share_is_still_given_legal_actions_only():
+    envs = Strict()
+    games = evaluate(envs, Watched(), num_episodes=5, seed=0)
+    assert len(games.returns) == 5
+    assert envs.num_steps == 10
+
+
 def test_a_game_at_its_limit_is_cut_and_counted_as_it_stands_and_the_last_of_its_environment():
     envs, planner = Script(), Watched()
     games = evaluate(envs, planner, num_episodes=6, seed=0, max_steps=3)
@@ -127,13 +145,19 @@ def test_a_game_at_its_limit_is_cut_and_counted_as_it_stands_and_the_last_of_its
     assert [1 in planned for planned in planner.planned] == [True] * 3 + [False] * 3
 
 
-def test_every_step_is_told_and_a_stop_is_heeded():
+def test_every_step_is_told_with_those_who_play_and_a_stop_is_heeded():
     told = []
     envs = Script()
     games = evaluate(
-        envs, Watched(), num_episodes=5, seed=0, on_step=lambda: told.append(1), should_stop=lambda: len(told) == 3
+        envs,
+        Watched(),
+        num_episodes=5,
+        seed=0,
+        on_step=lambda playing: told.append(playing.tolist()),
+        should_stop=lambda: len(told) == 3,
     )
-    assert envs.num_steps == len(told) == 3
+    assert told == [[0, 1, 2]] * 3
+    assert envs.num_steps == 3
     assert games.returns == [game(0, 0, 2), game(2, 0, 3)]
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tests.training.samples import LEARNER, some_segments, tiny_learner
 
+from kvzero.errors import SearchError
 from kvzero.replay import Segments
 
 FIGURES = {
@@ -164,3 +165,14 @@ def test_a_learner_without_updates_to_make_still_has_a_learning_rate():
     learner = tiny_learner(total_updates=0)
     learner.update(some_segments(learner))
     assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(LEARNER.learning_rate)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_with_what_to_do(number):
+    learner = tiny_learner()
+    learner.update(some_segments(learner))
+    learner.refuse_divergence()
+    with torch.no_grad():
+        next(learner.network.parameters()).view(-1)[1] = number
+    with pytest.raises(SearchError, match=r"after 1 updates.*not finite.*learning_rate.*0\.01"):
+        learner.refuse_divergence()

@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 from tests.training.environments import Failing
-from tests.training.samples import NUM_ENVS, tiny_config
+from tests.training.samples import NUM_ENVS, continuous_config, tiny_config
 
 import kvzero
 from kvzero.agent import newest_checkpoint
-from kvzero.errors import CheckpointError, ConfigError, DeviceError, EnvError, RunError
+from kvzero.errors import CheckpointError, ConfigError, DeviceError, EnvError, RunError, SearchError
 from kvzero.reports import read_metrics, read_summary
 from kvzero.training import checkpoints, read_config
 
@@ -145,17 +145,48 @@ def test_a_run_that_was_stopped_during_its_last_evaluation_goes_on_with_it(tmp_p
     finished = kvzero.resume(finished.run)
     assert finished.summary is not None
     assert len(finished.summary.eval_returns) == 3
-    assert [line["env_steps"] for line in history(finished.run) if "eval_episodes" in line] == [20, 40]
+    assert [line["env_steps"] for line in evaluations(finished.run)] == [20, 40]
+
+
+@pytest.mark.parametrize("num_let_pass", [0, 2], ids=["before it began", "at its first step"])
+def test_an_evaluation_that_a_stop_kept_from_its_end_is_made_on_resuming(trained_run, tmp_path, num_let_pass):
+    stopper = Stopper(at=20, num_let_pass=num_let_pass)  # the round and a line of metrics are told before a first step
+    run = kvzero.train(tiny_config(tmp_path, run_name="stopped"), observer=stopper).run
+    assert newest_checkpoint(run).name.startswith("step_0000000020_")
+    assert evaluations(run) == []
+    kvzero.resume(run)
+    assert [line["env_steps"] for line in evaluations(run)] == [20, 40]
+    assert evaluations(run)[0] == evaluations(trained_run)[0]
+
+
+def test_an_evaluation_that_was_made_is_not_made_again_on_resuming(tmp_path):
+    run = kvzero.train(tiny_config(tmp_path, run_name="longer", total_env_steps=20)).run
+    kvzero.resume(run, total_env_steps=24)
+    assert [(line["env_steps"], line["eval_episodes"]) for line in evaluations(run)] == [(20, 3), (24, 3)]
+
+
+def test_a_run_without_its_metrics_goes_on_and_is_evaluated_anew(tmp_path):
+    run = kvzero.train(tiny_config(tmp_path, run_name="stopped"), observer=Stopper(at=22)).run
+    (run / "metrics.jsonl").unlink()
+    kvzero.resume(run)
+    assert [line["env_steps"] for line in evaluations(run)] == [24, 40]
+
+
+def evaluations(run: Path) -> list[dict[str, float]]:
+    return [line for line in history(run) if "eval_episodes" in line]
 
 
 class Stopper:
-    """Sends Ctrl-C to this very process once `at` environment steps have been made."""
+    """Sends Ctrl-C to this very process when it hears of `at` environment steps, after `num_let_pass` such calls."""
 
-    def __init__(self, at: int) -> None:
-        self.at, self.is_done = at, False
+    def __init__(self, at: int, *, num_let_pass: int = 0) -> None:
+        self.at, self.num_let_pass, self.is_done = at, num_let_pass, False
 
     def update(self, env_steps, *, updates, figures=None):
-        if env_steps >= self.at and not self.is_done:
+        if env_steps < self.at or self.is_done:
+            return
+        self.num_let_pass -= 1
+        if self.num_let_pass < 0:
             self.is_done = True
             signal.raise_signal(signal.SIGINT)
 
@@ -277,6 +308,16 @@ def test_learning_from_the_first_step_on_waits_for_something_to_learn_from(tmp_p
     assert summary.updates == 1
 
 
+def test_a_run_that_was_stopped_after_one_step_makes_its_updates_once_there_is_something_to_learn_from(tmp_path):
+    config = tiny_config(
+        tmp_path, run_name="stopped", learning_starts=0, replay_ratio=0.5, round_env_steps=2, total_env_steps=8
+    )
+    kvzero.train(config, observer=Stopper(at=2))
+    summary = kvzero.resume(tmp_path / "stopped").summary
+    assert summary is not None
+    assert summary.updates == 3  # one for each step of both environments but the first
+
+
 def test_a_full_disk_ends_the_run_with_the_checkpoint_before_it(tmp_path, monkeypatch):
     whole, calls = checkpoints._flush, iter(range(9))
 
@@ -291,6 +332,17 @@ def test_a_full_disk_ends_the_run_with_the_checkpoint_before_it(tmp_path, monkey
     assert newest_checkpoint(tmp_path / "full").name.startswith("step_0000000012_")
     finished = kvzero.resume(tmp_path / "full")
     assert finished.summary is not None
+
+
+@pytest.mark.parametrize("make_config", [tiny_config, continuous_config])
+@pytest.mark.parametrize("round_env_steps", [4, 40])  # one update in a round, or all of them
+def test_a_network_that_diverges_ends_the_run_and_is_not_saved(tmp_path, make_config, round_env_steps):
+    config = make_config(tmp_path, run_name="wild", checkpoint_every=4, round_env_steps=round_env_steps)
+    with pytest.raises(SearchError, match=r"not (all )?finite"):
+        kvzero.train(replace(config, learner=replace(config.learner, learning_rate=1e30)))
+    saved = [load_file(path) for path in (tmp_path / "wild").glob("checkpoints/*/weights.safetensors")]
+    assert all(np.isfinite(tensor).all() for tensors in saved for tensor in tensors.values())
+    assert len(saved) == (2 if round_env_steps == 4 else 0)
 
 
 def test_resident_memory_stays_as_it_is_once_the_replay_is_full(tmp_path):

@@ -7,6 +7,7 @@ from tests.training.samples import NUM_ENVS, tiny_config
 
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import ConfigError
+from kvzero.reports import MetricsLog
 from kvzero.training import RunConfig, Trainer
 
 STEP = 1
@@ -68,6 +69,18 @@ def test_a_resumed_run_meets_new_episodes_rather_than_those_it_began_with(tmp_pa
     second = Trainer(config, tmp_path, Silent(), resume_from=newest_checkpoint(tmp_path))
     second.close()
     assert second._env_seed != first._env_seed
+
+
+def test_time_that_was_logged_after_the_checkpoint_was_written_counts_and_what_a_kill_threw_away_does_not(tmp_path):
+    config = tiny_config(tmp_path)
+    first = stopped_after(config, tmp_path, 30)
+    with MetricsLog(tmp_path) as log:
+        log.write(first.env_steps - 1, {"wall_seconds": 0.1})
+        log.write(first.env_steps, {"eval_return_mean": 1.0, "wall_seconds": 1000.0})
+        log.write(first.env_steps + 1, {"wall_seconds": 5000.0})
+    second = Trainer(config, tmp_path, Silent(), resume_from=newest_checkpoint(tmp_path))
+    second.close()
+    assert 1000 < second.seconds < 2000
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from rich.console import Console
 from kvzero.cli.parse import parse
 from kvzero.cli.video import VideoWriter
 from kvzero.errors import ConfigError
-from kvzero.training import evaluate_run
+from kvzero.training import Played, evaluate_run
 
 __all__ = ["evaluate"]
 
@@ -26,7 +26,7 @@ class Evaluate:
     """Folder of the run."""
 
     episodes: int = 20
-    """Games to play."""
+    """Games to play; an environment whose game is cut off plays no other, so that it may be fewer."""
 
     seed: int = 0
     """Seed of the environments."""
@@ -66,17 +66,18 @@ def evaluate(arguments: Sequence[str]) -> int:
         figures = {
             "run": str(request.run),
             "checkpoint": played.checkpoint.name,
-            "episodes": request.episodes,
+            "episodes": len(played.returns),
             "seed": request.seed,
             "eval_return_mean": fmean(played.returns),
             "eval_return_std": spread,
             "eval_returns": played.returns,
+            "eval_cut_games": played.num_cut,
             "video": None if path is None else str(path),
         }
         print(json.dumps(figures))
         return 0
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"{request.run}, checkpoint {played.checkpoint.name}, {request.episodes} episodes")
+    console.print(f"{request.run}, checkpoint {played.checkpoint.name}, {_count(played, request.episodes)}")
     around = "" if spread is None else f" ± {spread:.1f}"
     console.print(
         f"return {fmean(played.returns):.1f}{around}, from {min(played.returns):.1f} to {max(played.returns):.1f}"
@@ -84,3 +85,10 @@ def evaluate(arguments: Sequence[str]) -> int:
     if path is not None:
         console.print(f"video in {path}")
     return 0
+
+
+def _count(played: Played, num_asked: int) -> str:
+    """Say how many games were played, and how many of them were cut off."""
+    num_played = len(played.returns)
+    episodes = f"{num_played} episodes" if num_played == num_asked else f"{num_played} of {num_asked} episodes"
+    return f"{episodes}, {played.num_cut} cut off" if played.num_cut else episodes

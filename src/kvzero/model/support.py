@@ -45,13 +45,14 @@ class Support(nn.Module):
         return self
 
     def encode(self, scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape bin"]:
-        """Return two-hot probabilities whose decoded value is `scalars`, which are clipped to the support."""
+        """Return two-hot probabilities whose decoded value is `scalars`, clipped to the support; NaN stays NaN."""
         limit = self.bins[-1]
         place = compress(scalars).clamp(-limit, limit) + limit
         lower = place.floor()
         share = (place - lower)[..., None]
-        low = functional.one_hot(lower.long(), len(self.bins))
-        high = functional.one_hot((lower.long() + 1).clamp(max=len(self.bins) - 1), len(self.bins))
+        bin_below = lower.long().clamp(0, len(self.bins) - 1)  # NaN is cast to any integer
+        low = functional.one_hot(bin_below, len(self.bins))
+        high = functional.one_hot((bin_below + 1).clamp(max=len(self.bins) - 1), len(self.bins))
         return low * (1 - share) + high * share
 
     def decode(self, logits: Float[Tensor, "*shape bin"]) -> Float[Tensor, "*shape"]:

@@ -69,6 +69,11 @@ class Replay:
         """Bytes set aside for all rows; the system hands them out as the replay fills."""
         return self._rows.nbytes
 
+    @property
+    def has_starts(self) -> bool:
+        """Whether a window can start anywhere, and `sample` gives one."""
+        return bool(self._rows.is_start().any())
+
     def add(  # noqa: PLR0913  # one for each ring
         self,
         *,

@@ -3,9 +3,17 @@
 from kvzero.reports.atomic import write_atomically
 from kvzero.reports.costs import plot_costs
 from kvzero.reports.curve import plot_learning_curve
-from kvzero.reports.figures import ENV_STEPS, EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, LOSS, TRAIN_RETURN
+from kvzero.reports.figures import (
+    ENV_STEPS,
+    EVAL_RETURN_MAX,
+    EVAL_RETURN_MEAN,
+    EVAL_RETURN_MIN,
+    LOSS,
+    TRAIN_RETURN,
+    WALL_SECONDS,
+)
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
-from kvzero.reports.metrics import MetricsLog, read_metrics
+from kvzero.reports.metrics import MetricsLog, logged_until, read_metrics
 from kvzero.reports.page import write_report
 from kvzero.reports.progress import Progress
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
@@ -18,11 +26,13 @@ __all__ = [
     "LOSS",
     "SUMMARY_FILE",
     "TRAIN_RETURN",
+    "WALL_SECONDS",
     "MetricsLog",
     "Progress",
     "Summary",
     "describe_machine",
     "library_versions",
+    "logged_until",
     "machine_facts",
     "peak_rss_bytes",
     "plot_costs",

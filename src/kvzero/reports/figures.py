@@ -1,6 +1,14 @@
-"""The names of the figures that progress and plots look for; a run may log others beside them."""
+"""The names of the figures that progress, plots and a resumed run look for; a run may log others beside them."""
 
-__all__ = ["ENV_STEPS", "EVAL_RETURN_MAX", "EVAL_RETURN_MEAN", "EVAL_RETURN_MIN", "LOSS", "TRAIN_RETURN"]
+__all__ = [
+    "ENV_STEPS",
+    "EVAL_RETURN_MAX",
+    "EVAL_RETURN_MEAN",
+    "EVAL_RETURN_MIN",
+    "LOSS",
+    "TRAIN_RETURN",
+    "WALL_SECONDS",
+]
 
 ENV_STEPS = "env_steps"
 """Environment steps collected when the figures beside it were taken; every line of metrics has it."""
@@ -19,3 +27,6 @@ EVAL_RETURN_MAX = "eval_return_max"
 
 LOSS = "loss"
 """The weighted training loss; its parts are named `loss_latent` and so on."""
+
+WALL_SECONDS = "wall_seconds"
+"""Seconds that the run took until the figures beside it were logged, over all sittings."""

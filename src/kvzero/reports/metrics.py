@@ -12,7 +12,7 @@ from kvzero.reports.atomic import write_atomically
 from kvzero.reports.events import EventLog
 from kvzero.reports.figures import ENV_STEPS
 
-__all__ = ["METRICS_FILE", "MetricsLog", "read_metrics"]
+__all__ = ["METRICS_FILE", "MetricsLog", "logged_until", "read_metrics"]
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -92,17 +92,44 @@ def read_metrics(run_dir: Path) -> list[dict[str, float]]:
     ]
 
 
+def logged_until(run_dir: Path, env_steps: int) -> list[dict[str, float]]:
+    """Return the lines of a run's metrics up to so many environment steps; none where there is no such file.
+
+    Raises:
+        RunError: if the file is damaged before its last line.
+    """
+    if not (run_dir / METRICS_FILE).exists():
+        return []
+    return [line for line in read_metrics(run_dir) if line[ENV_STEPS] <= env_steps]
+
+
 def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """Return the text and the content of each line, without a last line that a kill tore."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     whole = []
     for number, line in enumerate(lines, start=1):
         try:
-            whole.append((line, json.loads(line)))
+            content = json.loads(line)
         except json.JSONDecodeError as error:
             if number < len(lines):
                 raise RunError(f"line {number} of {path} is no JSON ({error}); repair or delete that line") from error
+            break
+        if not _is_record(content):
+            raise RunError(
+                f"line {number} of {path} is {line[:80]}, where {ENV_STEPS} and other figures were wanted; "
+                "repair or delete that line"
+            )
+        whole.append((line, content))
     return whole
+
+
+def _is_record(content: object) -> bool:
+    """Return whether this is what `MetricsLog.write` writes: names and numbers, or null, with environment steps."""
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get(ENV_STEPS), int | float)
+        and all(figure is None or isinstance(figure, int | float) for figure in content.values())
+    )
 
 
 def _repair(path: Path, resume_from: int | None) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
@@ -22,8 +23,11 @@ from kvzero.training.learner import Learner
 
 __all__ = ["FORMAT", "Progress", "load_checkpoint", "save_checkpoint"]
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 lacks the observations that the normaliser has not taken in yet."""
+
 STATE_FILE = "state.json"
+UNSEEN_FILE = "unseen.safetensors"
 PARTIAL = "partial_"
 
 
@@ -87,6 +91,7 @@ def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
         _load_optimizer(learner, load_tensors(folder / "optimizer.safetensors"))
     with _damage_named(folder / "replay.safetensors"):
         replay.load_state_arrays(load_arrays(folder / "replay.safetensors"))
+    learner.unseen = _load_unseen(folder, learner) if int(state["format"]) > 1 else []
     with _damage_named(folder / STATE_FILE):
         replay.load_rng_state(state["replay_rng"])
         learner.num_updates = int(state["updates"])
@@ -99,6 +104,7 @@ def _write(folder: Path, learner: Learner, replay: Replay, progress: Progress, a
     save_weights(learner.target_network, folder / "target.safetensors")
     save_file(_optimizer_tensors(learner), folder / "optimizer.safetensors")
     save_arrays(replay.state_arrays(), folder / "replay.safetensors")
+    _save_unseen(folder, learner)
     state = {
         "format": FORMAT,
         "updates": learner.num_updates,
@@ -125,6 +131,20 @@ def _load_optimizer(learner: Learner, tensors: dict[str, torch.Tensor]) -> None:
         state.setdefault(int(index), {})[name] = value
     groups = learner.optimizer.state_dict()["param_groups"]
     learner.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _save_unseen(folder: Path, learner: Learner) -> None:
+    if learner.network.normaliser is not None:
+        nothing = np.empty((0, *learner.network.spec.observation_shape), np.float32)
+        save_arrays({"observations": np.concatenate([nothing, *learner.unseen])}, folder / UNSEEN_FILE)
+
+
+def _load_unseen(folder: Path, learner: Learner) -> list[np.ndarray]:
+    if learner.network.normaliser is None:
+        return []
+    with _damage_named(folder / UNSEEN_FILE):
+        observations = load_arrays(folder / UNSEEN_FILE)["observations"]
+        return [observations] if len(observations) else []
 
 
 def _read_state(folder: Path) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from kvzero.agent import Planner, choose_device, load_network, newest_checkpoint
-from kvzero.envs import make_environments
-from kvzero.training.evaluator import evaluate
+from kvzero.envs import Environments, make_environments
+from kvzero.training.evaluator import StepHook, evaluate
 from kvzero.training.folders import read_config
 
 __all__ = ["Played", "evaluate_run"]
@@ -25,7 +25,10 @@ class Played:
     """The checkpoint that played."""
 
     returns: list[float]
-    """Raw return of every game."""
+    """Raw return of every game; fewer than asked for if an environment was cut off before its last one."""
+
+    num_cut: int
+    """Games that were cut off at the limit of steps, and counted as they stood."""
 
 
 def evaluate_run(
@@ -37,7 +40,10 @@ def evaluate_run(
     device: str = "auto",
     on_frame: FrameHook | None = None,
 ) -> Played:
-    """Play whole games with a run's newest checkpoint, without exploration; give frames of environment 0 to `on_frame`.
+    """Play whole games with a run's newest checkpoint, without exploration.
+
+    `on_frame` is given what environment 0 looks like before each step of its games. As during a run, games are cut
+    off at its limit of steps, and an environment whose game was cut off plays no other.
 
     Raises:
         RunError: if the folder is not that of a run or holds no checkpoint.
@@ -60,8 +66,18 @@ def evaluate_run(
             num_episodes=num_episodes,
             seed=seed,
             max_steps=config.schedule.max_eval_steps or config.schedule.total_env_steps,
-            on_step=None if on_frame is None else lambda: on_frame(envs.render()),
+            on_step=None if on_frame is None else _filming(envs, on_frame),
         )
     finally:
         envs.close()
-    return Played(checkpoint, games.returns)
+    return Played(checkpoint, games.returns, games.num_cut)
+
+
+def _filming(envs: Environments, on_frame: FrameHook) -> StepHook:
+    """Return what gives a frame to `on_frame` wherever environment 0 is about to play."""
+
+    def film(playing: Int[np.ndarray, " env"]) -> None:
+        if 0 in playing:
+            on_frame(envs.render())
+
+    return film

@@ -4,15 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from kvzero.agent import Planner
 from kvzero.envs import Environments
+from kvzero.records import EnvSpec
 from kvzero.search import greedy_actions
 
-__all__ = ["Games", "evaluate"]
+__all__ = ["Games", "StepHook", "evaluate"]
 
-StepHook = Callable[[], None]
+StepHook = Callable[[Int[np.ndarray, " env"]], None]
 
 
 def never() -> bool:
@@ -44,8 +45,9 @@ def evaluate(
     """Play `num_episodes` games, each of at most `max_steps` steps.
 
     Every environment plays a fixed share of the games, so that short games are not counted more often than long
-    ones. An environment that has played its share is no longer planned for, and one whose game is cut off plays no
-    other. `on_step` is called after every step. When `should_stop` says so, games under way are dropped.
+    ones. An environment that has played its share is no longer planned for and takes its first legal action, and one
+    whose game is cut off plays no other. `on_step` is called before every step with the environments that have games
+    left to play. When `should_stop` says so, games under way are dropped.
     """
     start = envs.reset(seed)
     observations, masks, starts = start.observations, start.action_masks, np.ones(envs.num_envs, bool)
@@ -53,13 +55,19 @@ def evaluate(
     while (ready := tally.ready()).size and not should_stop():
         planner.observe(ready, observations[ready], actions=actions[ready], starts=starts[ready])
         outcome = planner.plan(ready, masks[ready], rng=None)
+        actions = _first_legal_actions(envs.spec, masks)
         actions[ready] = outcome.actions_at(greedy_actions(outcome.visit_counts))
+        if on_step is not None:
+            on_step(ready)
         steps = envs.step(actions)
         observations, masks, starts = steps.observations, steps.action_masks, steps.terminated | steps.truncated
         tally.count(steps.raw_rewards, steps.game_over)
-        if on_step is not None:
-            on_step()
     return Games([value for of_env in tally.returns for value in of_env], tally.num_cut)
+
+
+def _first_legal_actions(spec: EnvSpec, masks: Bool[np.ndarray, "env action"]) -> Shaped[np.ndarray, "env *dim"]:
+    """Return the legal action of lowest number for each environment; zeros where actions are continuous."""
+    return spec.blank_actions(len(masks)) if spec.is_continuous else masks.argmax(axis=1)
 
 
 class _Tally:

@@ -3,11 +3,14 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from kvzero.errors import SearchError
 from kvzero.model import Network, cross_entropy, entropy, latent_distance, read_gaussian
 from kvzero.replay import Segments
 from kvzero.training.config import LearnerConfig
@@ -36,6 +39,7 @@ class Learner:
         self.target_network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.optimizer = _build_optimizer(network, config)
         self.num_updates = 0
+        self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
         self._config = config
         self._discount = discount
         self._total_updates = max(total_updates, 1)
@@ -123,12 +127,33 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = self._config.learning_rate * share
 
-    def take_in(self, observations: Float[Tensor, "batch feature"]) -> None:
-        """Add observations to what the network normalises them by, for it and its EMA copy alike."""
+    def show(self, observations: Shaped[np.ndarray, "env ..."]) -> None:
+        """Keep observations for `take_in`; without effect where the network normalises none."""
+        if self.network.normaliser is not None:
+            self.unseen.append(observations)
+
+    def take_in(self) -> None:
+        """Add what was shown since the last time to what is normalised by, for the network and its EMA copy alike."""
+        if not self.unseen:
+            return
+        observations = torch.from_numpy(np.concatenate(self.unseen)).to(self.network.device)
+        self.unseen.clear()
         for network in (self.network, self.target_network):
             if network.normaliser is not None:
-                network.normaliser.take_in(observations.to(network.device))
+                network.normaliser.take_in(observations)
                 network.mark_changed()
+
+    def refuse_divergence(self) -> None:
+        """Look at the weights, which waits for the device.
+
+        Raises:
+            SearchError: if one of them is not finite.
+        """
+        if not nn.utils.get_total_norm(self.network.parameters(), norm_type=inf).isfinite():
+            raise SearchError(
+                f"the network has diverged: after {self.num_updates} updates some of its weights are not finite; "
+                f"begin anew with a learning_rate smaller than {self._config.learning_rate}"
+            )
 
     @torch.no_grad()
     def _follow(self) -> None:

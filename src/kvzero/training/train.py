@@ -50,6 +50,7 @@ def train(config: RunConfig, *, observer: Observer | None = None) -> Finished:
         ConfigError, DeviceError: if the config cannot work here.
         RunError: if the run's folder exists, cannot be written, or the disk is full.
         EnvError: if an environment fails; a checkpoint is written first.
+        SearchError: if the network has diverged; no checkpoint is written then.
     """
     return _sit(config, name_run(config), observer, resume_from=None)
 

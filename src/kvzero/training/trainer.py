@@ -15,7 +15,16 @@ from kvzero.envs import Environments, make_environments
 from kvzero.errors import EnvError
 from kvzero.model import Network
 from kvzero.replay import Replay, sample_ahead
-from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, TRAIN_RETURN, rss_bytes
+from kvzero.reports import (
+    ENV_STEPS,
+    EVAL_RETURN_MAX,
+    EVAL_RETURN_MEAN,
+    EVAL_RETURN_MIN,
+    TRAIN_RETURN,
+    WALL_SECONDS,
+    logged_until,
+    rss_bytes,
+)
 from kvzero.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from kvzero.training.collector import Collector, Episode
 from kvzero.training.config import RunConfig
@@ -75,8 +84,8 @@ class Trainer:
         """Build a fresh run, or continue from the checkpoint `resume_from`.
 
         Raises:
-            ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint
-                does not allow it.
+            ConfigError, DeviceError, EnvError, CheckpointError, RunError: where the config, machine, environment,
+                checkpoint or metrics do not allow it.
         """
         self._config = config
         self._run = run
@@ -108,6 +117,7 @@ class Trainer:
         )
         self._rng = np.random.default_rng(_seed(config, "search"))
         self._env_steps, self._updates_owed, self._seconds_before = 0, 0.0, 0.0
+        self._evaluated_at = 0  # environment steps at the newest evaluation that was played to its end
         if resume_from is not None:
             self._restore(load_checkpoint(resume_from, self._learner, self._replay))
         self._env_seed = _seed(config, "collect", self._env_steps)
@@ -115,14 +125,16 @@ class Trainer:
         self._collector = Collector(self._envs, self._planner, self._replay, seed=self._env_seed, rng=self._rng)
         self._episodes: list[Episode] = []
         self._figures: dict[str, torch.Tensor] = {}
-        self._unseen: list[np.ndarray] = []  # observations that the network's normaliser has not taken in yet
 
     def _restore(self, progress: Progress) -> None:
         self._replay.end_running_episodes()
         self._env_steps = progress.env_steps
         self._updates_owed = progress.updates_owed
-        self._seconds_before = progress.seconds
         self._rng.bit_generator.state = progress.search_rng
+        past = logged_until(self._run, self._env_steps)
+        self._evaluated_at = max((int(line[ENV_STEPS]) for line in past if EVAL_RETURN_MEAN in line), default=0)
+        # An evaluation at the checkpoint's own step was timed after it was written.
+        self._seconds_before = max([progress.seconds, *(line[WALL_SECONDS] for line in past if WALL_SECONDS in line)])
 
     @property
     def env_steps(self) -> int:
@@ -139,6 +151,7 @@ class Trainer:
 
         Raises:
             EnvError: if an environment fails. A checkpoint is written first.
+            SearchError: if the network has diverged.
             RunError: if a checkpoint cannot be written.
         """
         schedule = self._config.schedule
@@ -166,6 +179,7 @@ class Trainer:
 
         Raises:
             EnvError: if an environment fails.
+            SearchError: if the network has diverged.
         """
         steps, updates, started = self._env_steps, self._learner.num_updates, time.perf_counter()
         episodes = self._collect(should_stop)
@@ -184,7 +198,7 @@ class Trainer:
         """Return what a line of metrics holds: the newest losses, counters, memory; returns since the last call."""
         figures = {name: float(figure) for name, figure in self._figures.items()}
         figures["updates"] = float(self._learner.num_updates)
-        figures["wall_seconds"] = self.seconds
+        figures[WALL_SECONDS] = self.seconds
         figures["replay_steps"] = float(len(self._replay))
         figures["rss_bytes"] = float(rss_bytes())
         figures |= {f"cache/{name}": figure for name, figure in self._planner.store.figures().items()}
@@ -221,6 +235,7 @@ class Trainer:
 
     def _train(self, should_stop: Callable[[], bool]) -> None:
         self._update(should_stop)  # those that an earlier sitting was stopped in
+        self._evaluate_if_due(should_stop)
         while self._env_steps < self._config.schedule.total_env_steps and not should_stop():
             before = self._env_steps
             self.advance(should_stop)
@@ -231,9 +246,9 @@ class Trainer:
         schedule, ended = self._config.schedule, []
         target = min(self._env_steps + schedule.round_env_steps, schedule.total_env_steps)
         while self._env_steps < target and not should_stop():
-            if self._config.agent.model.normalize_observations:
-                self._unseen.append(self._collector.observations)
+            acted_on = self._collector.observations
             ended += self._collector.step(self._temperature())
+            self._learner.show(acted_on)
             self._env_steps += self._envs.num_envs
             if self._env_steps > max(schedule.learning_starts, self._envs.num_envs):  # one step has no next yet
                 self._updates_owed += self._envs.num_envs * schedule.replay_ratio
@@ -241,15 +256,16 @@ class Trainer:
         return ended
 
     def _update(self, should_stop: Callable[[], bool]) -> None:
-        if self._updates_owed >= 1 and self._unseen:
-            self._learner.take_in(torch.from_numpy(np.concatenate(self._unseen)))
-            self._unseen.clear()
+        if self._updates_owed < 1 or not self._replay.has_starts:  # none after a stop at the very first step
+            return
+        self._learner.take_in()
         batch_size, num_steps = self._config.learner.batch_size, self._learner.window_steps
         batches = sample_ahead(self._replay, int(self._updates_owed), batch_size=batch_size, num_steps=num_steps)
         with closing(batches):
             while self._updates_owed >= 1 and not should_stop():
                 self._figures = self._learner.update(next(batches))
                 self._updates_owed -= 1
+        self._learner.refuse_divergence()
 
     def _await_device(self) -> None:
         if self._learner.network.device.type == "cuda":
@@ -267,10 +283,16 @@ class Trainer:
             self._tell(self.measure())
         if self._env_steps >= schedule.total_env_steps:
             return
-        if self._env_steps // schedule.eval_every > before // schedule.eval_every:
-            self._evaluate(schedule.eval_episodes, "eval", should_stop)
+        self._evaluate_if_due(should_stop)
         if self._env_steps // schedule.checkpoint_every > before // schedule.checkpoint_every:
             self.save()
+
+    def _evaluate_if_due(self, should_stop: Callable[[], bool]) -> None:
+        """Evaluate where the curve lacks a point, in this round or since an earlier sitting, unless the run is over."""
+        schedule = self._config.schedule
+        is_due = self._env_steps // schedule.eval_every > self._evaluated_at // schedule.eval_every
+        if is_due and self._env_steps < schedule.total_env_steps:
+            self._evaluate(schedule.eval_episodes, "eval", should_stop)
 
     def _evaluate(self, num_episodes: int, purpose: str, should_stop: Callable[[], bool]) -> list[float]:
         """Play and tell of it; return the raw returns, none where it was stopped."""
@@ -291,13 +313,14 @@ class Trainer:
                 num_episodes=num_episodes,
                 seed=_seed(config, purpose),
                 max_steps=config.schedule.max_eval_steps or config.schedule.total_env_steps,
-                on_step=lambda: self._observer.update(self._env_steps, updates=self._learner.num_updates),
+                on_step=lambda _: self._observer.update(self._env_steps, updates=self._learner.num_updates),
                 should_stop=should_stop,
             )
         finally:
             envs.close()
         if should_stop():
             return []
+        self._evaluated_at = self._env_steps
         self._tell(
             {
                 EVAL_RETURN_MEAN: float(np.mean(games.returns)),
@@ -305,7 +328,7 @@ class Trainer:
                 EVAL_RETURN_MAX: float(np.max(games.returns)),
                 "eval_episodes": float(len(games.returns)),
                 "eval_cut_games": float(games.num_cut),
-                "wall_seconds": self.seconds,
+                WALL_SECONDS: self.seconds,
             }
         )
         return games.returns
