@@ -1,4 +1,4 @@
-"""Ctrl-C in a real process."""
+"""Ctrl-C and SIGTERM in real processes."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from tests.cli.test_train import SMALL
 
 from kvzero.agent import newest_checkpoint
@@ -15,9 +16,30 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 60
 
 
-def test_ctrl_c_ends_with_a_checkpoint_the_status_of_an_interrupt_and_a_hint(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "to_all", "words"),
+    [
+        (signal.SIGINT, False, []),
+        (signal.SIGTERM, False, []),
+        (signal.SIGTERM, True, ["--num-env-workers", "2"]),
+        (signal.SIGINT, True, ["--num-env-workers", "2"]),
+    ],
+)
+def test_a_stop_ends_with_a_checkpoint_the_status_of_an_interrupt_and_a_hint(tmp_path, number, to_all, words):
+    """A terminal sends Ctrl-C to all processes of a run, and schedulers send SIGTERM so; others only to the first."""
     run = tmp_path / "run"
-    words = [*SMALL, "--total-env-steps", "100000", "--log-every", "4", "--runs-dir", tmp_path, "--run-name", "run"]
+    words = [
+        *SMALL,
+        *words,
+        "--total-env-steps",
+        "100000",
+        "--log-every",
+        "4",
+        "--runs-dir",
+        tmp_path,
+        "--run-name",
+        "run",
+    ]
     program = "import sys; from kvzero.cli import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", program, "train", "cartpole", *words],
@@ -26,13 +48,17 @@ def test_ctrl_c_ends_with_a_checkpoint_the_status_of_an_interrupt_and_a_hint(tmp
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + SECONDS
     while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    if to_all:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 130, err
     assert err == ""

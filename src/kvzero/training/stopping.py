@@ -49,12 +49,13 @@ class StopSignal:
 
 @contextmanager
 def ignoring_stops() -> Iterator[None]:
-    """Ignore Ctrl-C here, and for good in processes started meanwhile; elsewhere than in the main thread do nothing."""
+    """Ignore stop signals here, and for good in processes started meanwhile; only in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -25,7 +25,7 @@ class Worker:
         self.job = job
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=work, args=(theirs, job), name=job.name, daemon=True)
-        with ignoring_stops():  # which the process inherits: Ctrl-C is for the one that compares
+        with ignoring_stops():  # which the process inherits: they are for the one that compares
             self._process.start()
         theirs.close()
 
