@@ -81,6 +81,23 @@ def test_stores_come_in_every_size_and_strategy_that_they_know():
     assert found["tree"].cache == CacheConfig()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--engine", "native"],
+            "engine is native, which serves the tree store in float32 only, and tree, pooled, legacy",
+        ),
+        (["--engine", "native", "--stores", "tree"], "which serves the tree store in float32 only, and tree are to"),
+        (["--engine", "device"], "engine is device, which serves the tree store only"),
+    ],
+)
+def test_an_engine_that_cannot_serve_all_stores_is_refused_before_anything_is_trained(words, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_comparison(["cartpole", *NEEDED, *words])
+    parse_comparison(["cartpole", *NEEDED, "--engine", "device", "--stores", "tree"])
+
+
 def test_one_engine_serves_all_stores_unless_another_is_asked_for():
     assert parse_comparison(["cartpole", *NEEDED]).run.agent.engine == "eager"
     assert parse_comparison(["cartpole", *NEEDED, "--engine", "auto"]).run.agent.engine == "auto"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from tests.training.samples import tiny_config
+from tests.training.samples import continuous_config, tiny_config
 
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import ConfigError, RunError
@@ -69,6 +69,15 @@ def test_exact_stores_plan_alike_whatever_their_pools_hold(compared):
         assert exact.num_differing_searches == exact.max_visit_difference == 0
         assert exact.max_value_difference < 1e-6
     assert all(finding.kind == "slower" for finding in judge(comparison).findings)
+
+
+def test_stores_are_compared_on_continuous_actions_too(tmp_path):
+    config = tiny_comparison(tmp_path, run=continuous_config(tmp_path), stores=("tree", "pooled"), num_laps=2)
+    comparison = compare(config, say=lambda _: None)
+    assert [run.failure for run in comparison.runs] == [None, None]
+    assert comparison.unprobed == {}
+    assert [each.num_differing_searches for each in comparison.identities] == [0, 0]
+    assert max(each.max_logit_difference for each in comparison.identities) < 1e-5
 
 
 def test_small_pools_miss_and_the_report_shows_it(compared):

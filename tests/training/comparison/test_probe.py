@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
-from tests.training.samples import MODEL, NUM_ENVS, tiny_config
+from tests.training.samples import MODEL, NUM_ENVS, continuous_config, tiny_config
 
+import kvzero
 from kvzero.agent import newest_checkpoint
 from kvzero.training import read_config
 from kvzero.training.comparison.probe import compare_plans, num_steps_of, record, replay
@@ -62,6 +63,30 @@ def test_the_same_store_plans_the_same_twice(trained_run, stream, tmp_path, prec
     assert found.max_visit_difference == found.num_differing_searches == 0
 
 
+@pytest.fixture(scope="module")
+def continuous_run(tmp_path_factory) -> Path:
+    return kvzero.train(continuous_config(tmp_path_factory.mktemp("runs"), run_name="continuous")).run
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_stores_plan_alike_for_a_stream_of_continuous_actions(continuous_run, tmp_path, precision):
+    stream = tmp_path / "stream"
+    record(read_config(continuous_run), newest_checkpoint(continuous_run), stream)
+    actions = load_file(stream)["actions"]
+    assert actions.dtype == np.float32
+    assert np.abs(actions).max() <= 1
+    assert len(np.unique(actions)) > 0.9 * actions[1:].size
+    tree = planned(continuous_run, stream, tmp_path / "tree", precision, engine="eager")
+    pooled = planned(continuous_run, stream, tmp_path / "pooled", precision, engine="eager", store="pooled")
+    found = compare_plans("pooled", "tree", precision, pooled, tree, stream)
+    assert found.num_searches == actions.shape[0] * actions.shape[1]
+    assert found.num_differing_searches == 0
+    assert max(found.max_logit_difference, found.max_value_difference) < 1e-5
+    drawn = load_file(tree)["policies"]
+    assert drawn.shape[2] % actions.shape[2] == 0
+    assert drawn.std() > 0.1
+
+
 def test_a_single_changed_weight_shows(trained_run, stream, tmp_path):
     first = planned(trained_run, stream, tmp_path / "first")
     checkpoint = tmp_path / "changed"
@@ -78,13 +103,13 @@ def test_a_single_changed_weight_shows(trained_run, stream, tmp_path):
 def test_the_largest_differences_are_found_wherever_they_are(stream, tmp_path):
     shape = (3, 2, 4)
     visits = np.full(shape, 5)
-    plans = {"visit_counts": visits, "values": np.zeros(shape[:2]), "log_priors": np.zeros(shape)}
+    plans = {"visit_counts": visits, "values": np.zeros(shape[:2]), "policies": np.zeros(shape)}
     save_file(plans, tmp_path / "held")
     changed = {name: array.copy() for name, array in plans.items()}
     changed["visit_counts"][1, 1] = [2, 8, 5, 5]
     changed["visit_counts"][2, 0] = [4, 6, 5, 5]
     changed["values"][0, 1] = -0.25
-    changed["log_priors"][2, 1, 3] = 0.125
+    changed["policies"][2, 1, 3] = 0.125
     save_file(changed, tmp_path / "changed")
     found = compare_plans("b", "a", "float32", tmp_path / "changed", tmp_path / "held", stream)
     assert found.max_visit_difference == 3

@@ -66,6 +66,7 @@ class ComparisonConfig:
         if min(self.seeds) < 0:
             raise ConfigError(f"seeds has {min(self.seeds)}; give 0 or more")
         self._refuse_idle_settings()
+        self._refuse_narrow_engines()
         variants(self)  # refuses what a store cannot do
 
     def _refuse_idle_settings(self) -> None:
@@ -83,6 +84,16 @@ class ComparisonConfig:
                 raise ConfigError(
                     f"{name} would have no effect on {', '.join(self.stores)}; compare {' or '.join(takers)} too"
                 )
+
+    def _refuse_narrow_engines(self) -> None:
+        """Refuse an engine that cannot serve every store, or not in float64, in which stores are held together."""
+        engine, others = self.run.agent.engine, [store for store in self.stores if store != "tree"]
+        if engine == "native" or (engine == "device" and others):
+            limit = "the tree store in float32" if engine == "native" else "the tree store"
+            raise ConfigError(
+                f"engine is {engine}, which serves {limit} only, and {', '.join(self.stores)} are to plan in float64 "
+                "too; choose eager, or auto, which takes the native engine where it can serve"
+            )
 
     @property
     def num_threads(self) -> int:

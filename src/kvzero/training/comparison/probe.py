@@ -11,8 +11,9 @@ from safetensors.numpy import load_file, save_file
 from kvzero.agent import Planner, choose_device, load_network
 from kvzero.envs import Environments, make_environments
 from kvzero.model import Network
+from kvzero.records import EnvSpec
 from kvzero.reports.comparison import Identity
-from kvzero.search import greedy_actions
+from kvzero.search import Outcome, greedy_actions
 from kvzero.training.comparison.messages import Precision
 from kvzero.training.config import RunConfig
 
@@ -34,8 +35,8 @@ class Plans:
 
     visit_counts: Int[np.ndarray, "time env action"]
     values: Float[np.ndarray, "time env"]
-    log_priors: Float[np.ndarray, "time env action"]
-    """Policy logits of the roots, normalised; 0 for actions that are not legal."""
+    policies: Float[np.ndarray, "time env number"]
+    """Policy logits of the roots, normalised, and 0 for actions that are not legal; or all continuous actions drawn."""
 
 
 def num_steps_of(config: RunConfig) -> int:
@@ -81,7 +82,7 @@ def compare_plans(
         precision=precision,
         num_searches=held.values.size,
         num_resets=int(load_file(starts)["starts"][1:].sum()),
-        max_logit_difference=float(np.abs(plans.log_priors - held.log_priors).max()),
+        max_logit_difference=float(np.abs(plans.policies - held.policies).max()),
         max_policy_difference=float((visits / num_simulations).max()),
         max_value_difference=float(np.abs(plans.values - held.values).max()),
         max_visit_difference=int(visits.max()),
@@ -94,23 +95,28 @@ def _play(envs: Environments, planner: Planner, num_steps: int) -> dict[str, np.
     everyone = np.arange(envs.num_envs)
     shown = envs.reset(SEED)
     observations, masks = shown.observations, shown.action_masks
-    actions, starts = np.zeros(envs.num_envs, np.int64), np.ones(envs.num_envs, bool)
+    actions, starts = envs.spec.blank_actions(envs.num_envs), np.ones(envs.num_envs, bool)
     stream: dict[str, list[np.ndarray]] = {name: [] for name in STREAM}
     is_restarted = everyone % 4 == min(2, envs.num_envs - 1)
     for step in range(1, num_steps + 1):
         for name, array in zip(STREAM, (observations, actions, starts, masks), strict=True):
             stream[name].append(array.copy())
         planner.observe(everyone, observations, actions=actions, starts=starts)
-        actions = greedy_actions(planner.plan(everyone, masks, rng=None).visit_counts)
-        actions = np.where(everyone % 2 == 1, _draw(masks, rng), actions)
+        outcome = planner.plan(everyone, masks, rng=None)
+        actions = outcome.actions_at(greedy_actions(outcome.visit_counts))
+        actions[1::2] = _draw(envs.spec, masks, rng)[1::2]
         steps = envs.step(actions)
         observations, masks = steps.observations, steps.action_masks
         starts = steps.terminated | steps.truncated | (is_restarted & (step % RESTART == 0))
     return {name: np.stack(arrays) for name, arrays in stream.items()}
 
 
-def _draw(masks: Bool[np.ndarray, "env action"], rng: np.random.Generator) -> Int[np.ndarray, " env"]:
+def _draw(
+    spec: EnvSpec, masks: Bool[np.ndarray, "env action"], rng: np.random.Generator
+) -> Shaped[np.ndarray, "env *dim"]:
     """Return one legal action for each environment, all as likely."""
+    if spec.is_continuous:
+        return rng.uniform(-1.0, 1.0, (len(masks), spec.action_dim)).astype(np.float32)
     actions: Int[np.ndarray, " env"] = (rng.random(masks.shape) * masks).argmax(axis=1)
     return actions
 
@@ -122,9 +128,17 @@ def _plan(stream: dict[str, Shaped[np.ndarray, "time env ..."]], network: Networ
     for observations, actions, starts, masks in zip(*(stream[name] for name in STREAM), strict=True):
         planner.observe(everyone, observations, actions=actions, starts=starts)
         outcomes.append(planner.plan(everyone, masks, rng=None))
-    priors = np.stack([outcome.tree.priors[:, 0] for outcome in outcomes])
     return Plans(
         np.stack([outcome.visit_counts for outcome in outcomes]),
         np.stack([outcome.values for outcome in outcomes]),
-        np.log(priors.clip(min=LEAST_PRIOR)) * stream["action_masks"],
+        np.stack([_policies(outcome) for outcome in outcomes]),
     )
+
+
+def _policies(outcome: Outcome) -> Float[np.ndarray, "env number"]:
+    """Return what the policy says at the roots; the priors of actions that were drawn say nothing of it."""
+    if outcome.action_sets is not None:
+        return outcome.action_sets[:, 0].reshape(len(outcome.values), -1)
+    tree = outcome.tree
+    logits: Float[np.ndarray, "env action"] = np.log(tree.priors[:, 0].clip(min=LEAST_PRIOR)) * tree.action_masks
+    return logits
