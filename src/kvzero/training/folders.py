@@ -9,7 +9,7 @@ from kvzero.records import structure, unstructure
 from kvzero.reports import write_atomically
 from kvzero.training.config import RunConfig
 
-__all__ = ["create_run", "name_run", "read_config", "write_config"]
+__all__ = ["create_run", "make_run_folder", "name_run", "read_config", "write_config"]
 
 CONFIG_FILE = "config.json"
 
@@ -22,6 +22,34 @@ def name_run(config: RunConfig) -> Path:
     """
     name = config.run_name or f"{config.preset}-seed{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = Path(config.runs_dir) / name
+    _refuse_taken(run)
+    return run
+
+
+def make_run_folder(run: Path) -> None:
+    """Make the folder of a new run.
+
+    Raises:
+        RunError: if it cannot be made.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refusal(run, error) from error
+
+
+def create_run(run: Path, config: RunConfig, versions: dict[str, str]) -> None:
+    """Write the resolved config and the library versions of a new run into its folder.
+
+    Raises:
+        RunError: if something is there, or it cannot be written.
+    """
+    _refuse_taken(run)
+    write_config(run, config)
+    _write_json(run / "versions.json", versions)
+
+
+def _refuse_taken(run: Path) -> None:
     try:
         is_taken = run.exists() and (not run.is_dir() or any(run.iterdir()))
     except OSError as error:
@@ -31,21 +59,6 @@ def name_run(config: RunConfig) -> Path:
             f"{run} already exists and is not empty; choose another --run-name, "
             f"or go on with it: kvzero train --resume {run}"
         )
-    return run
-
-
-def create_run(run: Path, config: RunConfig, versions: dict[str, str]) -> None:
-    """Make the folder of a new run and write its resolved config and library versions.
-
-    Raises:
-        RunError: if it cannot be written.
-    """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _refusal(run, error) from error
-    write_config(run, config)
-    _write_json(run / "versions.json", versions)
 
 
 def write_config(run: Path, config: RunConfig) -> None:

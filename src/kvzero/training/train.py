@@ -1,7 +1,7 @@
 """`train` and `resume`: a run from its config to its summary."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from kvzero.reports import (
 )
 from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.config import RunConfig
-from kvzero.training.folders import create_run, name_run, read_config, write_config
+from kvzero.training.folders import create_run, make_run_folder, name_run, read_config, write_config
+from kvzero.training.lock import sole_writer
 from kvzero.training.stopping import StopSignal
 from kvzero.training.trainer import Observer, Result, Trainer
 
@@ -52,7 +53,8 @@ def train(config: RunConfig, *, observer: Observer | None = None) -> Finished:
         EnvError: if an environment fails; a checkpoint is written first.
         SearchError: if the network has diverged; no checkpoint is written then.
     """
-    return _sit(config, name_run(config), observer, resume_from=None)
+    with ExitStack() as held:
+        return _sit(config, name_run(config), observer, held, resume_from=None)
 
 
 def resume(run: str | Path, *, total_env_steps: int | None = None, observer: Observer | None = None) -> Finished:
@@ -61,16 +63,18 @@ def resume(run: str | Path, *, total_env_steps: int | None = None, observer: Obs
     Environments begin new episodes; everything else continues as if there had been no pause.
 
     Raises:
-        RunError: if the folder is not that of a run, holds no checkpoint, or is already at its end.
+        RunError: if the folder is not that of a run, holds no checkpoint, is already at its end, or is being written by
+            another process.
         CheckpointError: if the checkpoint is damaged, of another configuration or of a newer version.
     """
     run = Path(run)
-    checkpoint = newest_checkpoint(run)
     config = read_config(run)
     if total_env_steps is not None:
         config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
-    _refuse_finished(run, config)
-    return _sit(config, run, observer, resume_from=checkpoint)
+    with ExitStack() as held:
+        held.enter_context(sole_writer(run))
+        _refuse_finished(run, config)
+        return _sit(config, run, observer, held, resume_from=newest_checkpoint(run))
 
 
 def _refuse_finished(run: Path, config: RunConfig) -> None:
@@ -81,11 +85,16 @@ def _refuse_finished(run: Path, config: RunConfig) -> None:
         )
 
 
-def _sit(config: RunConfig, run: Path, observer: Observer | None, *, resume_from: Path | None) -> Finished:
+def _sit(
+    config: RunConfig, run: Path, observer: Observer | None, held: ExitStack, *, resume_from: Path | None
+) -> Finished:
+    """Train from a checkpoint or from nothing; a new folder is locked as soon as it is there, until `held` ends."""
     keep_freed_memory()
     record = _Record(observer)
     with _threads(config.num_threads), closing(Trainer(config, run, record, resume_from=resume_from)) as trainer:
         if resume_from is None:  # only now, so that a config that cannot work leaves no folder behind
+            make_run_folder(run)
+            held.enter_context(sole_writer(run))
             create_run(run, config, library_versions())
         else:
             write_config(run, config)  # it may have a new end
