@@ -1,5 +1,6 @@
 """`kvzero bench search` measures what it was asked to."""
 
+import importlib
 import json
 
 import numpy as np
@@ -106,3 +107,20 @@ def test_actions_of_two_kinds_are_refused(command, words, message):
     said = command("bench", "search", *CONTINUOUS, *words)
     assert said.status == 2
     assert message in said.err
+
+
+@pytest.mark.parametrize("bench", ["search", "train"])
+def test_what_cannot_work_is_refused_before_anything_is_measured(command, tmp_path, bench, monkeypatch):
+    def measure(*_: object) -> None:
+        raise AssertionError("measured")
+
+    for module, name in (("search", "measure_search"), ("train", "measure_training")):
+        monkeypatch.setattr(importlib.import_module(f"kvzero.cli.bench.{module}"), name, measure)
+    said = command("bench", bench, "--seed", "-1")
+    assert (said.status, "seed is -1; give 0 or more" in said.err) == (2, True)
+    said = command("bench", bench, "--out", tmp_path)
+    assert f"{tmp_path} is a folder; give --out the name of a file" in said.err
+    (tmp_path / "file").touch()
+    said = command("bench", bench, "--out", tmp_path / "file" / "figures.json")
+    assert "cannot make the folder" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

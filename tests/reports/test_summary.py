@@ -59,6 +59,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, summary: Summary) ->
     assert read_summary(tmp_path) == summary
 
 
+def test_nothing_temporary_stays_of_what_could_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(RunError, match=r"cannot write .*free some space, or choose another place"):
+        write_atomically(tmp_path / "taken", b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
 def test_nothing_temporary_stays(tmp_path: Path) -> None:
     write_atomically(tmp_path / "a", b"one")
     write_atomically(tmp_path / "a", b"two")

@@ -1,6 +1,7 @@
 """How a file of a run is replaced: whole or not at all, whenever the process is killed."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from kvzero.errors import RunError
@@ -22,6 +23,6 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror}; free some space or choose another run folder"
-        ) from error
+        with suppress(OSError):
+            temporary.unlink()
+        raise RunError(f"cannot write {path}: {error.strerror}; free some space, or choose another place") from error

@@ -106,6 +106,8 @@ class SearchBench:
         self._check_actions()
         if self.num_threads is not None and self.num_threads < 1:
             raise ConfigError(f"num_threads is {self.num_threads}; give at least 1")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}; give 0 or more")
         if self.num_pairs is not None and self.peer is None:
             raise ConfigError(f"num_pairs is {self.num_pairs}, but there is nobody to take turns with; add --peer mctx")
         if self.num_pairs is not None and self.num_pairs < 1:

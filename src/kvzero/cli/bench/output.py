@@ -13,7 +13,7 @@ from rich.table import Table
 from kvzero.errors import RunError
 from kvzero.reports import machine_facts, write_atomically
 
-__all__ = ["describe", "make_folder", "say", "show", "write"]
+__all__ = ["describe", "make_folder", "refuse_folder", "say", "show", "write"]
 
 PEER_PACKAGES = ("jax", "jaxlib", "mctx")
 
@@ -25,6 +25,19 @@ def describe(config: Any) -> dict[str, Any]:
         "torch": torch.__version__,
         "machine": machine_facts(also=PEER_PACKAGES),
     }
+
+
+def refuse_folder(path: Path | None) -> None:
+    """Refuse, before anything is measured, to write a file where a folder is, or into a folder that cannot be made.
+
+    Raises:
+        RunError: with what is in the way.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise RunError(f"{path} is a folder; give --out the name of a file, such as {path / 'figures.json'}")
+    make_folder(path.parent)
 
 
 def say(found: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from kvzero.cli.bench.config import SearchBench
 from kvzero.cli.bench.figures import SearchFigures, read_contest, read_searches
 from kvzero.cli.bench.floor import FloorMeter, native_ways, torch_ways
-from kvzero.cli.bench.output import describe, say, show, write
+from kvzero.cli.bench.output import describe, refuse_folder, say, show, write
 from kvzero.cli.bench.own import OwnSearch
 from kvzero.cli.bench.peers import Peer, find_peer, find_peer_floor
 from kvzero.cli.bench.sweep import draw_sweep, measure_sweep, statements
@@ -26,6 +26,7 @@ NUM_BLOCKS = 5
 def bench_search(arguments: Sequence[str]) -> int:
     """Run `kvzero bench search`."""
     config = parse(SearchBench, arguments, prog="kvzero bench search")
+    refuse_folder(config.out)
     surroundings = describe(config)  # first, so that the load is that of others
     figures = asdict(measure_search(config))
     found = figures | surroundings

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from kvzero.cli.bench.output import describe, say, show, write
+from kvzero.cli.bench.output import describe, refuse_folder, say, show, write
 from kvzero.cli.bench.training import TrainBench, measure_training
 from kvzero.cli.parse import parse
 from kvzero.recipes import preset
@@ -14,6 +14,7 @@ __all__ = ["bench_train"]
 def bench_train(arguments: Sequence[str]) -> int:
     """Run `kvzero bench train`."""
     config = parse(TrainBench, arguments, prog="kvzero bench train")
+    refuse_folder(config.out)
     surroundings = describe(config)  # first, so that the load is that of others
     figures = asdict(measure_training(config, preset(config.preset)))
     found = figures | surroundings

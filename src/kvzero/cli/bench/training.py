@@ -56,6 +56,8 @@ class TrainBench:
         for name, value in (("num_steps", self.num_steps), ("num_updates", self.num_updates)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; measure at least 1")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}; give 0 or more")
         if self.num_threads is not None and self.num_threads < 1:
             raise ConfigError(f"num_threads is {self.num_threads}; give at least 1")
 
