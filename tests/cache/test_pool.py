@@ -1,6 +1,7 @@
 """The pool against a twin of a list, what it hands out, its memory, and what it refuses."""
 
 import time
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -50,14 +51,17 @@ class Pair:
                 self.pool.set(key, context(self.made))
 
     def batch(self, keys: list[int]) -> None:
-        if all(entry.is_pinned for entry in self.twin.entries) and self.twin.entries:
-            return  # the twin would have to undo half a batch
         numbers = torch.arange(self.made + 1, self.made + 1 + len(keys)).float()
-        self.made += len(keys)
-        for key, number in zip(keys, numbers.tolist(), strict=True):
-            assert self.twin.set(key, int(number))
         stacked = numbers.view(-1, 1, 1, 1, 1, 1).expand(-1, *LAYOUT.context_shape)
-        self.pool.set_many(keys, ContextBatch(stacked, np.full(len(keys), 3)))
+        batch = ContextBatch(stacked, np.full(len(keys), 3))
+        self.made += len(keys)
+        before = deepcopy(self.twin)
+        if all(self.twin.set(key, int(number)) for key, number in zip(keys, numbers.tolist(), strict=True)):
+            self.pool.set_many(keys, batch)
+        else:
+            self.twin = before  # all or nothing
+            with pytest.raises(PoolFullError, match="slots are pinned"):
+                self.pool.set_many(keys, batch)
 
     def get(self, key: int) -> None:
         assert number_of(self.pool.get(key)) == self.twin.get(key)
