@@ -24,6 +24,7 @@ model = kvzero.WorldModel(config, kvzero.Tokenizer(config))
 latents = torch.randn(2, 16)
 network = Network(kvzero.ModelConfig(embed_dim=16, num_heads=2), EnvSpec(observation_shape=(3,), num_actions=2))
 agent = kvzero.Agent(network, kvzero.AgentConfig(model=network.config), num_envs=2)
+batch = kvzero.cache.ContextBatch(torch.zeros(2, *config.layout.context_shape), np.array([1, 1]))
 
 def sizes(start_pos):
     return model.retrieve_or_generate_kvcache(latents, 2, 0, start_pos)
@@ -47,6 +48,7 @@ REFUSED = {
     "pool.set(1, None)": "CacheError: pool was given a NoneType to keep",
     "pool.get(1.0)": "CacheError: a cache key is 1.0",
     "pool.get(torch.tensor([1, 2]))": "CacheError: a cache key is tensor([1, 2])",
+    "pool.set_many([1, 2.0], batch)": "CacheError: a cache key is 2.0",
     "manager.get_init_cache('0', 1)": "CacheError: env_id is '0'",
     "manager.get_init_cache(None, 1)": "CacheError: env_id is None",
     "kvzero.KVCacheManager(config, 1.5)": "ConfigError: env_num is 1.5",

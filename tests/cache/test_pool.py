@@ -304,6 +304,30 @@ def test_an_entry_that_does_not_fit_is_refused_and_changes_nothing(entry, messag
     assert (pool.keys(), number_of(pool.get(1)), pool.stats().evictions) == ([1], 1, 0)
 
 
+def rows(number: int, shape: tuple[int, ...] = LAYOUT.context_shape, **kinds) -> ContextBatch:
+    return ContextBatch(torch.zeros(number, *shape, **kinds), np.full(number, 3))
+
+
+@pytest.mark.parametrize(
+    ("keys", "batch", "message"),
+    [
+        ([1, 2, 3], rows(2), "3 keys came with 2 contexts; give as many"),
+        ([1, 2], rows(3), "2 keys came with 3 contexts"),
+        ([2, 3], rows(2, (6, *LAYOUT.context_shape[1:])), "this one has shape"),
+        ([2, 3], rows(2, dtype=torch.float64), "torch.float64"),
+        ([2, 3], rows(2, device="meta"), "on meta"),
+        ([2, 3], replace(rows(2), tokens=torch.zeros(2, 4, 15)), "only if, its layout is sliding"),
+    ],
+    ids=["few", "many", "longer", "dtype", "device", "tokens"],
+)
+def test_a_batch_that_does_not_fit_is_refused_and_changes_nothing(keys, batch, message):
+    pool = KVCachePool(LAYOUT, 1)
+    pool.set(1, context(1))
+    with pytest.raises(CacheError, match=message):
+        pool.set_many(keys, batch)
+    assert (pool.keys(), number_of(pool.get(1)), pool.get(1).size, pool.stats().evictions) == ([1], 1, 3, 0)
+
+
 def test_raw_tokens_must_fit_a_sliding_pool():
     pool, entry = KVCachePool(SLIDING, 1), context(1, SLIDING)
     with pytest.raises(CacheError, match="only if, its layout is sliding"):

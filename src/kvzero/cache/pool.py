@@ -133,13 +133,19 @@ class KVCachePool:
         batch.sizes[list(rows)] = [self._sizes[slot] for slot in slots]
 
     def set_many(self, keys: Sequence[int], batch: ContextBatch) -> None:
-        """Copy a batch of contexts into the pool, as `set` does for one after the other.
+        """Copy a batch of contexts into the pool, as `set` does for one after the other, but all or none.
 
         Raises:
-            PoolFullError: if there is no room and every entry is pinned.
+            CacheError: if a key is not an int, there are not as many keys as contexts, or their shape, dtype or device
+                are not the pool's.
+            PoolFullError: if there is no room and every entry is pinned. The pool is unchanged in all cases.
         """
+        known = [read_key(key) for key in keys]
+        self._check_batch(len(known), batch)
         sizes = batch.sizes.tolist()
-        last_rows = {self._place(key): row for row, key in enumerate(keys)}  # of rows with one slot the last one counts
+        # Of rows with one slot the last one counts. If all are pinned, the first key without a slot is refused, and
+        # those before it kept theirs; if not, somebody can always go, if need be who has just come.
+        last_rows = {self._place(key): row for row, key in enumerate(known)}
         slots, rows = list(last_rows), list(last_rows.values())
         for slot, row in last_rows.items():
             self._sizes[slot] = sizes[row]
@@ -258,6 +264,12 @@ class KVCachePool:
                 f"{self.name} keeps raw tokens of shape {tuple(self._tokens.shape[1:])}; "
                 f"these have shape {tuple(entry.tokens.shape)}"
             )
+
+    def _check_batch(self, num_keys: int, batch: ContextBatch) -> None:
+        if num_keys != len(batch.sizes):
+            raise CacheError(f"{num_keys} keys came with {len(batch.sizes)} contexts; give as many of each")
+        if num_keys:
+            self._check_entry(batch.row(0))  # the other rows are of the same tensors
 
     def _index(self, places: Sequence[int]) -> Tensor:
         return torch.from_numpy(np.array(places, np.int64)).to(self._device, non_blocking=True)
