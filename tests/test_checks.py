@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import kvzero
+from kvzero.cache import ContextLayout
 from kvzero.envs import EnvConfig
-from kvzero.records import structure, unstructure
+from kvzero.records import EnvSpec, structure, unstructure
 from kvzero.replay import ReplayConfig
 from kvzero.search import SearchConfig
 from kvzero.training import LearnerConfig, ScheduleConfig
@@ -39,6 +40,9 @@ print(json.dumps([outcome(call) for call in json.load(sys.stdin)]))
 """
 
 REFUSED = {
+    "EnvSpec(observation_shape=3, num_actions=2)": "observation_shape is 3, of type int; give a tuple",
+    "EnvSpec(observation_shape=(3,), num_actions=2.0)": "num_actions is 2.0, of type float; give an integer",
+    "ContextLayout(num_layers=1.5, num_heads=1, head_dim=2, context_tokens=4)": "num_layers is 1.5, of type float",
     "ScheduleConfig(total_env_steps=1.6e2)": "total_env_steps is 160.0, of type float; give an integer",
     "ScheduleConfig(learning_starts='5')": "learning_starts is '5', of type str; give an integer",
     "ScheduleConfig(replay_ratio='much')": "replay_ratio is 'much', of type str; give a number",
@@ -61,6 +65,10 @@ REFUSED = {
     "replace(config.agent, store=['tree'])": "store is ['tree']; choose one of",
 }
 TAKEN = {
+    "EnvSpec(observation_shape=(np.int64(3),), num_actions=np.int64(2))": "EnvSpec(observation_shape=(3,), "
+    "num_actions=2, action_dim=0, action_bounds=())",
+    "EnvSpec(observation_shape=[3], action_dim=1, action_bounds=np.array([[-1, 2]]).tolist()).action_bounds": "((-1.0, "
+    "2.0),)",
     "kept(replace(config, seed=np.int64(3))).seed": "3",
     "kept(replace(config, seed=torch.tensor(3))).seed": "3",
     "kept(replace(config, runs_dir=Path('here'))).runs_dir": "'here'",

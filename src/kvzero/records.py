@@ -10,6 +10,7 @@ import numpy as np
 from cattrs.errors import BaseValidationError
 from cattrs.v import format_exception
 
+from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
 __all__ = ["EnvSpec", "structure", "unstructure"]
@@ -55,6 +56,7 @@ class EnvSpec:
     """What -1 and 1 stand for in the environment's own units, for each number of an action; not given, themselves."""
 
     def __post_init__(self) -> None:
+        read_fields(self)
         if len(self.observation_shape) not in (1, 3) or min(self.observation_shape) < 1:
             raise ConfigError(
                 f"observation_shape is {self.observation_shape}; kvzero reads vectors (feature,) "

@@ -59,7 +59,7 @@ def test_flags_describe_the_comparison_and_the_runs_in_it():
         (["--seeds", "0,-1"], ["seeds has -1"]),
         (["--env-steps", "0"], ["env_steps is 0"]),
         (["--num-laps", "0"], ["num_laps is 0"]),
-        (["--colour", "red"], ["--colour", "kvzero train cartpole --help"]),
+        (["--colour", "red"], ["--colour", "kvzero compare cartpole --help"]),
     ],
 )
 def test_what_cannot_work_or_would_have_no_effect_is_refused(words, parts):

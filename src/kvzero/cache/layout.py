@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
+from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
 __all__ = ["ContextLayout"]
@@ -35,6 +36,7 @@ class ContextLayout:
     """
 
     def __post_init__(self) -> None:
+        read_fields(self)
         for name in ("num_layers", "num_heads", "head_dim", "context_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; a context needs at least 1")

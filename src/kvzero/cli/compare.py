@@ -88,7 +88,7 @@ def parse_comparison(arguments: Sequence[str]) -> ComparisonConfig:
     # A pooled store takes every setting of a cache; one engine serves all stores, so that they alone differ.
     base = replace(base, agent=replace(base.agent, store="pooled", engine="eager"))
     request, rest = parse_some(Compare, flags, prog=f"kvzero compare {name}")
-    run = change_run(base, rest, prog=f"kvzero train {name}")
+    run = change_run(base, rest, prog=f"kvzero compare {name}")
     if request.env_steps is None or request.out is None:
         raise ConfigError("say how long and where to: give --env-steps N and --out DIR")
     _refuse_idle_flags(run, base)
