@@ -8,6 +8,7 @@ import pytest
 
 PREAMBLE = """
 import json, sys
+from dataclasses import replace
 import numpy as np
 import torch
 import kvzero
@@ -60,7 +61,9 @@ REFUSED = {
     "kvzero.CacheConfig(init_pool_size='4')": "ConfigError: init_pool_size is '4'",
     "kvzero.WorldModel(config, None)": "ConfigError: a world model was asked for with a TransformerConfig and a None",
     "model.forward_recurrent_inference([])": "ConfigError: state_action_history is empty",
-    "model.forward_initial_inference(torch.zeros(2, 5), env_ids=[0, 1.5])": "ConfigError: env_ids is 1.5",
+    "model.forward_initial_inference(torch.zeros(2, 5), env_ids=[0, 1.5])": "CacheError: env_id is 1.5",
+    "model.retrieve_or_generate_kvcache(latents, 2, 0, 0, latent_state_index_in_search_path=[0, 0.5])": "ConfigError: "
+    "latent_state_index_in_search_path is 0.5",
     "kvzero.Agent(network, agent.config, num_envs=2.0)": "ConfigError: num_envs is 2.0, of type float; give an integer",
     "agent.reset([9])": "ConfigError: environments [9] were to begin anew; give numbers from 0 to 1",
     "agent.reset([0.5])": "ConfigError: environments [0.5] were to begin anew",
@@ -80,6 +83,7 @@ TAKEN = {
     "sizes(torch.tensor(2))": "[1, 1]",
     "sizes(torch.tensor([1, 2]))": "[1, 1]",
     "len(pool)": "0",
+    "next(kvzero.Tokenizer(replace(config, device=torch.device('cpu'))).parameters()).device": "device(type='cpu')",
     "agent.reset([0, 1])": "None",
     "agent.reset(())": "None",
     "len(agent.act([[1, 2, 3], [4, 5, 6]]))": "2",

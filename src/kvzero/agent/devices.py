@@ -7,7 +7,7 @@ from kvzero.errors import DeviceError
 __all__ = ["choose_device"]
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str | torch.device) -> torch.device:
     """Return the device called `name`, or for `auto` the best that this machine has.
 
     Raises:

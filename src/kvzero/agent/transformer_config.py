@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
+
 from kvzero.cache import CacheConfig, ContextLayout, EvictionName, KeyMode
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
@@ -93,7 +95,7 @@ class TransformerConfig:
     obs_type: Literal["image", "vector"] = "image"
     """What an observation is; held against `observation_shape`."""
 
-    device: str = "cpu"
+    device: str | torch.device = "cpu"
     """Where the network and its caches live: cpu, cuda, cuda:N, or auto."""
 
     continuous_action_space: bool = False

@@ -185,7 +185,7 @@ class WorldModel(nn.Module):
             )
         latents, actions = state_action_history[-1]
         taken = read_actions(actions, num_actions=self.config.action_space_size)
-        nodes = _read_nodes(latent_state_index_in_search_path, simulation_index, len(latents))
+        nodes = _nodes_to_continue(latent_state_index_in_search_path, simulation_index, len(latents))
         self._check_batch(latents, simulation_index, taken, nodes, self._envs(len(latents), env_ids))
         if simulation_index == 0:
             self._keeper.begin_search()
@@ -227,7 +227,7 @@ class WorldModel(nn.Module):
         if latent_state_index_in_search_path is None:
             handles = self._keeper.handles_alone(envs, latent_state, starts)
         else:
-            nodes = latent_state_index_in_search_path
+            nodes = _read_nodes(latent_state_index_in_search_path)
             handles = self._keeper.handles_of_nodes(envs, nodes, latent_state, starts)
         self._rows, self._padded = self._keeper.find(envs, handles, latent_state), None
         return self._rows.sizes
@@ -305,7 +305,7 @@ class WorldModel(nn.Module):
         return positions
 
     def _envs(self, num_rows: int, env_ids: Sequence[int] | None) -> list[int]:
-        envs = list(range(num_rows)) if env_ids is None else [read_int("env_ids", env) for env in env_ids]
+        envs = list(range(num_rows)) if env_ids is None else [read_int("env_id", env, CacheError) for env in env_ids]
         last = self.config.env_num - 1
         if not envs or min(envs) < 0 or max(envs) > last:
             raise CacheError(f"environments {envs} were asked for; this model serves environments 0 to {last}")
@@ -350,9 +350,13 @@ def _spread(start_pos: StartPositions, num_rows: int) -> list[int]:
     return numbers
 
 
-def _read_nodes(nodes: Sequence[int] | None, simulation_index: int, num_rows: int) -> list[int]:
+def _read_nodes(nodes: Sequence[int]) -> list[int]:
+    return [read_int("latent_state_index_in_search_path", node) for node in nodes]
+
+
+def _nodes_to_continue(nodes: Sequence[int] | None, simulation_index: int, num_rows: int) -> list[int]:
     if nodes is not None:
-        return [read_int("latent_state_index_in_search_path", node) for node in nodes]
+        return _read_nodes(nodes)
     if simulation_index > 0:
         raise ConfigError(
             f"simulation {simulation_index} did not say which nodes it continues; give "
