@@ -82,6 +82,42 @@ TAKEN = {
 }
 
 
+EVERY_FIELD = """
+import importlib, json, pkgutil, sys
+from dataclasses import MISSING, fields, is_dataclass, replace
+import kvzero
+
+required = {"preset": "mine", "run": kvzero.preset("cartpole"), "env_steps": 1, "out": "there"}
+for found in pkgutil.walk_packages(kvzero.__path__, "kvzero."):
+    if found.ispkg:  # what a room shows, which needs no optional package
+        importlib.import_module(found.name)
+modules = [module for name, module in sys.modules.items() if name.startswith("kvzero.")]
+odd, answers = object(), {}
+for kind in {
+    kind for module in modules for name, kind in vars(module).items() if name.endswith("Config") and is_dataclass(kind)
+}:
+    needed = [field.name for field in fields(kind) if field.default is field.default_factory is MISSING]
+    config = kind(**{name: required[name] for name in needed})
+    for field in fields(kind):
+        try:
+            replace(config, **{field.name: odd})
+            answer = "taken"
+        except Exception as error:
+            answer = f"{type(error).__name__}: {error}"
+        answers[f"{kind.__name__}.{field.name}"] = answer
+print(json.dumps(answers))
+"""
+
+
+def test_no_field_of_any_config_takes_what_is_nothing_of_the_kind() -> None:
+    child = subprocess.run([sys.executable, "-c", EVERY_FIELD], capture_output=True, text=True, check=True)
+    answers = json.loads(child.stdout)
+    assert {"RunConfig.seed", "ComparisonConfig.out", "TransformerConfig.device", "EnvConfig.env_id"} <= set(answers)
+    for field, answer in answers.items():
+        name = field.partition(".")[2]
+        assert answer.startswith((f"ConfigError: {name} is ", f"ConfigError: {name} strategy is ")), (field, answer)
+
+
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, str]:
     calls = [*REFUSED, *TAKEN]

@@ -1,13 +1,14 @@
 """Checks of what callers give that every room needs."""
 
 from collections.abc import Callable
-from dataclasses import is_dataclass
+from contextlib import suppress
 from functools import cache
 from numbers import Real
 from operator import index
 from os import PathLike
-from types import NoneType
-from typing import Any, SupportsIndex, get_args, get_origin, get_type_hints
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, SupportsIndex, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def read_fields(config: Any) -> None:
     """Hold every field of a frozen config against its annotation, and make Python's own numbers of NumPy's.
 
     To be called first in `__post_init__`: what comes after can compare, and what is written to a file can be read back.
-    Choices (`Literal`) and paths are left to the config itself.
+    Choices (`Literal`) are left to the config itself.
 
     Raises:
         ConfigError: with the name of the field, what it is, and what it should be.
@@ -54,16 +55,26 @@ def _kinds(made_as: Any) -> dict[str, Any]:
 
 def _read(name: str, value: object, kind: Any) -> object:
     """Return a value as `kind`, an annotation, or refuse it."""
-    if is_dataclass(kind):
-        return _read_instance(name, value, kind)
+    origin, kinds = get_origin(kind), get_args(kind)
     if kind in _READERS:
         return _READERS[kind](name, value)
-    kinds = get_args(kind)
-    if NoneType in kinds and len(kinds) == 2:  # or nothing
-        return None if value is None else _read(name, value, kinds[0])
-    if get_origin(kind) is tuple:
+    if origin in (Union, UnionType):
+        return _read_one_of(name, value, kinds)
+    if origin is tuple:
         return _read_tuple(name, value, kinds)
+    if isinstance(kind, type) and not isinstance(value, kind):
+        raise ConfigError(_refusal(name, value, f"an instance of {kind.__name__}"))
     return value
+
+
+def _read_one_of(name: str, value: object, kinds: tuple[Any, ...]) -> object:
+    if value is None and NoneType in kinds:
+        return None
+    first, *others = [kind for kind in kinds if kind is not NoneType]
+    for kind in others:
+        with suppress(ConfigError):
+            return _read(name, value, kind)
+    return _read(name, value, first)
 
 
 def _read_tuple(name: str, value: object, kinds: tuple[Any, ...]) -> tuple[object, ...]:
@@ -95,10 +106,8 @@ def _read_text(name: str, value: object) -> str:
     raise ConfigError(_refusal(name, value, "a string"))
 
 
-def _read_instance(name: str, value: object, kind: Any) -> object:
-    if isinstance(value, kind):
-        return value
-    raise ConfigError(_refusal(name, value, f"an instance of {kind.__name__}"))
+def _read_path(name: str, value: object) -> Path:
+    return Path(_read_text(name, value))
 
 
 def _refusal(name: str, value: object, wanted: str) -> str:
@@ -110,4 +119,5 @@ _READERS: dict[Any, Callable[[str, object], object]] = {
     float: _read_float,
     int: read_int,
     str: _read_text,
+    Path: _read_path,
 }
