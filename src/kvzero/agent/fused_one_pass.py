@@ -15,7 +15,7 @@ from torch.nn import functional
 from kvzero.agent import triton_kernels as kernels
 from kvzero.agent.device_expanders import ExpanderMemory, OnePassMemory
 from kvzero.cache import StaticRows, TreeStore
-from kvzero.model import Affine, HeadWeights, Network, look_up_weights
+from kvzero.model import Affine, Network, look_up_weights
 from kvzero.search import DeviceEvaluation, DeviceLeaves
 
 __all__ = ["FusedMemory", "try_fused_memory"]
@@ -160,13 +160,13 @@ class FusedExpander:
         """Decode values and keep what the actions lead to; return the policy logits. The first outputs are latents'."""
         held, action_head, latent_head = self._held, self._weights.action_head, self._weights.latent_head
         logits = outputs.new_empty(len(outputs), self._num_bins)
-        reward_part, latent_part = _hide(action_head, outputs[num_values:])
+        reward_part, latent_part = action_head.hide(outputs[num_values:])
         _apply(action_head.first, reward_part, out=logits[num_values:])
         latents = self._network.next_latent_norm(functional.linear(latent_part, *action_head.second))
         held.latents[:, node] = latents.view(self._num_rows, self._num_actions, -1)
         policies = outputs.new_empty(num_values, self._num_actions)
         if num_values:
-            value_part, policy_part = _hide(latent_head, outputs[:num_values])
+            value_part, policy_part = latent_head.hide(outputs[:num_values])
             _apply(latent_head.first, value_part, out=logits[:num_values])
             _apply(latent_head.second, policy_part, out=policies)
         kernels.decode[len(logits),](
@@ -252,11 +252,6 @@ def _distance(found: Tensor, wanted: Tensor) -> float:
     """Return how far two tensors are apart, as a share of the larger of 1 and the largest number wanted."""
     found, wanted = found.float(), wanted.float()
     return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1.0))
-
-
-def _hide(head: HeadWeights, tokens: Float[Tensor, "token embed"]) -> tuple[Tensor, ...]:
-    """Return the hidden layers of both heads."""
-    return functional.gelu(functional.linear(tokens, *head.hidden), approximate="tanh").chunk(2, dim=-1)
 
 
 def _apply(affine: Affine, numbers: Tensor, *, out: Tensor) -> None:

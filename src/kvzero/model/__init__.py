@@ -9,9 +9,10 @@ from kvzero.model.network import Network, Predictions, RootReading
 from kvzero.model.one_pass import ActionReadings, NodeReadings, OnePassStepper, PassLayout, lay_out_pass
 from kvzero.model.shift_error import ShiftError, shift_error
 from kvzero.model.sliding_stepper import SlidingStepper, build_stepper, expand_nodes
-from kvzero.model.stepper import Affine, Expansion, HeadWeights, LayerWeights, NodeStepper, PassWeights, look_up_weights
+from kvzero.model.stepper import Expansion, NodeStepper
 from kvzero.model.support import Support, compress, expand
 from kvzero.model.transformer import band_mask
+from kvzero.model.weights import Affine, HeadWeights, LayerWeights, PassWeights, look_up_weights
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",

@@ -9,15 +9,14 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from kvzero.cache import Window
-from kvzero.model.heads import PairedHead
 from kvzero.model.network import Network
-from kvzero.model.transformer import Block
+from kvzero.model.weights import HeadWeights, look_up_weights
 
-__all__ = ["Affine", "Expansion", "HeadWeights", "LayerWeights", "NodeStepper", "PassWeights", "look_up_weights"]
+__all__ = ["Expansion", "NodeStepper"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,52 +27,6 @@ class Expansion:
     values: Float[Tensor, " batch"]
     policy_logits: Float[Tensor, "batch policy"]
     latents: Float[Tensor, "batch embed"]
-
-
-class Affine(NamedTuple):
-    """Weight and bias of a linear layer or of a norm."""
-
-    weight: Tensor
-    bias: Tensor
-
-
-class LayerWeights(NamedTuple):
-    """The weights of one layer of the transformer, in the order in which they are used."""
-
-    attention_norm: Affine
-    project: Affine
-    merge: Affine
-    mlp_norm: Affine
-    widen: Affine
-    narrow: Affine
-
-
-class HeadWeights(NamedTuple):
-    """The weights of two prediction heads: their hidden layers in one, and the last layer of each."""
-
-    hidden: Affine
-    first: Affine
-    second: Affine
-
-
-@dataclass(frozen=True, slots=True)
-class PassWeights:
-    """All weights that tokens meet on their way through the transformer and the heads."""
-
-    layers: list[LayerWeights]
-    final_norm: Affine
-    action_head: HeadWeights
-    latent_head: HeadWeights
-
-
-def look_up_weights(network: Network) -> PassWeights:
-    """Return the network's own tensors, which follow its weights until it changes its device or number type."""
-    return PassWeights(
-        [_look_up(block) for block in network.transformer.layers],
-        _parameters(network.transformer.final_norm),
-        _look_up_head(network.action_head),
-        _look_up_head(network.latent_head),
-    )
 
 
 class _Places(NamedTuple):
@@ -163,22 +116,6 @@ def _cut(layer: Float[Tensor, "batch slot 2 head head_dim"], end: int, context_t
     return _Places(layer[:, end - 1, 0], layer[:, end - 1, 1], keys, values)
 
 
-def _look_up(block: Block) -> LayerWeights:
-    widen, _, narrow = block.mlp
-    modules = (block.attention_norm, block.attention.project, block.attention.merge, block.mlp_norm, widen, narrow)
-    return LayerWeights(*map(_parameters, modules))
-
-
-def _look_up_head(head: PairedHead) -> HeadWeights:
-    return HeadWeights(_parameters(head.hidden), _parameters(head.first), _parameters(head.second))
-
-
-def _parameters(module: nn.Module) -> Affine:
-    weight, bias = module.parameters()
-    return Affine(weight, bias)
-
-
 def _read(head: HeadWeights, tokens: Float[Tensor, "batch embed"]) -> tuple[Tensor, Tensor]:
-    hidden = functional.gelu(functional.linear(tokens, *head.hidden), approximate="tanh")
-    first, second = hidden.chunk(2, dim=-1)
+    first, second = head.hide(tokens)
     return functional.linear(first, *head.first), functional.linear(second, *head.second)

@@ -3,6 +3,7 @@
 Only imported when the peer was asked for.
 """
 
+from itertools import starmap
 from typing import NamedTuple
 
 import jax
@@ -10,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from kvzero.model import SIMNORM_GROUP, Network
+from kvzero.model import SIMNORM_GROUP, Network, look_up_weights
 
 __all__ = ["Answers", "Params", "expand_node", "read_params"]
 
@@ -74,24 +75,15 @@ def read_params(network: Network, dtype: str, *, num_positions: int) -> Params:
     def place(tensor: Tensor) -> jax.Array:
         return jnp.asarray(tensor.detach().cpu().numpy(), dtype)
 
-    def affine(module: nn.Module) -> Affine:
-        weight, bias = module.parameters()
+    def affine(weight: Tensor, bias: Tensor) -> Affine:
         return Affine(place(weight.t().contiguous()), place(bias))
 
-    def head(pair: nn.Module) -> Head:
-        hidden, first, second = pair.children()
-        return Head(affine(hidden), affine(first), affine(second))
-
-    layers = []
-    for block in network.transformer.layers:
-        widen, _, narrow = block.mlp
-        modules = (block.attention_norm, block.attention.project, block.attention.merge, block.mlp_norm, widen, narrow)
-        layers.append(Layer(*map(affine, modules)))
+    weights = look_up_weights(network)
     return Params(
-        tuple(layers),
-        affine(network.transformer.final_norm),
-        head(network.action_head),
-        head(network.latent_head),
+        tuple(Layer(*starmap(affine, layer)) for layer in weights.layers),
+        affine(*weights.final_norm),
+        Head(*starmap(affine, weights.action_head)),
+        Head(*starmap(affine, weights.latent_head)),
         place(network.action_table.weight),
         jnp.asarray(positions(torch.arange(num_positions)).numpy()),
         jnp.asarray(network.support.bins.numpy()),

@@ -8,17 +8,16 @@ from itertools import chain
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from kvzero.cache import TreeMemory
 from kvzero.errors import EngineError
 from kvzero.model.actions import ActionProjection
 from kvzero.model.gaussian import BOUNDS
-from kvzero.model.heads import PairedHead
 from kvzero.model.native.build import load_library
 from kvzero.model.network import Network
 from kvzero.model.rotary import Rotary
-from kvzero.model.transformer import Block
+from kvzero.model.weights import look_up_weights
 
 __all__ = ["Drawing", "NativeEngine", "NativeSearch"]
 
@@ -251,30 +250,14 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
 
 def _in_order(network: Network) -> Iterator[Tensor]:
     """Yield the weights in the order in which engine.c takes them."""
-    modules = chain(
-        chain.from_iterable(map(_of_block, network.transformer.layers)),
-        [network.transformer.final_norm],
-        _of_head(network.action_head),
-        _of_head(network.latent_head),
-    )
-    for module in modules:
-        weight, bias = module.parameters()
-        yield from (weight, bias)
+    weights = look_up_weights(network)
+    for affine in chain(*weights.layers, [weights.final_norm], weights.action_head, weights.latent_head):
+        yield from affine
     table = network.action_table
     if isinstance(table, ActionProjection):
         yield torch.cat([table.weight.detach().T, table.bias.detach()[None]])
     else:
         yield table.weight
-
-
-def _of_block(block: Block) -> list[nn.Module]:
-    widen, _, narrow = block.mlp
-    attention = block.attention
-    return [block.attention_norm, attention.project, attention.merge, block.mlp_norm, widen, narrow]
-
-
-def _of_head(head: PairedHead) -> list[nn.Module]:
-    return [head.hidden, head.first, head.second]
 
 
 def _as_int64(numbers: Int[np.ndarray, " batch"]) -> Int[np.ndarray, " batch"]:
