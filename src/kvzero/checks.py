@@ -43,9 +43,8 @@ def read_fields(config: Any) -> None:
     made_as: Any = type(config)
     for name, kind in _kinds(made_as).items():
         value = getattr(config, name)
-        found = _read(name, value, kind)
-        if found is not value:
-            object.__setattr__(config, name, found)
+        if type(value) is not kind:
+            object.__setattr__(config, name, _read(name, value, kind))
 
 
 @cache
