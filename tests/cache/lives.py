@@ -1,9 +1,11 @@
 """A random life of any store beside that of its twin of Python lists."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from tests.cache.twin import LAYOUT, NUM_ENVS, NUM_SIMULATIONS, Mill, Twin
+
+from kvzero.cache import StaticRows
 
 EVERYONE = np.arange(NUM_ENVS)
 ONE, TWO = np.array([1]), np.array([4, 2])
@@ -28,6 +30,19 @@ def grow_tree(mill: Mill, twin: Twin, envs: np.ndarray, rng: np.random.Generator
             paths[row].append(paths[row][parent] + list(new[row]))
     for node in range(NUM_SIMULATIONS + 1):
         twin.check(contexts.read(np.full(len(envs), node)), [of_env[node] for of_env in paths])
+
+
+def searches(rows: StaticRows, mill: Mill, twin: Twin, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Let environments move on and open a search below some of them, several times; check roots before and after."""
+    for _ in range(6):
+        moved = some(rng)
+        twin.extend(moved, mill.extend(moved, 3))
+        observed = np.array([env for env in rng.permutation(NUM_ENVS) if twin.roots[env]])
+        envs = observed[: rng.integers(1, len(rows) + 1)]
+        rows.begin(envs, 3)
+        assert rows.lengths[: len(envs)].tolist() == [twin.length(env) for env in envs]
+        yield envs
+        twin.check(mill.store.read_roots(observed, 3), [twin.roots[env] for env in observed])
 
 
 def live(mill: Mill, moves: Sequence[str], seed: int) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.cache.lives import searches
 from tests.cache.twin import LAYOUT, NUM_ENVS, NUM_SIMULATIONS, Mill, Twin, new_store
 from torch import Tensor
 
@@ -26,8 +27,9 @@ def check(window: Window, paths: list[list[Tensor]], *, is_open: bool) -> None:
 def grow(contexts: OnePassContexts, mill: Mill, twin: Twin, envs: np.ndarray, rng: np.random.Generator) -> None:
     """Expand a random tree below every root; check every context that is read."""
     num_rows = len(contexts.rows)
-    check(contexts.read_roots(), [twin.roots[env] for env in envs], is_open=False)
-    contexts._window.keys_values[:, CONTEXT:] = actions = mill.tokens(num_rows, NUM_ACTIONS)
+    window = contexts.read_roots()
+    check(window, [twin.roots[env] for env in envs], is_open=False)
+    window.keys_values[:, CONTEXT:] = actions = mill.tokens(num_rows, NUM_ACTIONS)
     contexts.write_roots()
     paths, all_actions = [[twin.roots[env]] for env in envs], [actions]
     for node in range(1, NUM_SIMULATIONS + 1):
@@ -52,14 +54,8 @@ def test_search_after_search_equals_the_twin(seed: int, num_rows: int) -> None:
     store, twin = new_store(tokens_per_node=1 + NUM_ACTIONS), Twin()
     mill = Mill(store)
     contexts = OnePassContexts(store, num_rows)
-    for _ in range(6):
-        moved = rng.permutation(NUM_ENVS)[: rng.integers(1, NUM_ENVS + 1)]
-        twin.extend(moved, mill.extend(moved, 3))
-        observed = np.array([env for env in rng.permutation(NUM_ENVS) if twin.roots[env]])
-        envs = observed[: rng.integers(1, num_rows + 1)]
-        contexts.rows.begin(envs, 3)
+    for envs in searches(contexts.rows, mill, twin, rng):
         grow(contexts, mill, twin, envs, rng)
-        twin.check(store.read_roots(observed, 3), [twin.roots[env] for env in observed])
 
 
 def test_a_node_takes_a_slot_for_its_latent_and_one_for_each_action() -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.cache.lives import searches
 from tests.cache.twin import NUM_ENVS, NUM_SIMULATIONS, Mill, Twin, new_store
 
 from kvzero.cache import StaticTreeContexts, Window
@@ -45,15 +46,8 @@ def test_search_after_search_equals_the_twin(seed: int, num_rows: int, tokens_pe
     store, twin = new_store(tokens_per_node=tokens_per_node), Twin()
     mill = StaticMill(store)
     contexts = StaticTreeContexts(store, num_rows)
-    for _ in range(6):
-        moved = rng.permutation(NUM_ENVS)[: rng.integers(1, NUM_ENVS + 1)]
-        twin.extend(moved, mill.extend(moved, 3))
-        observed = np.array([env for env in rng.permutation(NUM_ENVS) if twin.roots[env]])
-        envs = observed[: rng.integers(1, num_rows + 1)]
-        contexts.rows.begin(envs, 3)
-        assert contexts.rows.lengths[: len(envs)].tolist() == [twin.length(env) for env in envs]
+    for envs in searches(contexts.rows, mill, twin, rng):
         mill.grow(contexts, twin, envs, rng)
-        twin.check(store.read_roots(observed, 3), [twin.roots[env] for env in observed])
 
 
 def test_no_tensor_moves_from_search_to_search() -> None:

@@ -8,7 +8,7 @@ from kvzero.cache import OnePassContexts, StaticRows, StaticTreeContexts, TreeSt
 from kvzero.model import ActionReadings, Expansion, Network, NodeStepper, OnePassStepper, lay_out_pass
 from kvzero.search import DeviceEvaluation, DeviceExpander, DeviceLeaves
 
-__all__ = ["ExpanderMemory", "OnePassMemory", "TwoPassMemory"]
+__all__ = ["ExpanderMemory", "Forecasts", "OnePassMemory", "TwoPassMemory"]
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
@@ -51,28 +51,35 @@ class TwoPassExpander:
 
     def expand(self, leaves: DeviceLeaves) -> DeviceEvaluation:
         """Evaluate node `leaves.node` of every row and keep its keys and values."""
-        latents = self._contexts.rows.lengths - 1 + 2 * leaves.depths
+        latents = self._contexts.rows.latent_positions(leaves.depths)
         window = self._contexts.read(leaves.parents)
         expansion = self._step(leaves.actions, torch.stack([latents - 1, latents], dim=1), window)
         self._contexts.write(leaves.node)
         return _as_evaluation(expansion)
 
 
-class OnePassMemory:
-    """For expanders that pass the latent of a new node together with all actions there.
-
-    What every action at every node of a search leads to is kept here until the search goes there.
-    """
+class Forecasts:
+    """What every action at every node of a search leads to, kept until the search goes there."""
 
     def __init__(self, store: TreeStore, num_rows: int) -> None:
-        self.contexts = OnePassContexts(store, num_rows)
         memory, device = store.memory, store.memory.arena.device
         edges = (num_rows, memory.num_nodes, memory.tokens_per_node - 1)
         with torch.inference_mode(mode=False):  # written to in every mode
             self.rewards = torch.zeros(edges, device=device)
             self.latents = torch.zeros(*edges, store.layout.embed_dim, device=device, dtype=memory.arena.dtype)
-            self.layout = lay_out_pass(store.layout.context_tokens, edges[2], device=device)
-            self.first_edges = torch.arange(num_rows, device=device) * (edges[1] * edges[2])
+
+
+class OnePassMemory:
+    """For expanders that pass the latent of a new node together with all actions there."""
+
+    def __init__(self, store: TreeStore, num_rows: int) -> None:
+        self.contexts = OnePassContexts(store, num_rows)
+        self.forecasts = Forecasts(store, num_rows)
+        _, num_nodes, num_actions = self.forecasts.rewards.shape
+        device = store.memory.arena.device
+        with torch.inference_mode(mode=False):  # read in every mode
+            self.layout = lay_out_pass(store.layout.context_tokens, num_actions, device=device)
+            self.first_edges = torch.arange(num_rows, device=device) * (num_nodes * num_actions)
 
     @property
     def rows(self) -> StaticRows:
@@ -91,12 +98,13 @@ class OnePassExpander:
 
     def __init__(self, network: Network, memory: OnePassMemory) -> None:
         self._step = OnePassStepper(network, memory.layout)
-        self._memory = memory
         self._contexts = memory.contexts
+        self._forecasts = memory.forecasts
+        self._first_edges = memory.first_edges
 
     def expand_roots(self) -> None:
         """Evaluate all actions at the roots, and keep their keys and values."""
-        found = self._step.expand_roots(self._memory.rows.lengths - 1, self._contexts.read_roots())
+        found = self._step.expand_roots(self._contexts.rows.lengths - 1, self._contexts.read_roots())
         self._contexts.write_roots()
         self._keep(0, found)
 
@@ -106,20 +114,19 @@ class OnePassExpander:
 
     def expand_openly(self, leaves: DeviceLeaves) -> Expansion:
         """Do what `expand` does; return the latents too, which the search has no use for."""
-        memory = self._memory
-        edges = memory.first_edges + leaves.parents * memory.rewards.shape[2] + leaves.actions
-        rewards = memory.rewards.flatten().index_select(0, edges)
-        latents = memory.latents.flatten(0, 2).index_select(0, edges)
-        positions = memory.rows.lengths - 1 + 2 * leaves.depths
-        window = self._contexts.read(leaves.node, leaves.parents, leaves.actions)
-        found = self._step(latents, positions, window)
-        self._contexts.write(leaves.node)
+        forecasts, contexts = self._forecasts, self._contexts
+        edges = self._first_edges + leaves.parents * forecasts.rewards.shape[2] + leaves.actions
+        rewards = forecasts.rewards.flatten().index_select(0, edges)
+        latents = forecasts.latents.flatten(0, 2).index_select(0, edges)
+        window = contexts.read(leaves.node, leaves.parents, leaves.actions)
+        found = self._step(latents, contexts.rows.latent_positions(leaves.depths), window)
+        contexts.write(leaves.node)
         self._keep(leaves.node, found.actions)
         return Expansion(rewards, found.values, found.policy_logits, latents)
 
     def _keep(self, node: int, found: ActionReadings) -> None:
-        self._memory.rewards[:, node] = found.rewards
-        self._memory.latents[:, node] = found.latents
+        self._forecasts.rewards[:, node] = found.rewards
+        self._forecasts.latents[:, node] = found.latents
 
 
 def _as_evaluation(expansion: Expansion) -> DeviceEvaluation:

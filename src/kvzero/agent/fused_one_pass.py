@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kvzero.agent import triton_kernels as kernels
-from kvzero.agent.device_expanders import ExpanderMemory, OnePassMemory
+from kvzero.agent.device_expanders import ExpanderMemory, Forecasts, OnePassMemory
 from kvzero.cache import StaticRows, TreeStore
 from kvzero.model import Affine, Network, look_up_weights
 from kvzero.search import DeviceEvaluation, DeviceLeaves
@@ -41,18 +41,14 @@ class FusedMemory:
     """For expanders that do what `OnePassExpander` does, reading and writing the store's arena in place."""
 
     def __init__(self, store: TreeStore, num_rows: int) -> None:
-        self.plain = OnePassMemory(store, num_rows)
+        self.rows = StaticRows(store, num_rows)
+        self.forecasts = Forecasts(store, num_rows)
         self.store = store
         device = store.memory.arena.device
         with torch.inference_mode(mode=False):  # written to in every mode
             self.positions = torch.zeros(num_rows, dtype=torch.int64, device=device)
             self.rewards = torch.zeros(num_rows, device=device)
             self.values = torch.zeros(num_rows, device=device)
-
-    @property
-    def rows(self) -> StaticRows:
-        """Which environments a search is for."""
-        return self.plain.rows
 
     def begin(self, network: Network) -> "FusedExpander":
         """Look up the network's weights and evaluate the actions at the roots."""
@@ -68,7 +64,7 @@ class FusedExpander:
         self._network = network
         self._weights = look_up_weights(network)
         self._memory = memory
-        self._held = memory.plain
+        self._held = memory.forecasts
         self._arena, self._table = memory.store.memory.arena, memory.store.memory.table
         config, self._num_rows = network.config, len(memory.rows)
         _, num_nodes, self._num_actions = self._held.rewards.shape

@@ -8,7 +8,7 @@ from torch import Tensor
 from kvzero.cache.store import Window
 from kvzero.cache.tree import TreeStore
 
-__all__ = ["StaticRows", "StaticTreeContexts"]
+__all__ = ["StaticRows", "StaticTreeContexts", "StaticWindow"]
 
 
 class StaticRows:
@@ -51,6 +51,10 @@ class StaticRows:
         """Where the nodes of each row begin in the store's block table."""
         return self._given[3]
 
+    def latent_positions(self, depths: Int64[Tensor, " row"]) -> Int64[Tensor, " row"]:
+        """Return the token indices of latents so many environment steps below the roots."""
+        return self.lengths - 1 + 2 * depths
+
     def begin(self, envs: Int[np.ndarray, " env"], version: int) -> None:
         """Open a search below the roots of these environments, in the first rows; any opened before is over.
 
@@ -67,6 +71,41 @@ class StaticRows:
         self._given.copy_(self._staging, non_blocking=True)
 
 
+class StaticWindow:
+    """A window that never moves, filled from a store's arena and emptied into it.
+
+    Its first `C` places are filled from the slots of a context, and the `num_new` others by the network; some of the
+    former may be left to the network as well.
+    """
+
+    def __init__(self, store: TreeStore, rows: StaticRows, *, num_new: int) -> None:
+        """Make room for the contexts of these rows."""
+        layout, self._arena = store.layout, store.memory.arena
+        num_places = layout.context_tokens + num_new
+        with torch.inference_mode(mode=False):  # written to in every mode
+            is_valid = torch.ones(len(rows), num_places, dtype=torch.bool, device=self._arena.device)
+            keys_values = torch.zeros(
+                len(rows), num_places, *layout.token_shape, device=self._arena.device, dtype=self._arena.dtype
+            )
+        self._rows = rows
+        self._window = Window(keys_values, is_valid)
+        self._keys_values = keys_values
+        self._old = keys_values[:, : layout.context_tokens]
+        self._is_old_valid = is_valid[:, : layout.context_tokens]
+
+    def gather(self, slots: Int64[Tensor, "row token"]) -> Window:
+        """Return the window, filled with what is in these slots; -1 is none."""
+        torch.ge(slots, 0, out=self._is_old_valid)
+        places = (slots.clamp(min=0) + self._rows.arena[:, None]).view(-1)
+        self._old.copy_(self._arena.index_select(0, places).view_as(self._old))
+        return self._window
+
+    def scatter(self, slots: Int64[Tensor, " token"]) -> None:
+        """Keep the last tokens of the window in these slots of every row."""
+        places = (self._rows.arena[:, None] + slots).view(-1)
+        self._arena.index_copy_(0, places, self._keys_values[:, -len(slots) :].flatten(0, 1))
+
+
 class StaticTreeContexts:
     """The contexts of one search after another in a tree store, for a fixed number of environments.
 
@@ -77,35 +116,24 @@ class StaticTreeContexts:
 
     def __init__(self, store: TreeStore, num_rows: int) -> None:
         """Make room for searches of up to `num_rows` environments."""
-        memory, layout = store.memory, store.layout
-        device, context = memory.arena.device, layout.context_tokens
         self.rows = StaticRows(store, num_rows)
-        self._memory = memory
+        memory, device, context = store.memory, store.memory.arena.device, store.layout.context_tokens
+        self._table = memory.table
         self._context = context
+        self._window = StaticWindow(store, self.rows, num_new=2)
         with torch.inference_mode(mode=False):  # written to in every mode
             self._slots = torch.zeros(num_rows, context + 2, dtype=torch.int64, device=device)
-            self._is_valid = torch.ones(num_rows, context + 2, dtype=torch.bool, device=device)
-            self._keys_values = torch.zeros(
-                num_rows, context + 2, *layout.token_shape, device=device, dtype=memory.arena.dtype
-            )
             first = context + memory.tokens_per_node * torch.arange(memory.num_nodes, device=device)
             self._own_slots = torch.stack([first, first + 1], dim=1)
-        self._window = Window(self._keys_values, self._is_valid)
 
     def read(self, parents: Int64[Tensor, " row"]) -> Window:
         """Return the context of each row's parent node, with room for the child's two tokens; valid until the next."""
-        slots = self._memory.table.index_select(0, self.rows.table + parents)
+        slots = self._table.index_select(0, self.rows.table + parents)
         self._slots[:, : self._context] = slots
-        torch.ge(slots, 0, out=self._is_valid[:, : self._context])
-        places = (slots.clamp(min=0) + self.rows.arena[:, None]).view(-1)
-        keys_values = self._keys_values[:, : self._context]
-        keys_values.copy_(self._memory.arena.index_select(0, places).view_as(keys_values))
-        return self._window
+        return self._window.gather(slots)
 
     def write(self, node: int) -> None:
         """Keep the two tokens that the window gained as those of `node`."""
-        own_slots = self._own_slots[node]
-        self._slots[:, self._context :] = own_slots
-        self._memory.table.index_copy_(0, self.rows.table + node, self._slots[:, 2:])
-        places = (self.rows.arena[:, None] + own_slots).view(-1)
-        self._memory.arena.index_copy_(0, places, self._keys_values[:, self._context :].flatten(0, 1))
+        self._slots[:, self._context :] = self._own_slots[node]
+        self._table.index_copy_(0, self.rows.table + node, self._slots[:, 2:])
+        self._window.scatter(self._own_slots[node])

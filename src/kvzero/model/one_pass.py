@@ -33,9 +33,6 @@ class NodeReadings:
 class PassLayout:
     """How the tokens of a pass lie; made once, as numbers that come from the host have no place in a recording."""
 
-    actions: Int64[Tensor, " action"]
-    """All actions, in the order of their tokens."""
-
     offsets: Int64[Tensor, " token"]
     """Token indices of latent and actions, counted from that of the latent."""
 
@@ -45,14 +42,13 @@ class PassLayout:
 
 def lay_out_pass(context_tokens: int, num_actions: int, *, device: torch.device) -> PassLayout:
     """Return the layout of passes in contexts of `C` tokens: one place for each of them, then one for each action."""
-    actions = torch.arange(num_actions, device=device)
     offsets = torch.ones(1 + num_actions, dtype=torch.int64, device=device)
     offsets[0] = 0
     mask = torch.zeros(1 + num_actions, context_tokens + num_actions, dtype=torch.bool, device=device)
     mask[:, :context_tokens] = True
     mask[1:, 0] = False  # one token further on, the oldest one has left the context
     mask[1:, context_tokens:] = torch.eye(num_actions, dtype=torch.bool, device=device)
-    return PassLayout(actions, offsets, mask)
+    return PassLayout(offsets, mask)
 
 
 class OnePassStepper:
@@ -84,8 +80,7 @@ class OnePassStepper:
         return NodeReadings(values, policy_logits, self._read_actions(outputs[:, 1:]))
 
     def _embed_actions(self, num_rows: int) -> Float[Tensor, "row action embed"]:
-        tokens: Tensor = self._network.action_table(self._layout.actions)
-        return tokens.expand(num_rows, -1, -1)
+        return self._network.action_table.weight.expand(num_rows, -1, -1)  # actions are numbered
 
     def _read_actions(self, outputs: Float[Tensor, "row action embed"]) -> ActionReadings:
         reward_logits, next_latents = self._network.action_head(outputs)
