@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,14 +62,14 @@ def test_what_was_begun_meanwhile_is_not_written_over(tmp_path: Path, monkeypatc
     from kvzero.training import train as train_function  # noqa: PLC0415  # the room's façade has a function of this name
 
     module = sys.modules[train_function.__module__]
-    make, config = module.make_run_folder, tiny_config(tmp_path, run_name="run")
+    new_run, config = module.new_run, tiny_config(tmp_path, run_name="run")
 
-    def make_late(run: Path) -> None:
-        monkeypatch.setattr(module, "make_run_folder", make)
+    def begin_late(*args: object) -> AbstractContextManager[None]:
+        monkeypatch.setattr(module, "new_run", new_run)
         kvzero.train(config)
-        make(run)
+        return new_run(*args)
 
-    monkeypatch.setattr(module, "make_run_folder", make_late)
+    monkeypatch.setattr(module, "new_run", begin_late)
     with pytest.raises(RunError, match="already exists and is not empty"):
         kvzero.train(replace(config, seed=5))
     assert kvzero.training.read_config(tmp_path / "run").seed == config.seed

@@ -2,14 +2,17 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kvzero.errors import ConfigError, RunError
 from kvzero.records import structure, unstructure
 from kvzero.reports import write_atomically
 from kvzero.training.config import RunConfig
+from kvzero.training.lock import sole_writer
 
-__all__ = ["create_run", "make_run_folder", "name_run", "read_config", "write_config"]
+__all__ = ["name_run", "new_run", "read_config", "write_config"]
 
 CONFIG_FILE = "config.json"
 
@@ -26,27 +29,22 @@ def name_run(config: RunConfig) -> Path:
     return run
 
 
-def make_run_folder(run: Path) -> None:
-    """Make the folder of a new run.
+@contextmanager
+def new_run(run: Path, config: RunConfig, versions: dict[str, str]) -> Iterator[None]:
+    """Make the folder of a new run with its resolved config and library versions, and hold it against other writers.
 
     Raises:
-        RunError: if it cannot be made.
+        RunError: if something is there, it cannot be written, or another process is about to.
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _refusal(run, error) from error
-
-
-def create_run(run: Path, config: RunConfig, versions: dict[str, str]) -> None:
-    """Write the resolved config and the library versions of a new run into its folder.
-
-    Raises:
-        RunError: if something is there, or it cannot be written.
-    """
-    _refuse_taken(run)
-    write_config(run, config)
-    _write_json(run / "versions.json", versions)
+    with sole_writer(run):
+        _refuse_taken(run)
+        write_config(run, config)
+        _write_json(run / "versions.json", versions)
+        yield
 
 
 def _refuse_taken(run: Path) -> None:

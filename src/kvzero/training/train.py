@@ -23,7 +23,7 @@ from kvzero.reports import (
 )
 from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.config import RunConfig
-from kvzero.training.folders import create_run, make_run_folder, name_run, read_config, write_config
+from kvzero.training.folders import name_run, new_run, read_config, write_config
 from kvzero.training.lock import sole_writer
 from kvzero.training.stopping import StopSignal
 from kvzero.training.trainer import Observer, Result, Trainer
@@ -53,8 +53,7 @@ def train(config: RunConfig, *, observer: Observer | None = None) -> Finished:
         EnvError: if an environment fails; a checkpoint is written first.
         SearchError: if the network has diverged; no checkpoint is written then.
     """
-    with ExitStack() as held:
-        return _sit(config, name_run(config), observer, held, resume_from=None)
+    return _sit(config, name_run(config), observer, resume_from=None)
 
 
 def resume(run: str | Path, *, total_env_steps: int | None = None, observer: Observer | None = None) -> Finished:
@@ -71,10 +70,9 @@ def resume(run: str | Path, *, total_env_steps: int | None = None, observer: Obs
     config = read_config(run)
     if total_env_steps is not None:
         config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
-    with ExitStack() as held:
-        held.enter_context(sole_writer(run))
+    with sole_writer(run):
         _refuse_finished(run, config)
-        return _sit(config, run, observer, held, resume_from=newest_checkpoint(run))
+        return _sit(config, run, observer, resume_from=newest_checkpoint(run))
 
 
 def _refuse_finished(run: Path, config: RunConfig) -> None:
@@ -85,29 +83,25 @@ def _refuse_finished(run: Path, config: RunConfig) -> None:
         )
 
 
-def _sit(
-    config: RunConfig, run: Path, observer: Observer | None, held: ExitStack, *, resume_from: Path | None
-) -> Finished:
-    """Train from a checkpoint or from nothing; a new folder is locked as soon as it is there, until `held` ends."""
+def _sit(config: RunConfig, run: Path, observer: Observer | None, *, resume_from: Path | None) -> Finished:
     keep_freed_memory()
     record = _Record(observer)
-    with _threads(config.num_threads), closing(Trainer(config, run, record, resume_from=resume_from)) as trainer:
-        if resume_from is None:  # only now, so that a config that cannot work leaves no folder behind
-            make_run_folder(run)
-            held.enter_context(sole_writer(run))
-            create_run(run, config, library_versions())
-        else:
-            write_config(run, config)  # it may have a new end
-        start = None if resume_from is None else trainer.env_steps
-        with MetricsLog(run, resume_from=start) as record.log, StopSignal() as should_stop:
-            result = trainer.run(should_stop)
-    if not result.is_finished:
-        return Finished(run, None)
-    summary = _summarise(config, result)
-    write_summary(run, summary)
-    plot_learning_curve(run)
-    write_report(run)
-    return Finished(run, summary)
+    with ExitStack() as held:
+        with _threads(config.num_threads), closing(Trainer(config, run, record, resume_from=resume_from)) as trainer:
+            if resume_from is None:  # only now, so that a config that cannot work leaves no folder behind
+                held.enter_context(new_run(run, config, library_versions()))
+            else:
+                write_config(run, config)  # it may have a new end
+            start = None if resume_from is None else trainer.env_steps
+            with MetricsLog(run, resume_from=start) as record.log, StopSignal() as should_stop:
+                result = trainer.run(should_stop)
+        if not result.is_finished:
+            return Finished(run, None)
+        summary = _summarise(config, result)
+        write_summary(run, summary)
+        plot_learning_curve(run)
+        write_report(run)
+        return Finished(run, summary)
 
 
 @contextmanager

@@ -26,8 +26,7 @@ from kvzero.training.comparison.messages import (
     Stop,
 )
 from kvzero.training.comparison.probe import record, replay
-from kvzero.training.folders import create_run, make_run_folder
-from kvzero.training.lock import sole_writer
+from kvzero.training.folders import new_run
 from kvzero.training.trainer import Round, Silence, Trainer
 
 __all__ = ["Sitting", "work"]
@@ -74,9 +73,7 @@ class Sitting:
         self._config = job.config
         self._open = ExitStack()
         self._trainer = self._open.enter_context(closing(Trainer(job.config, job.folder, Silence())))
-        make_run_folder(job.folder)
-        self._open.enter_context(sole_writer(job.folder))
-        create_run(job.folder, job.config, library_versions())
+        self._open.enter_context(new_run(job.folder, job.config, library_versions()))
         self._log = self._open.enter_context(MetricsLog(job.folder))
 
     def close(self) -> None:
