@@ -4,26 +4,13 @@ Import this file only where Triton is to be used, see `triton_steps`. Numbers ar
 rounded where PyTorch's operations round them, to the number type of the tensor that holds them.
 """
 
-from collections.abc import Callable
-from inspect import signature, unwrap
-from typing import Any, cast
+from typing import Any
 
-import triton
 import triton.language as tl
 
+from kvzero.search import kernel
+
 __all__ = ["attend", "decode", "normalise", "open_nodes"]
-
-Kernel = Callable[..., None]
-
-
-def kernel(function: Kernel) -> Any:
-    """Compile `function` with Triton, once for all nodes.
-
-    The import hook that checks shapes wraps functions, and Triton needs what is inside.
-    """
-    inside = unwrap(function)
-    names = [name for name in ("node",) if name in signature(inside).parameters]
-    return cast("Any", triton.jit(inside, do_not_specialize=names))
 
 
 @kernel

@@ -7,10 +7,8 @@ between threads that would need a barrier.
 """
 
 import logging
-from collections.abc import Callable
-from inspect import unwrap
 from subprocess import SubprocessError
-from typing import Any, cast
+from typing import Any
 
 import torch
 import triton
@@ -18,18 +16,12 @@ import triton.language as tl
 
 from kvzero.search.config import SearchConfig
 from kvzero.search.device_tree import Workspace
+from kvzero.search.kernels import kernel
 from kvzero.search.tensor_steps import plant_roots
 
 __all__ = ["TritonSteps", "try_triton_steps"]
 
 logger = logging.getLogger(__name__)
-
-Kernel = Callable[..., None]
-
-
-def kernel(function: Kernel) -> Any:
-    """Compile `function` with Triton; the import hook that checks shapes wraps it, and Triton needs what is inside."""
-    return cast("Any", triton.jit(unwrap(function), do_not_specialize=["node"]))
 
 
 class TritonSteps:
