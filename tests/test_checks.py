@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unchecked import outcomes_of
+
 PREAMBLE = """
 import json, sys
 from dataclasses import replace
@@ -29,14 +31,6 @@ config = kvzero.preset("cartpole")
 def kept(changed):
     assert structure(json.loads(json.dumps(unstructure(changed))), kvzero.RunConfig) == changed
     return changed
-
-def outcome(call):
-    try:
-        return repr(eval(call))
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-
-print(json.dumps([outcome(call) for call in json.load(sys.stdin)]))
 """
 
 REFUSED = {
@@ -120,11 +114,7 @@ def test_no_field_of_any_config_takes_what_is_nothing_of_the_kind() -> None:
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, str]:
-    calls = [*REFUSED, *TAKEN]
-    child = subprocess.run(
-        [sys.executable, "-c", PREAMBLE], input=json.dumps(calls), capture_output=True, text=True, check=True
-    )
-    return dict(zip(calls, json.loads(child.stdout), strict=True))
+    return outcomes_of(PREAMBLE, [*REFUSED, *TAKEN])
 
 
 @pytest.mark.parametrize("call", REFUSED)

@@ -128,7 +128,8 @@ class CountLaunches(TorchDispatchMode):
     """Counts the operations that would be a launch on a GPU: those that compute or copy."""
 
     NO_LAUNCHES = frozenset(
-        {"chunk", "empty_like", "flatten", "new_empty", "select", "slice", "t", "to", "unflatten", "view"}
+        {"chunk", "empty_like", "expand", "flatten", "new_empty", "reshape", "select", "slice", "t", "to", "transpose"}
+        | {"unbind", "unflatten", "unsqueeze", "view", "view_as"}
     )
     """Views and memory; `to` computes nothing where the number type is float32 already."""
 
@@ -186,6 +187,19 @@ def test_a_simulation_is_twenty_nine_launches_of_the_network(monkeypatch: pytest
         "copy_": 1,
         "decode": 1,
     }
+
+
+def test_without_kernels_two_passes_are_one_hundred_and_seven_launches() -> None:
+    life = Life(replace(SHAPES["vector"], num_envs=2, num_simulations=4), seed=1, engine="device")
+    life.observe(np.arange(2))
+    memory = device_planner(life)._room(2).memory
+    memory.rows.begin(np.arange(2), life.network.version)
+    first, depths = torch.zeros(2, dtype=torch.int64), torch.ones(2, dtype=torch.int64)
+    with torch.inference_mode():
+        expander = memory.begin(life.network)
+        with CountLaunches() as counter:
+            expander.expand(DeviceLeaves(1, first, first, depths))
+    assert sum(counter.counted.values()) == 107
 
 
 @needs_triton

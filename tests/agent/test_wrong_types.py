@@ -1,13 +1,9 @@
 """Values of a wrong type, which the shape checks of this session would stop: refused in words where there are none."""
 
-import json
-import subprocess
-import sys
-
 import pytest
+from tests.unchecked import outcomes_of
 
 PREAMBLE = """
-import json, sys
 from dataclasses import replace
 import numpy as np
 import torch
@@ -29,14 +25,6 @@ batch = kvzero.cache.ContextBatch(torch.zeros(2, *config.layout.context_shape), 
 
 def sizes(start_pos):
     return model.retrieve_or_generate_kvcache(latents, 2, 0, start_pos)
-
-def outcome(call):
-    try:
-        return repr(eval(call))
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-
-print(json.dumps([outcome(call) for call in json.load(sys.stdin)]))
 """
 
 REFUSED = {
@@ -92,11 +80,7 @@ TAKEN = {
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, str]:
-    calls = [*REFUSED, *TAKEN]
-    child = subprocess.run(
-        [sys.executable, "-c", PREAMBLE], input=json.dumps(calls), capture_output=True, text=True, check=True
-    )
-    return dict(zip(calls, json.loads(child.stdout), strict=True))
+    return outcomes_of(PREAMBLE, [*REFUSED, *TAKEN])
 
 
 @pytest.mark.parametrize("call", REFUSED)
