@@ -10,7 +10,6 @@ from kvzero import Agent, AgentConfig, SearchConfig
 from kvzero.agent import Planner
 from kvzero.errors import ConfigError, DeviceError, RunError
 from kvzero.records import EnvSpec
-from kvzero.search import greedy_actions
 
 CONFIG = AgentConfig(model=MODEL, search=SearchConfig(num_simulations=2), num_eval_simulations=9)
 IMAGE = EnvSpec(observation_shape=(3, 16, 16), num_actions=2)
@@ -36,7 +35,7 @@ def test_an_agent_acts_as_a_planner_with_the_evaluation_simulations():
     masks[1:, 0] = False  # so that an agent that forgets its actions, or takes them for 0, is found out
     for step, seen in enumerate(looks(6, 4)):
         planner.observe(everyone, seen, actions=actions, starts=np.full(4, step == 0))
-        actions = greedy_actions(planner.plan(everyone, masks, rng=None).visit_counts)
+        actions = planner.plan(everyone, masks, rng=None).actions
         np.testing.assert_array_equal(agent.act(seen, action_masks=masks), actions)
         np.testing.assert_array_equal(root_logits(agent), planner._logits)
 

@@ -12,7 +12,6 @@ from kvzero.agent.weights import load_network, newest_checkpoint
 from kvzero.checks import read_int
 from kvzero.errors import ConfigError
 from kvzero.model import Network
-from kvzero.search import greedy_actions
 
 __all__ = ["Agent"]
 
@@ -92,7 +91,7 @@ class Agent:
         self._planner.observe(everyone, batch, actions=self._actions, starts=self._starts)
         self._starts[:] = False
         outcome = self._planner.plan(everyone, masks, rng=None)
-        self._actions = outcome.actions_at(greedy_actions(outcome.visit_counts))
+        self._actions = outcome.actions
         if self.network.spec.is_continuous:
             actions = self.network.spec.to_bounds(self._actions)
             return actions[0] if is_single else actions

@@ -1,14 +1,18 @@
 """How a plain annotated function becomes machine code: with numba, whether or not shapes are being checked."""
 
 from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
 from inspect import unwrap
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
+from numba.core.caching import FunctionCache
+from numba.extending import intrinsic, overload
 
-__all__ = ["call_address", "compiled"]
+__all__ = ["call_address", "compiled", "compiled_for"]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -23,12 +27,47 @@ def compiled(kernel: Kernel) -> Kernel:
     Kernels that a kernel calls are inlined: passing the trees on would count references to each of their arrays, which
     takes longer than the search itself. Division by zero gives infinity as in NumPy, without a test at each division.
 
-    numba renews its machine code when the file of the kernel changes, and only then. What a kernel calls or takes
-    apart, another kernel or a named tuple of arrays, must stand in the same file; after a change here, `make clean`.
+    numba by itself renews machine code when the file of the kernel changes, and only then. What a kernel calls or takes
+    apart stands in other files of this room, too, so all of them are part of the key (`_RoomCache`).
 
     While a kernel runs, other Python threads may: it releases the interpreter's lock.
     """
-    return cast("Kernel", njit(cache=True, error_model="numpy", inline="always", nogil=True)(unwrap(kernel)))
+    made = njit(cache=True, error_model="numpy", inline="always", nogil=True)(unwrap(kernel))
+    made._cache = _RoomCache(made.py_func)
+    return cast("Kernel", made)
+
+
+def compiled_for(stub: Callable[..., Any], numbers: type) -> Callable[[Kernel], Kernel]:
+    """Compile the decorated function as what kernels do that call `stub` with `numbers` as its second argument.
+
+    So one kernel serves several rules, none of which it names: numba picks the function by the type of the numbers when
+    it compiles the kernel for them.
+    """
+
+    def register(function: Kernel) -> Kernel:
+        plain = unwrap(function)
+
+        def choose(tree: Any, numbers_type: Any, env: Any, node: Any) -> Any:
+            del tree, env, node
+            return plain if getattr(numbers_type, "instance_class", None) is numbers else None
+
+        overload(stub, inline="always", strict=False)(choose)  # numba compares names of arguments where it is strict
+        return function
+
+    return register
+
+
+class _RoomCache(FunctionCache):  # type: ignore[misc]  # numba has no types
+    """Machine code on disk that is found only by the very sources of this room which it was made from."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        return (*super()._index_key(sig, codegen), _digest_sources())
+
+
+@cache
+def _digest_sources() -> str:
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _call(typing_context: Any, address: Any, arguments: Any) -> Any:

@@ -1,17 +1,32 @@
 """The trees of one search as arrays, and the compiled functions that descend them and back up what was found.
 
-Both stand in one file because machine code kept on disk is renewed only when this file changes (see `compiled`).
+One simulation adds one node to every tree: `select` goes down from the root, at each node to the action that the rule
+finds best, until it meets one that was not tried, and hangs the new node there; the model evaluates it; `back_up`
+stores that and goes up again, telling every node above what the new one is worth. All trees add their nodes in step,
+so that one call of the model serves them all.
 """
 
-from math import exp, inf, isfinite, log, sqrt
-from typing import NamedTuple
+from math import exp, inf, isfinite
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from kvzero.search.compiled import call_address, compiled
 
-__all__ = ["Puct", "Tree", "allocate_tree", "back_up", "grow", "plant", "scaled_value", "select"]
+__all__ = [
+    "UNVISITED",
+    "Numbers",
+    "Tree",
+    "allocate_tree",
+    "back_up",
+    "best_action",
+    "edge_value",
+    "grow",
+    "plant",
+    "scaled_value",
+    "select",
+]
 
 UNVISITED = -1
 
@@ -53,13 +68,17 @@ class Tree(NamedTuple):
     """Lowest and highest reward + discount * value met on an edge of the tree; infinite before the first."""
 
 
-class Puct(NamedTuple):
-    """The numbers in the rule that chooses an action, see `select`."""
+@runtime_checkable  # the shape checks of the test session ask isinstance
+class Numbers(Protocol):
+    """The numbers of a rule, a named tuple that kernels are compiled for; these two every rule has."""
 
-    discount: float
-    pb_c_init: float
-    pb_c_base: float
-    min_value_range: float
+    @property
+    def discount(self) -> float:
+        """Worth of a reward one environment step later."""
+
+    @property
+    def min_value_range(self) -> float:
+        """Smallest range that values are scaled by."""
 
 
 def allocate_tree(
@@ -95,7 +114,7 @@ def plant(tree: Tree, logits: Float32[np.ndarray, "env action"], values: Float32
 @compiled
 def grow(
     tree: Tree,
-    puct: Puct,
+    numbers: Numbers,
     function: int,
     state: int,
     rewards: Float32[np.ndarray, " env"],
@@ -111,31 +130,31 @@ def grow(
     questions = tree.parents.ctypes.data, tree.actions.ctypes.data, tree.depths.ctypes.data
     answers = rewards.ctypes.data, values.ctypes.data, logits.ctypes.data
     for node in range(1, num_nodes):
-        select(tree, puct, node)
+        select(tree, numbers, node)
         call_address(function, (state, num_envs, num_nodes, node) + questions + answers)  # noqa: RUF005
-        broken_env = back_up(tree, puct.discount, node, rewards, values, logits)
+        broken_env = back_up(tree, numbers.discount, node, rewards, values, logits)
         if broken_env >= 0:
             return node, broken_env
     return -1, -1
 
 
-@compiled
-def select(tree: Tree, puct: Puct, node: int) -> None:
-    """Descend every tree to an action that was not tried, and hang the new `node` there.
+def best_action(tree: Tree, numbers: Numbers, env: int, node: int) -> int:
+    """Return the action that a rule selects at `node` of a tree, legal if that is the root.
 
-    At each node the action with the highest score is taken (PUCT, Schrittwieser et al. 2020, equation 2):
-
-        scaled Q(a) + P(a) * sqrt(N) / (1 + N(a)) * (c1 + log((N + c2 + 1) / c2))
-
-    `N` counts the visits of the node itself, whose own evaluation is the first. It is thus one more than the sum over
-    the children, and the prior already decides the first descent; mctx does the same.
+    For kernels only. Each rule has its own, registered for the type of its numbers with `compiled_for`.
     """
+    raise NotImplementedError  # never run: numba compiles what was registered in its place
+
+
+@compiled
+def select(tree: Tree, numbers: Numbers, node: int) -> None:
+    """Descend every tree to an action that was not tried, and hang the new `node` there; see `best_action`."""
     for env in range(tree.parents.shape[0]):
         parent = 0
-        action = _best_action(tree, puct, env, parent)
+        action = best_action(tree, numbers, env, parent)
         while tree.children[env, parent, action] != UNVISITED:
             parent = tree.children[env, parent, action]
-            action = _best_action(tree, puct, env, parent)
+            action = best_action(tree, numbers, env, parent)
         tree.children[env, parent, action] = node
         tree.parents[env, node] = parent
         tree.actions[env, node] = action
@@ -173,30 +192,7 @@ def scaled_value(value: float, low: float, high: float, min_value_range: float) 
 
 
 @compiled
-def _best_action(tree: Tree, puct: Puct, env: int, node: int) -> int:
-    """Return the action with the highest score, see `select`; an action not tried yet is valued as the node itself."""
-    num_visits = tree.visit_counts[env, node]
-    mean_value = tree.value_sums[env, node] / num_visits
-    low, high = tree.bounds[env]
-    weight = sqrt(num_visits) * (puct.pb_c_init + log((num_visits + puct.pb_c_base + 1.0) / puct.pb_c_base))
-    best_action, best_score = -1, -inf
-    for action in range(tree.priors.shape[2]):
-        if node == 0 and not tree.action_masks[env, action]:
-            continue
-        child = tree.children[env, node, action]
-        value, child_visits = mean_value, 0
-        if child != UNVISITED:
-            value, child_visits = _edge_value(tree, puct.discount, env, child), tree.visit_counts[env, child]
-        score = scaled_value(value, low, high, puct.min_value_range)
-        score += tree.priors[env, node, action] * weight / (1.0 + child_visits)
-        is_tie_won = score == best_score and (tree.tie_keys[env, node, action] > tree.tie_keys[env, node, best_action])
-        if best_action < 0 or score > best_score or is_tie_won:
-            best_action, best_score = action, score
-    return best_action
-
-
-@compiled
-def _edge_value(tree: Tree, discount: float, env: int, child: int) -> float:
+def edge_value(tree: Tree, discount: float, env: int, child: int) -> float:
     """Return the mean return of taking the action that leads to `child`."""
     mean_value = tree.value_sums[env, child] / tree.visit_counts[env, child]
     return float(tree.rewards[env, child] + discount * mean_value)
@@ -209,9 +205,9 @@ def _back_up_path(tree: Tree, discount: float, env: int, node: int, value: float
         tree.value_sums[env, node] += value
         tree.visit_counts[env, node] += 1
         if node != 0:
-            edge_value = _edge_value(tree, discount, env, node)
-            tree.bounds[env, 0] = min(tree.bounds[env, 0], edge_value)
-            tree.bounds[env, 1] = max(tree.bounds[env, 1], edge_value)
+            found = edge_value(tree, discount, env, node)
+            tree.bounds[env, 0] = min(tree.bounds[env, 0], found)
+            tree.bounds[env, 1] = max(tree.bounds[env, 1], found)
         value = tree.rewards[env, node] + discount * value
         node = tree.parents[env, node]
 

@@ -1,0 +1,52 @@
+"""What a search asks of a rule."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from kvzero.search.tree import Numbers, Tree
+
+__all__ = ["Decision", "Rule"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a search comes to, for each environment."""
+
+    chosen: Int64[np.ndarray, " env"]
+    """Action at the root to play."""
+
+    policy: Float64[np.ndarray, "env action"]
+    """Probabilities of the actions at the root, to learn from."""
+
+
+@runtime_checkable  # the shape checks of the test session ask isinstance
+class Rule(Protocol):
+    """Decides where a search looks and what comes of it.
+
+    What is selected inside the compiled search is a kernel of the rule's own, registered for the type of `numbers`
+    (`kvzero.search.tree.best_action`).
+    """
+
+    @property
+    def numbers(self) -> Numbers:
+        """What the kernels of this rule compute with."""
+
+    def explore(self, tree: Tree, rng: np.random.Generator) -> None:
+        """Prepare planted trees for a search that is to explore, by chance alone."""
+
+    def decide(
+        self,
+        tree: Tree,
+        visit_counts: Int64[np.ndarray, "env action"],
+        *,
+        rng: np.random.Generator | None,
+        temperature: float | None,
+    ) -> Decision:
+        """Read a grown tree; with `temperature` what is played is drawn, without it is the best that was found.
+
+        Raises:
+            SearchError: if the temperature is not positive, or there is no `rng` to draw with.
+        """
