@@ -25,7 +25,7 @@ def agent_of(num_envs: int = 1, spec: EnvSpec = SPEC) -> Agent:
 
 def root_logits(agent: Agent) -> list[float]:
     """Return the root's logits, which show what the agent remembers."""
-    return agent._planner._logits.tolist()
+    return agent._planner.engine.readings(np.arange(agent.num_envs)).policy_logits.tolist()
 
 
 def test_an_agent_acts_as_a_planner_with_the_evaluation_simulations():
@@ -37,7 +37,7 @@ def test_an_agent_acts_as_a_planner_with_the_evaluation_simulations():
         planner.observe(everyone, seen, actions=actions, starts=np.full(4, step == 0))
         actions = planner.plan(everyone, masks, rng=None).actions
         np.testing.assert_array_equal(agent.act(seen, action_masks=masks), actions)
-        np.testing.assert_array_equal(root_logits(agent), planner._logits)
+        np.testing.assert_array_equal(root_logits(agent), planner.engine.readings(everyone).policy_logits)
 
 
 def test_one_environment_may_show_a_single_observation_and_gets_an_int():

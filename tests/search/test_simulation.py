@@ -6,7 +6,8 @@ from tests.search.models import PathModel, bandit, flat_roots, hashed_answers
 from tests.search.twin import Answer, Path
 
 from kvzero.search import Evaluation, Leaves, PuctConfig, Roots, SearchConfig, search
-from kvzero.search.tree import back_up, plant, select
+from kvzero.search.rules import PuctRule
+from kvzero.search.tree import back_up, plant
 
 
 def seeded(seed: int) -> np.random.Generator:
@@ -172,7 +173,7 @@ def test_neither_memory_layout_nor_number_types_cost_another_compilation() -> No
     asks = [hashed_answers(8, env, 4) for env in range(3)]
     config = SearchConfig(num_simulations=15, discount=1.0)
     plain = search(flat_roots(3, 4), PathModel(asks), config, rng=None)
-    before = [len(kernel.signatures) for kernel in (plant, select, back_up)]
+    before = [len(kernel.signatures) for kernel in (plant, PuctRule.kernels.select, back_up)]
     roots = flat_roots(3, 4)
     gaps = Roots(
         np.asfortranarray(roots.logits), np.zeros((3, 2), np.float32)[:, 1], np.asfortranarray(roots.action_masks)
@@ -180,4 +181,4 @@ def test_neither_memory_layout_nor_number_types_cost_another_compilation() -> No
     awkward = search(gaps, Awkward(asks), config, rng=None)
     np.testing.assert_array_equal(plain.visit_counts, awkward.visit_counts)
     np.testing.assert_array_equal(plain.values, awkward.values)
-    assert before == [1, 1, 1] == [len(kernel.signatures) for kernel in (plant, select, back_up)]
+    assert before == [1, 1, 1] == [len(kernel.signatures) for kernel in (plant, PuctRule.kernels.select, back_up)]

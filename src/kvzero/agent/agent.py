@@ -6,12 +6,11 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
-from kvzero.agent.devices import choose_device
 from kvzero.agent.planner import Planner
 from kvzero.agent.weights import load_network, newest_checkpoint
 from kvzero.checks import read_int
 from kvzero.errors import ConfigError
-from kvzero.model import Network
+from kvzero.model import Network, choose_device
 
 __all__ = ["Agent"]
 
@@ -41,7 +40,7 @@ class Agent:
         self._actions = network.spec.blank_actions(num_envs)
 
     @classmethod
-    def load(cls, run: str | Path, *, num_envs: int = 1, device: str = "cpu") -> "Agent":
+    def load(cls, run: str | Path, *, num_envs: int = 1, device: str = "auto") -> "Agent":
         """Return the agent of a run's newest checkpoint.
 
         Raises:

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
-from inspect import unwrap
+from inspect import getfile, unwrap
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir
 from numba import njit, types
 from numba.core.caching import FunctionCache
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-__all__ = ["call_address", "compiled", "compiled_for"]
+__all__ = ["call_address", "compiled"]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -37,36 +37,22 @@ def compiled(kernel: Kernel) -> Kernel:
     return cast("Kernel", made)
 
 
-def compiled_for(stub: Callable[..., Any], numbers: type) -> Callable[[Kernel], Kernel]:
-    """Compile the decorated function as what kernels do that call `stub` with `numbers` as its second argument.
+class _RoomCache(FunctionCache):  # type: ignore[misc]  # numba has no types
+    """Machine code on disk that is found only by the sources which it was made from: all of this room's, and a rule's.
 
-    So one kernel serves several rules, none of which it names: numba picks the function by the type of the numbers when
-    it compiles the kernel for them.
+    A kernel that is built for a rule has the rule's own kernel in its closure. numba would pickle that into the key,
+    where it is never twice the same.
     """
 
-    def register(function: Kernel) -> Kernel:
-        plain = unwrap(function)
-
-        def choose(tree: Any, numbers_type: Any, env: Any, node: Any) -> Any:
-            del tree, env, node
-            return plain if getattr(numbers_type, "instance_class", None) is numbers else None
-
-        overload(stub, inline="always", strict=False)(choose)  # numba compares names of arguments where it is strict
-        return function
-
-    return register
-
-
-class _RoomCache(FunctionCache):  # type: ignore[misc]  # numba has no types
-    """Machine code on disk that is found only by the very sources of this room which it was made from."""
-
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        return (*super()._index_key(sig, codegen), _digest_sources())
+        cells = self._py_func.__closure__ or ()
+        others = [getfile(cell.cell_contents.py_func) for cell in cells]
+        return sig, codegen.magic_tuple(), _digest_sources(tuple(others))
 
 
 @cache
-def _digest_sources() -> str:
-    files = sorted(Path(__file__).parent.rglob("*.py"))
+def _digest_sources(others: tuple[str, ...]) -> str:
+    files = [*sorted(Path(__file__).parent.rglob("*.py")), *map(Path, others)]
     return sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 

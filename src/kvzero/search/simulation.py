@@ -10,7 +10,7 @@ from kvzero.search.config import SearchConfig
 from kvzero.search.expander import CompiledExpander, Evaluation, Expander, Leaves, Roots, check_evaluation, check_roots
 from kvzero.search.noise import draw_tie_keys
 from kvzero.search.rules import Rule, make_rule
-from kvzero.search.tree import UNVISITED, Numbers, Tree, allocate_tree, back_up, grow, plant, select
+from kvzero.search.tree import UNVISITED, Tree, allocate_tree, back_up, plant
 
 __all__ = ["Outcome", "read_outcome", "search"]
 
@@ -76,20 +76,21 @@ def search(
     held = _allocate_evaluation(*roots.logits.shape)
     if isinstance(expander, CompiledExpander):
         code = expander.machine_code
-        node, broken_env = grow(tree, rule.numbers, code.function, code.state, held.rewards, held.values, held.logits)
+        answers = held.rewards, held.values, held.logits
+        node, broken_env = rule.kernels.grow(tree, rule.numbers, code.function, code.state, *answers)
     else:
-        node, broken_env = _grow(tree, rule.numbers, expander, held)
+        node, broken_env = _grow(tree, rule, expander, held)
     if broken_env >= 0:
         raise SearchError(_describe(held, node, broken_env))
     return read_outcome(tree, rule, rng=rng, temperature=temperature)
 
 
-def _grow(tree: Tree, numbers: Numbers, expander: Expander, held: Evaluation) -> tuple[int, int]:
-    """Do what `tree.grow` does, asking an expander in Python."""
+def _grow(tree: Tree, rule: Rule, expander: Expander, held: Evaluation) -> tuple[int, int]:
+    """Do what `Kernels.grow` does, asking an expander in Python."""
     for node in range(1, tree.parents.shape[1]):
-        select(tree, numbers, node)
+        rule.kernels.select(tree, rule.numbers, node)
         _hold(expander.expand(_leaves(tree, node)), held)
-        broken_env = back_up(tree, numbers.discount, node, held.rewards, held.values, held.logits)
+        broken_env = back_up(tree, rule.numbers.discount, node, held.rewards, held.values, held.logits)
         if broken_env >= 0:
             return node, broken_env
     return -1, -1

@@ -6,8 +6,9 @@ stores that and goes up again, telling every node above what the new one is wort
 so that one call of the model serves them all.
 """
 
+from collections.abc import Callable
 from math import exp, inf, isfinite
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
@@ -16,16 +17,14 @@ from kvzero.search.compiled import call_address, compiled
 
 __all__ = [
     "UNVISITED",
-    "Numbers",
+    "Kernels",
     "Tree",
     "allocate_tree",
     "back_up",
-    "best_action",
+    "build_kernels",
     "edge_value",
-    "grow",
     "plant",
     "scaled_value",
-    "select",
 ]
 
 UNVISITED = -1
@@ -68,19 +67,6 @@ class Tree(NamedTuple):
     """Lowest and highest reward + discount * value met on an edge of the tree; infinite before the first."""
 
 
-@runtime_checkable  # the shape checks of the test session ask isinstance
-class Numbers(Protocol):
-    """The numbers of a rule, a named tuple that kernels are compiled for; these two every rule has."""
-
-    @property
-    def discount(self) -> float:
-        """Worth of a reward one environment step later."""
-
-    @property
-    def min_value_range(self) -> float:
-        """Smallest range that values are scaled by."""
-
-
 def allocate_tree(
     action_masks: Bool[np.ndarray, "env action"], tie_keys: Float32[np.ndarray, "env node action"]
 ) -> Tree:
@@ -112,56 +98,6 @@ def plant(tree: Tree, logits: Float32[np.ndarray, "env action"], values: Float32
 
 
 @compiled
-def grow(
-    tree: Tree,
-    numbers: Numbers,
-    function: int,
-    state: int,
-    rewards: Float32[np.ndarray, " env"],
-    values: Float32[np.ndarray, " env"],
-    logits: Float32[np.ndarray, "env action"],
-) -> tuple[int, int]:
-    """Grow planted trees to their full size, asking the machine code at address `function` (see `MachineCode`).
-
-    Returns a node and an environment whose evaluation is not finite, where it stops, or -1 for both. The last
-    evaluation is in `rewards`, `values` and `logits`.
-    """
-    num_envs, num_nodes = tree.parents.shape
-    questions = tree.parents.ctypes.data, tree.actions.ctypes.data, tree.depths.ctypes.data
-    answers = rewards.ctypes.data, values.ctypes.data, logits.ctypes.data
-    for node in range(1, num_nodes):
-        select(tree, numbers, node)
-        call_address(function, (state, num_envs, num_nodes, node) + questions + answers)  # noqa: RUF005
-        broken_env = back_up(tree, numbers.discount, node, rewards, values, logits)
-        if broken_env >= 0:
-            return node, broken_env
-    return -1, -1
-
-
-def best_action(tree: Tree, numbers: Numbers, env: int, node: int) -> int:
-    """Return the action that a rule selects at `node` of a tree, legal if that is the root.
-
-    For kernels only. Each rule has its own, registered for the type of its numbers with `compiled_for`.
-    """
-    raise NotImplementedError  # never run: numba compiles what was registered in its place
-
-
-@compiled
-def select(tree: Tree, numbers: Numbers, node: int) -> None:
-    """Descend every tree to an action that was not tried, and hang the new `node` there; see `best_action`."""
-    for env in range(tree.parents.shape[0]):
-        parent = 0
-        action = best_action(tree, numbers, env, parent)
-        while tree.children[env, parent, action] != UNVISITED:
-            parent = tree.children[env, parent, action]
-            action = best_action(tree, numbers, env, parent)
-        tree.children[env, parent, action] = node
-        tree.parents[env, node] = parent
-        tree.actions[env, node] = action
-        tree.depths[env, node] = tree.depths[env, parent] + 1
-
-
-@compiled
 def back_up(
     tree: Tree,
     discount: float,
@@ -181,6 +117,64 @@ def back_up(
         tree.rewards[env, node] = rewards[env]
         _back_up_path(tree, discount, env, node, np.float64(values[env]))
     return -1
+
+
+class Kernels(NamedTuple):
+    """The compiled functions of one rule."""
+
+    select: Callable[[Tree, Any, int], None]
+    """`select(tree, numbers, node)` descends every tree to an action that was not tried, and hangs the node there."""
+
+    grow: Callable[..., tuple[int, int]]
+    """`grow(tree, numbers, function, state, rewards, values, logits)` grows planted trees to their full size.
+
+    It asks the machine code at address `function` (see `MachineCode`) with `state`, and stops at an evaluation that is
+    not finite: it returns its node and environment, or -1 for both. The last evaluation is in the last three.
+    """
+
+
+def build_kernels(best_action: Callable[[Tree, Any, int, int], int]) -> Kernels:
+    """Return the kernels of a rule that selects `best_action(tree, numbers, env, node)`, itself `compiled`.
+
+    It is inlined, as if it stood here: a whole search is one function to the compiler. `numbers` is a named tuple of
+    the rule's own that has a `discount` in it.
+    """
+
+    @compiled
+    def select(tree: Tree, numbers: Any, node: int) -> None:
+        for env in range(tree.parents.shape[0]):
+            parent = 0
+            action = best_action(tree, numbers, env, parent)
+            while tree.children[env, parent, action] != UNVISITED:
+                parent = tree.children[env, parent, action]
+                action = best_action(tree, numbers, env, parent)
+            tree.children[env, parent, action] = node
+            tree.parents[env, node] = parent
+            tree.actions[env, node] = action
+            tree.depths[env, node] = tree.depths[env, parent] + 1
+
+    @compiled
+    def grow(
+        tree: Tree,
+        numbers: Any,
+        function: int,
+        state: int,
+        rewards: Float32[np.ndarray, " env"],
+        values: Float32[np.ndarray, " env"],
+        logits: Float32[np.ndarray, "env action"],
+    ) -> tuple[int, int]:
+        num_envs, num_nodes = tree.parents.shape
+        questions = tree.parents.ctypes.data, tree.actions.ctypes.data, tree.depths.ctypes.data
+        answers = rewards.ctypes.data, values.ctypes.data, logits.ctypes.data
+        for node in range(1, num_nodes):
+            select(tree, numbers, node)
+            call_address(function, (state, num_envs, num_nodes, node) + questions + answers)  # noqa: RUF005
+            broken_env = back_up(tree, numbers.discount, node, rewards, values, logits)
+            if broken_env >= 0:
+                return node, broken_env
+        return -1, -1
+
+    return Kernels(select, grow)
 
 
 @compiled

@@ -11,10 +11,10 @@ from tests.search.models import PathModel, bandit, flat_roots, hashed_answers
 from kvzero.errors import EngineError, SearchError
 from kvzero.search import Decision, DeviceSearch, Rule, SearchConfig, Tree, make_rule, search
 from kvzero.search import rules as rules_room
-from kvzero.search.compiled import compiled_for
+from kvzero.search.compiled import compiled
 from kvzero.search.policies import sample_actions, visit_policy
 from kvzero.search.rules import PuctRule
-from kvzero.search.tree import UNVISITED, best_action
+from kvzero.search.tree import UNVISITED, build_kernels
 
 
 class EvenNumbers(NamedTuple):
@@ -23,7 +23,7 @@ class EvenNumbers(NamedTuple):
     first: int
 
 
-@compiled_for(best_action, EvenNumbers)
+@compiled
 def select_fewest_visits(tree: Tree, numbers: EvenNumbers, env: int, node: int) -> int:
     best, fewest = -1, inf
     num_actions = tree.priors.shape[2]
@@ -38,6 +38,8 @@ def select_fewest_visits(tree: Tree, numbers: EvenNumbers, env: int, node: int) 
 
 class EvenRule:
     """Tries all actions equally often, beginning with a certain one; plays and learns the one of highest index."""
+
+    kernels = build_kernels(select_fewest_visits)
 
     def __init__(self, config: SearchConfig) -> None:
         self.numbers = EvenNumbers(config.discount, config.min_value_range, 1)

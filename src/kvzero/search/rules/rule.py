@@ -1,12 +1,12 @@
 """What a search asks of a rule."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from kvzero.search.tree import Numbers, Tree
+from kvzero.search.tree import Kernels, Tree
 
 __all__ = ["Decision", "Rule"]
 
@@ -26,13 +26,17 @@ class Decision:
 class Rule(Protocol):
     """Decides where a search looks and what comes of it.
 
-    What is selected inside the compiled search is a kernel of the rule's own, registered for the type of `numbers`
-    (`kvzero.search.tree.best_action`).
+    What it selects is a compiled function of its own, of which `kvzero.search.tree.build_kernels` makes the kernels of
+    the search.
     """
 
     @property
-    def numbers(self) -> Numbers:
-        """What the kernels of this rule compute with."""
+    def kernels(self) -> Kernels:
+        """The compiled functions that grow trees by this rule."""
+
+    @property
+    def numbers(self) -> Any:
+        """What the kernels compute with: a named tuple, of the same types each time."""
 
     def explore(self, tree: Tree, rng: np.random.Generator) -> None:
         """Prepare planted trees for a search that is to explore, by chance alone."""

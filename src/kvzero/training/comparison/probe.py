@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from safetensors.numpy import load_file, save_file
 
-from kvzero.agent import Planner, choose_device, load_network
+from kvzero.agent import Planner, load_network
 from kvzero.envs import Environments, make_environments
-from kvzero.model import Network
+from kvzero.model import Network, choose_device
 from kvzero.records import EnvSpec
 from kvzero.reports.comparison import Identity
 from kvzero.search import Outcome
