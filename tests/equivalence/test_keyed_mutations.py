@@ -13,6 +13,7 @@ from kvzero.cache import ContextBatch, KeyedStore, KVCachePool
 from kvzero.cache import keyed_search as search_module
 from kvzero.cache.keyed_search import KeyedContexts
 from kvzero.cache.keys import PathKeys
+from kvzero.cache.ledger import RootLedger
 from kvzero.cache.slots import SlotTable
 
 
@@ -99,7 +100,7 @@ def copy_rows_in_another_order(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_notice_stale_keys(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(KeyedStore, "is_stale", lambda *_: False)
+    patch.setattr(RootLedger, "is_stale", lambda self, envs, version: np.zeros(len(envs), bool))
 
 
 def keep_roots_over_episode_ends(patch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The keyed store: contexts found by a hash of what they stand for, over pools that may forget them."""
 
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -10,10 +11,10 @@ from torch import Tensor
 from kvzero.cache.keyed_search import KeyedContexts, Parts, Roots
 from kvzero.cache.keys import NO_ACTION
 from kvzero.cache.keys_values import ContextBatch
+from kvzero.cache.ledger import RootLedger
 from kvzero.cache.stats import LevelStats
-from kvzero.cache.store import BEFORE_FIRST_TOKEN, NO_VERSION, SEARCH_OVER, SearchContexts, Window, as_index
+from kvzero.cache.store import SearchContexts, Window, as_index
 from kvzero.cache.windows import new_contexts, open_window
-from kvzero.errors import StaleContextError
 
 __all__ = ["KeyedStore"]
 
@@ -36,10 +37,8 @@ class KeyedStore:
         self.layout = parts.layout
         self.levels = parts.levels
         self._parts = parts
-        self._lengths = np.full(num_envs, BEFORE_FIRST_TOKEN, np.int64)
-        self._versions = np.full(num_envs, NO_VERSION, np.int64)
+        self._ledger = RootLedger(num_envs)
         self._root_keys = [0] * num_envs
-        self._search = 0  # counts what ends a search: another one, or a root that changes
         self._missed_at: float | None = None
 
     @property
@@ -49,31 +48,26 @@ class KeyedStore:
 
     def lengths(self, envs: Int[np.ndarray, " batch"]) -> Int[np.ndarray, " batch"]:
         """Return how many tokens each environment's episode has had; -1 before its first observation."""
-        lengths: np.ndarray = self._lengths[envs]
-        return lengths
+        return self._ledger.lengths(envs)
 
     def reset(self, envs: Int[np.ndarray, " batch"]) -> None:
         """Forget the roots of these environments: their next observation begins an episode."""
-        self._lengths[envs] = BEFORE_FIRST_TOKEN
+        self._ledger.forget(envs)
         for env in envs.tolist():
             self.levels.clear_roots(env)
-        self._search += 1
 
     def is_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> bool:
         """Tell whether any of these roots was made by other weights, or is no longer held, which counts as a miss."""
-        is_begun = self._lengths[envs] > 0
-        for env in envs[is_begun & (self._versions[envs] == version)].tolist():
-            if not self.levels.holds(env, self._root_keys[env]):
-                self.levels.count_lost_root(env)
-                self._versions[env] = NO_VERSION
-                self._missed_at = perf_counter()
-        return bool((is_begun & (self._versions[envs] != version)).any())
+        self._notice_lost(envs, version)
+        return bool(self._ledger.is_stale(envs, version).any())
 
     def read_roots(self, envs: Int[np.ndarray, " batch"], version: int) -> Window:
         """Return the root contexts with room for the next action and latent token."""
-        self._refuse_stale(envs, version)
+        self._notice_lost(envs, version)
+        self._ledger.refuse_stale(envs, version)
         contexts = self._parts.allocate(len(envs))
-        begun = np.flatnonzero(self._lengths[envs] > 0)
+        has_root = self._ledger.has_root(envs)
+        begun = np.flatnonzero(has_root)
         if begun.size == len(envs):
             self._read_roots_into(contexts, envs)
         elif begun.size:
@@ -81,14 +75,14 @@ class KeyedStore:
             self._read_roots_into(some, envs[begun])
             contexts.put(as_index(begun, self._parts.device), some)
             contexts.sizes[begun] = some.sizes
-        return open_window(self.layout, contexts, is_begun=self._lengths[envs] > 0)
+        return open_window(self.layout, contexts, is_begun=has_root)
 
     def extend_roots(
         self, envs: Int[np.ndarray, " batch"], version: int, *, latents: Float[Tensor, "batch embed"], window: Window
     ) -> None:
         """Append to each root the two tokens that its window gained."""
         keys = self._follow_roots(envs, version, latents)
-        lengths = self._lengths[envs] + 2
+        lengths = self._ledger.lengths(envs) + 2
         self._keep_roots(envs, version, lengths, keys, new_contexts(window, self.layout.held_tokens(lengths)))
 
     def replace_roots(
@@ -102,7 +96,7 @@ class KeyedStore:
         tokens: Float[Tensor, "batch token embed"] | None = None,
     ) -> None:
         """Replace each root by the last `C` tokens of a fresh forward pass, newest last."""
-        for env in envs[self._versions[envs] != version].tolist():
+        for env in envs[~self._ledger.is_made_by(envs, version)].tolist():
             self.levels.clear_roots(env)  # nothing that other weights made may ever be found again
         contexts = self._parts.allocate(len(envs))
         number = min(keys_values.shape[1], self.layout.context_tokens)
@@ -118,21 +112,11 @@ class KeyedStore:
 
     def begin_search(self, envs: Int[np.ndarray, " batch"], version: int) -> SearchContexts:
         """Open a search below the roots of these environments; any search opened before is over."""
-        self._refuse_stale(envs, version)
-        if (self._lengths[envs] < 1).any():
-            raise StaleContextError(
-                f"environments {envs[self._lengths[envs] < 1].tolist()} have no root; observe them first"
-            )
-        self._search += 1
+        self._notice_lost(envs, version)
+        search = self._ledger.begin_search(envs, version)
         self.levels.clear_nodes()
-        number = self._search
-
-        def refuse_over() -> None:
-            if number != self._search:
-                raise StaleContextError(SEARCH_OVER)
-
-        roots = Roots(envs.tolist(), [self._root_keys[env] for env in envs.tolist()], self._lengths[envs])
-        return KeyedContexts(self._parts, roots, refuse_over=refuse_over)
+        roots = Roots(envs.tolist(), [self._root_keys[env] for env in envs.tolist()], self._ledger.lengths(envs))
+        return KeyedContexts(self._parts, roots, refuse_over=partial(self._ledger.refuse_over, search))
 
     def stats(self) -> LevelStats | None:
         """Return what the pools have done so far; None where statistics are off."""
@@ -153,7 +137,7 @@ class KeyedStore:
         names = envs.tolist()
         parents = [self._root_keys[env] for env in names]
         keys = self._parts.keys.follow(parents, [NO_ACTION] * len(names), latents)
-        for row in np.flatnonzero(self._lengths[envs] < 1).tolist():
+        for row in np.flatnonzero(~self._ledger.has_root(envs)).tolist():
             keys[row] = self._parts.keys.begin([names[row]], version, latents[row : row + 1])[0]
         return keys
 
@@ -169,13 +153,13 @@ class KeyedStore:
         self.levels.write_roots(names, keys, contexts)
         for env, key in zip(names, keys, strict=True):
             self._root_keys[env] = key
-        self._lengths[envs] = lengths
-        self._versions[envs] = version
-        self._search += 1
+        self._ledger.record(envs, version, lengths)
 
-    def _refuse_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
-        if self.is_stale(envs, version):
-            raise StaleContextError(
-                f"roots of environments {envs.tolist()} were made by weights {self._versions[envs].tolist()} "
-                f"({NO_VERSION}: they are no longer held), not by the current {version}; rebuild them before reading"
-            )
+    def _notice_lost(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
+        """Find out which roots a pool has lost: each counts as a miss, once, and is stale from now on."""
+        is_fresh = self._ledger.has_root(envs) & self._ledger.is_made_by(envs, version)
+        for env in envs[is_fresh].tolist():
+            if not self.levels.holds(env, self._root_keys[env]):
+                self.levels.count_lost_root(env)
+                self._ledger.lose(env)
+                self._missed_at = perf_counter()

@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.store import BEFORE_FIRST_TOKEN, NO_VERSION, SEARCH_OVER, SearchContexts, TreeMemory, Window, as_index
-from kvzero.errors import ConfigError, StaleContextError
+from kvzero.cache.ledger import RootLedger
+from kvzero.cache.store import SearchContexts, TreeMemory, Window, as_index
+from kvzero.errors import ConfigError
 
 __all__ = ["TreeStore"]
 
@@ -54,13 +55,11 @@ class TreeStore:
         self.layout = layout
         self._num_slots = layout.context_tokens + tokens_per_node * (num_simulations + 1)
         self._num_nodes = num_simulations + 1
-        self._lengths = np.full(num_envs, BEFORE_FIRST_TOKEN, np.int64)
-        self._versions = np.full(num_envs, NO_VERSION, np.int64)
+        self._ledger = RootLedger(num_envs)
         with torch.inference_mode(mode=False):
             self._arena = torch.zeros(num_envs * self._num_slots, *layout.token_shape, device=device, dtype=dtype)
             self._table = torch.full((num_envs * self._num_nodes, layout.context_tokens), -1, device=device)
         self.memory = TreeMemory(self._arena, self._table, self._num_slots, self._num_nodes, tokens_per_node)
-        self._search = 0  # counts what ends a search: another one, or a root that changes
 
     @property
     def nbytes(self) -> int:
@@ -69,24 +68,20 @@ class TreeStore:
 
     def lengths(self, envs: Int[np.ndarray, " batch"]) -> Int[np.ndarray, " batch"]:
         """Return how many tokens each environment's episode has had; -1 before its first observation."""
-        lengths: np.ndarray = self._lengths[envs]
-        return lengths
+        return self._ledger.lengths(envs)
 
     def reset(self, envs: Int[np.ndarray, " batch"]) -> None:
         """Forget the roots of these environments: their next observation begins an episode."""
-        self._lengths[envs] = BEFORE_FIRST_TOKEN
-        self._search += 1
+        self._ledger.forget(envs)
 
     def is_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> bool:
         """Tell whether any of these roots was made by other weights than those of `version`."""
-        has_tokens = self._lengths[envs] > 0
-        return bool((has_tokens & (self._versions[envs] != version)).any())
+        return bool(self._ledger.is_stale(envs, version).any())
 
     def read_roots(self, envs: Int[np.ndarray, " batch"], version: int) -> Window:
         """Return the root contexts with room for the next action and latent token."""
-        self._refuse_stale(envs, version)
-        lengths = self._lengths[envs][:, None]
-        tokens = np.arange(-self.layout.context_tokens, 2) + lengths
+        self._ledger.refuse_stale(envs, version)
+        tokens = np.arange(-self.layout.context_tokens, 2) + self._ledger.lengths(envs)[:, None]
         is_valid = tokens >= 0
         slots = envs[:, None] * self._num_slots + tokens % self.layout.context_tokens
         keys_values = self._arena[as_index(slots, self._arena.device)]
@@ -97,8 +92,7 @@ class TreeStore:
     ) -> None:
         """Append to each root the two tokens that its window gained."""
         del latents  # an address needs no key
-        self._put_newest(envs, self._lengths[envs] + 2, window.keys_values[:, -2:])
-        self._versions[envs] = version
+        self._put_newest(envs, version, self._ledger.lengths(envs) + 2, window.keys_values[:, -2:])
 
     def replace_roots(
         self,
@@ -112,33 +106,31 @@ class TreeStore:
     ) -> None:
         """Replace each root by the last `C` tokens of a fresh forward pass, newest last."""
         del latents, tokens  # an address needs no key, and a layout that slides was refused
-        self._put_newest(envs, lengths, keys_values[:, -self.layout.context_tokens :])
-        self._versions[envs] = version
+        self._put_newest(envs, version, lengths, keys_values[:, -self.layout.context_tokens :])
 
     def begin_search(self, envs: Int[np.ndarray, " batch"], version: int) -> SearchContexts:
         """Open a search below the roots of these environments; any search opened before is over."""
-        self.begin_in_place(envs, version)
-        return _TreeContexts(self, envs)
+        return _TreeContexts(self, envs, self.begin_in_place(envs, version))
 
     def figures(self) -> dict[str, float]:
         """Return nothing: what has an address cannot be missed."""
         return {}
 
-    def begin_in_place(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
+    def begin_in_place(self, envs: Int[np.ndarray, " batch"], version: int) -> int:
         """Begin a search that reads and writes `memory` itself: the block table has the roots' rows afterwards.
+
+        Returns:
+            The search's number in the ledger.
 
         Raises:
             StaleContextError: if a root was made by other weights, or there is none.
         """
-        self._refuse_stale(envs, version)
-        lengths = self._lengths[envs]
-        if (lengths < 1).any():
-            raise StaleContextError(f"environments {envs[lengths < 1].tolist()} have no root; observe them first")
-        self._search += 1
+        search = self._ledger.begin_search(envs, version)
         context = self.layout.context_tokens
-        tokens = np.arange(-context, 0) + lengths[:, None]
+        tokens = np.arange(-context, 0) + self._ledger.lengths(envs)[:, None]
         rows = as_index(envs * self._num_nodes, self._table.device)
         self._table[rows] = as_index(np.where(tokens < 0, -1, tokens % context), self._table.device)
+        return search
 
     def extend_in_place(self, envs: Int[np.ndarray, " batch"], version: int) -> Int[np.ndarray, " batch"]:
         """Count two tokens more at each root, which the caller writes into `memory`; return the lengths before.
@@ -148,31 +140,22 @@ class TreeStore:
         Raises:
             StaleContextError: if a root was made by other weights.
         """
-        self._refuse_stale(envs, version)
-        lengths = self.lengths(envs)
-        self._lengths[envs] = lengths + 2
-        self._versions[envs] = version
-        self._search += 1
+        self._ledger.refuse_stale(envs, version)
+        lengths = self._ledger.lengths(envs)
+        self._ledger.record(envs, version, lengths + 2)
         return lengths
-
-    def _refuse_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
-        if self.is_stale(envs, version):
-            raise StaleContextError(
-                f"roots of environments {envs.tolist()} were made by weights {self._versions[envs].tolist()}, "
-                f"not by the current {version}; rebuild them before reading"
-            )
 
     def _put_newest(
         self,
         envs: Int[np.ndarray, " batch"],
+        version: int,
         lengths: Int[np.ndarray, " batch"],
         keys_values: Float[Tensor, "batch token layer 2 head head_dim"],
     ) -> None:
         tokens = np.arange(-keys_values.shape[1], 0) + lengths[:, None]
         slots = envs[:, None] * self._num_slots + tokens % self.layout.context_tokens
         self._arena[as_index(slots, self._arena.device)] = keys_values
-        self._lengths[envs] = lengths
-        self._search += 1
+        self._ledger.record(envs, version, lengths)
 
 
 def as_mask(is_valid: Bool[np.ndarray, "*shape"], device: torch.device) -> Bool[Tensor, "*shape"]:
@@ -191,14 +174,14 @@ class _Rows:
 class _TreeContexts:
     """The contexts of one search in a `TreeStore`."""
 
-    def __init__(self, store: TreeStore, envs: Int[np.ndarray, " batch"]) -> None:
+    def __init__(self, store: TreeStore, envs: Int[np.ndarray, " batch"], search: int) -> None:
         self._store = store
-        self._number = store._search
+        self._search = search
         device = store._arena.device
         envs_on_device = as_index(envs, device)
         self._rows = _Rows(envs_on_device[:, None] * store._num_slots, envs_on_device * store._num_nodes)
         context = store.layout.context_tokens
-        self._is_ragged = bool((store._lengths[envs] < context).any())
+        self._is_ragged = bool((store.lengths(envs) < context).any())
         first = context + store.memory.tokens_per_node * torch.arange(store._num_nodes, device=device)
         self._own_slots = torch.stack([first, first + 1], dim=1)
         self._slots = torch.zeros(len(envs), context + 2, dtype=torch.int64, device=device)
@@ -213,7 +196,7 @@ class _TreeContexts:
     def read(self, parents: Int[np.ndarray, " batch"]) -> Window:
         """Return the context of each environment's parent node, with room for the child's two tokens."""
         store, (old_slots, old_keys_values) = self._store, self._old
-        self._refuse_over()
+        self._store._ledger.refuse_over(self._search)
         rows = store._table.index_select(0, self._rows.table + as_index(parents, self._slots.device))
         old_slots.copy_(rows)
         if self._is_ragged:
@@ -233,13 +216,9 @@ class _TreeContexts:
     ) -> None:
         """Keep the two tokens that the window gained as those of `node`."""
         del actions, latents, window  # an address needs no key, and the window is the one that `read` made
-        self._refuse_over()
+        self._store._ledger.refuse_over(self._search)
         own_slots = self._own_slots[node]
         new_slots, new_keys_values = self._new
         new_slots.copy_(own_slots)
         self._store._table.index_copy_(0, self._rows.table + node, self._slots[:, 2:])
         self._store._arena.index_copy_(0, (self._rows.arena + own_slots).view(-1), new_keys_values.flatten(0, 1))
-
-    def _refuse_over(self) -> None:
-        if self._number != self._store._search:
-            raise StaleContextError(SEARCH_OVER)
