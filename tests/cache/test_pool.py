@@ -357,6 +357,15 @@ def test_a_full_pool_of_pinned_entries_refuses_and_stays_as_it_was():
     assert pool.keys() == [2, 3]
 
 
+@pytest.mark.parametrize("kind", [CacheError, RuntimeError, ValueError])
+def test_a_full_pool_is_caught_as_everything_else_that_a_cache_cannot_take(kind):
+    pool = KVCachePool(LAYOUT, 1)
+    pool.set(1, context(1))
+    pool.pin(1)
+    with pytest.raises(kind, match="all 1 slots are pinned"):
+        pool.set(2, context(2))
+
+
 def test_a_pool_made_in_inference_mode_serves_outside_of_it():
     with torch.inference_mode():
         pool = KVCachePool(LAYOUT, 2)
