@@ -13,12 +13,12 @@ from kvzero.agent.search_network import SearchNetwork
 from kvzero.cache import (
     ContextLevels,
     ContextStore,
+    KeyedParts,
     KeyedStore,
     KVCacheManager,
     LegacyCaches,
     LegacyLevels,
     ManagerSettings,
-    Parts,
     PooledLevels,
     TreeStore,
     Window,
@@ -35,7 +35,7 @@ class NetworkReplayer:
     def __init__(self, network: SearchNetwork) -> None:
         self._network = network
 
-    def replay(
+    def regenerate(
         self,
         window: Window,
         *,
@@ -112,7 +112,7 @@ def _build_legacy(site: _Site) -> ContextStore:
 
 
 def _build_keyed(site: _Site, levels: ContextLevels) -> ContextStore:
-    parts = Parts(
+    parts = KeyedParts(
         layout=site.config.model.layout,
         levels=levels,
         keys=make_keys(site.config.cache.key_mode),

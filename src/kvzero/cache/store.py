@@ -141,7 +141,7 @@ class ContextStore(Protocol):
 class Regenerator(Protocol):
     """What a store that may lose the context of a node asks of a model: make it anew from what led to it."""
 
-    def replay(
+    def regenerate(
         self,
         window: Window,
         *,

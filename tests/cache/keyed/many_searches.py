@@ -9,9 +9,9 @@ import numpy as np
 import psutil
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.cache.keyed_twin import KeyedMill, keyed_store
+from tests.cache.keyed.keyed_twin import KeyedMill, keyed_store
 
 from kvzero.cache import CacheConfig, ContextLayout
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from kvzero.cache.keys_values import ContextBatch
-from kvzero.cache.manager import KVCacheManager
-from kvzero.cache.stats import LevelStats
+from kvzero.cache.pools import ContextBatch, KVCacheManager, LevelStats
 
 __all__ = ["MISSING", "ContextLevels", "PooledLevels"]
 

@@ -8,13 +8,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kvzero.cache.keyed_search import KeyedContexts, Parts, Roots
-from kvzero.cache.keys import NO_ACTION
-from kvzero.cache.keys_values import ContextBatch
+from kvzero.cache.keyed.keys import NO_ACTION
+from kvzero.cache.keyed.search import KeyedContexts, KeyedParts, KeyedRoots
+from kvzero.cache.keyed.windows import new_contexts, open_window
 from kvzero.cache.ledger import RootLedger
-from kvzero.cache.stats import LevelStats
+from kvzero.cache.pools import ContextBatch, LevelStats
 from kvzero.cache.store import SearchContexts, Window, as_index
-from kvzero.cache.windows import new_contexts, open_window
 
 __all__ = ["KeyedStore"]
 
@@ -32,7 +31,7 @@ class KeyedStore:
     what a search lost because its pool was too small.
     """
 
-    def __init__(self, parts: Parts, *, num_envs: int) -> None:
+    def __init__(self, parts: KeyedParts, *, num_envs: int) -> None:
         """Serve environments whose roots are all empty."""
         self.layout = parts.layout
         self.levels = parts.levels
@@ -115,7 +114,7 @@ class KeyedStore:
         self._notice_lost(envs, version)
         search = self._ledger.begin_search(envs, version)
         self.levels.clear_nodes()
-        roots = Roots(envs.tolist(), [self._root_keys[env] for env in envs.tolist()], self._ledger.lengths(envs))
+        roots = KeyedRoots(envs.tolist(), [self._root_keys[env] for env in envs.tolist()], self._ledger.lengths(envs))
         return KeyedContexts(self._parts, roots, refuse_over=partial(self._ledger.refuse_over, search))
 
     def stats(self) -> LevelStats | None:

@@ -9,21 +9,21 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from kvzero.cache.keys import Keys, number_actions
-from kvzero.cache.keys_values import ContextBatch
+from kvzero.cache.keyed.keys import Keys, number_actions
+from kvzero.cache.keyed.levels import MISSING, ContextLevels
+from kvzero.cache.keyed.windows import allocate_contexts, held_places, new_contexts, open_window
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.levels import MISSING, ContextLevels
+from kvzero.cache.pools import ContextBatch
 from kvzero.cache.store import Regenerator, Window, as_index
-from kvzero.cache.windows import allocate_contexts, held_places, new_contexts, open_window
 from kvzero.errors import StaleContextError
 
-__all__ = ["KeyedContexts", "Parts", "Roots"]
+__all__ = ["KeyedContexts", "KeyedParts", "KeyedRoots"]
 
 ROOT = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class KeyedParts:
     """What a keyed store is made of."""
 
     layout: ContextLayout
@@ -50,7 +50,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Roots:
+class KeyedRoots:
     """What a search hangs below, one row per environment."""
 
     envs: list[int]
@@ -73,7 +73,7 @@ class _Node:
 class KeyedContexts:
     """The contexts of one search in a `KeyedStore`."""
 
-    def __init__(self, parts: Parts, roots: Roots, *, refuse_over: Callable[[], None]) -> None:
+    def __init__(self, parts: KeyedParts, roots: KeyedRoots, *, refuse_over: Callable[[], None]) -> None:
         """Open a search; `refuse_over` raises once it is over."""
         self._parts = parts
         self._roots = roots
@@ -141,7 +141,7 @@ class KeyedContexts:
         for step in range(max(map(len, paths))):
             places = [place for place, path in enumerate(paths) if len(path) > step]
             nodes = [paths[place][step] for place in places]
-            self._replay(contexts, places, [rows[place] for place in places], nodes)
+            self._advance(contexts, places, [rows[place] for place in places], nodes)
         levels.write_nodes([self._nodes[self._parents[row]].keys[row] for row in rows], contexts)
         self._held.put(as_index(lost, self._parts.device), contexts)
         self._held.sizes[lost] = contexts.sizes
@@ -160,13 +160,15 @@ class KeyedContexts:
             node = self._nodes[node].parents[row]
         return node, path[::-1]
 
-    def _replay(self, contexts: ContextBatch, places: Sequence[int], rows: Sequence[int], nodes: Sequence[int]) -> None:
+    def _advance(
+        self, contexts: ContextBatch, places: Sequence[int], rows: Sequence[int], nodes: Sequence[int]
+    ) -> None:
         """Lead the contexts in these places one step on, from the parents of these nodes to the nodes themselves."""
         index = as_index(np.array(places), self._parts.device)
         known = [(self._nodes[node], row) for node, row in zip(nodes, rows, strict=True)]
         depths = np.array([node.depths[row] for node, row in known])
         window = open_window(self._parts.layout, contexts.take(index, places))
-        self._parts.regenerator.replay(
+        self._parts.regenerator.regenerate(
             window,
             actions=torch.stack([node.actions[row] for node, row in known if node.actions is not None]),
             latents=torch.stack([node.latents[row] for node, row in known if node.latents is not None]),

@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.cache.pool_twin import LAYOUT, SLIDING, PoolTwin, context, number_of
+from tests.cache.pools.pool_twin import LAYOUT, SLIDING, PoolTwin, context, number_of
 
 from kvzero.cache import ContextBatch, ContextLayout, EvictionStrategy, KeysValues, KVCachePool
-from kvzero.cache import pool as pool_module
+from kvzero.cache.pools import pool as pool_module
 from kvzero.errors import CacheError, ConfigError, PoolFullError
 
 STRATEGIES = ["fifo", "lru", "priority"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import isnan
 from typing import NamedTuple
 
-from kvzero.cache.eviction import EvictionStrategy, Priorities, make_order
+from kvzero.cache.pools.eviction import EvictionStrategy, Priorities, make_order
 from kvzero.errors import CacheError, ConfigError, PoolFullError
 
 __all__ = ["Placement", "SlotTable"]

@@ -6,7 +6,7 @@ from jaxtyping import Int, Int64
 from torch import Tensor
 
 from kvzero.cache.store import Window
-from kvzero.cache.tree import TreeStore
+from kvzero.cache.tree.store import TreeStore
 
 __all__ = ["StaticRows", "StaticTreeContexts", "StaticWindow"]
 

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from kvzero.cache.static_tree import StaticRows, StaticWindow
 from kvzero.cache.store import Window
-from kvzero.cache.tree import TreeStore
+from kvzero.cache.tree.static import StaticRows, StaticWindow
+from kvzero.cache.tree.store import TreeStore
 
 __all__ = ["OnePassContexts"]
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from kvzero.cache.config import KeyMode
+from kvzero.cache.pools import KeyMode
 
 __all__ = ["NO_ACTION", "Keys", "LatentKeys", "PathKeys", "hash_state", "make_keys", "number_actions", "start_key"]
 

@@ -5,8 +5,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from kvzero.cache.keys_values import ContextBatch
 from kvzero.cache.layout import ContextLayout
+from kvzero.cache.pools import ContextBatch
 from kvzero.cache.store import Window
 
 __all__ = ["allocate_contexts", "held_places", "new_contexts", "open_window"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.cache.keyed_twin import FakeModel, KeyedMill, fill_sliding, keyed_store
+from tests.cache.keyed.keyed_twin import FakeModel, KeyedMill, fill_sliding, keyed_store
 from tests.cache.lives import EVERYONE, ONE, TWO, grow_tree, live
 from tests.cache.twin import LAYOUT, NUM_ENVS, NUM_SIMULATIONS, Twin
 
@@ -63,7 +63,7 @@ def test_a_pool_as_large_as_a_search_misses_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_lost_node_is_replayed_from_its_nearest_held_ancestor_and_kept_again(kind):
+def test_a_lost_node_is_made_anew_from_its_nearest_held_ancestor_and_kept_again(kind):
     model = FakeModel()
     mill, twin = KeyedMill(keyed_store(kind, CacheConfig(recur_pool_size=3), model=model)), Twin()
     for _ in range(2):
@@ -84,7 +84,7 @@ def test_a_lost_node_is_replayed_from_its_nearest_held_ancestor_and_kept_again(k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nodes_of_several_environments_are_replayed_together_each_from_its_own_depth(kind):
+def test_nodes_of_several_environments_are_made_anew_together_each_from_its_own_depth(kind):
     model = FakeModel()
     mill, twin = KeyedMill(keyed_store(kind, CacheConfig(recur_pool_size=1), model=model)), Twin()
     twin.extend(TWO, mill.extend(TWO, 0))

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from kvzero.cache.config import ManagerConfig, plan_sizes
-from kvzero.cache.keys_values import KeysValues
-from kvzero.cache.pool import CPU, KVCachePool
-from kvzero.cache.sizing import PoolSizer
-from kvzero.cache.stats import CacheStats, LevelStats
+from kvzero.cache.pools.config import ManagerConfig, plan_sizes
+from kvzero.cache.pools.keys_values import KeysValues
+from kvzero.cache.pools.pool import CPU, KVCachePool
+from kvzero.cache.pools.sizing import PoolSizer
+from kvzero.cache.pools.stats import CacheStats, LevelStats
 from kvzero.checks import read_int
 from kvzero.errors import CacheError
 

@@ -5,8 +5,8 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 
-from kvzero.cache.eviction import read_strategy
 from kvzero.cache.layout import ContextLayout
+from kvzero.cache.pools.eviction import read_strategy
 from kvzero.checks import read_fields, read_int
 from kvzero.errors import ConfigError
 

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kvzero.cache.eviction import EvictionStrategy, read_strategy
-from kvzero.cache.keys_values import ContextBatch, KeysValues
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.slots import SlotTable
-from kvzero.cache.stats import CacheStats, Counters
+from kvzero.cache.pools.eviction import EvictionStrategy, read_strategy
+from kvzero.cache.pools.keys_values import ContextBatch, KeysValues
+from kvzero.cache.pools.slots import SlotTable
+from kvzero.cache.pools.stats import CacheStats, Counters
 from kvzero.checks import read_int
 from kvzero.errors import CacheError, ConfigError
 

@@ -10,12 +10,12 @@ from torch import Tensor
 from kvzero.cache import (
     CacheConfig,
     ContextLayout,
+    KeyedParts,
     KeyedStore,
     KVCacheManager,
     LegacyCaches,
     LegacyLevels,
     ManagerSettings,
-    Parts,
     PooledLevels,
     Window,
     make_keys,
@@ -36,7 +36,7 @@ class FakeModel:
     layout: ContextLayout = LAYOUT
     lengths: list[list[int]] = field(default_factory=list)
 
-    def replay(self, window: Window, *, actions: Tensor, latents: Tensor, lengths: np.ndarray) -> None:
+    def regenerate(self, window: Window, *, actions: Tensor, latents: Tensor, lengths: np.ndarray) -> None:
         assert len(actions) == len(lengths) == len(latents)
         self.lengths.append(lengths.tolist())
         window.keys_values[:, -2:] = pair_of(latents, self.layout)
@@ -83,7 +83,7 @@ def keyed_store(
                 recur_pool_size=cache.recur_pool_size or NUM_SIMULATIONS * num_envs,
             )
         )
-    parts = Parts(
+    parts = KeyedParts(
         layout=layout,
         levels=levels,
         keys=make_keys(cache.key_mode),

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.cache.pool_twin import LAYOUT, SLIDING, context, number_of
+from tests.cache.pools.pool_twin import LAYOUT, SLIDING, context, number_of
 
 from kvzero.cache import CacheConfig, CacheStats, KVCacheManager, ManagerConfig, ManagerSettings
-from kvzero.cache import pool as pool_module
-from kvzero.cache.sizing import PoolUse, decide_size
+from kvzero.cache.pools import pool as pool_module
+from kvzero.cache.pools.sizing import PoolUse, decide_size
 from kvzero.errors import CacheError, ConfigError
 
 SETTINGS = ManagerSettings(layout=LAYOUT, num_simulations=5, game_segment_length=7)

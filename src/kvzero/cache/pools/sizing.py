@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from kvzero.cache.pool import KVCachePool
+from kvzero.cache.pools.pool import KVCachePool
 from kvzero.errors import ConfigError
 
 __all__ = ["PoolSizer", "PoolUse", "decide_size"]

@@ -1,7 +1,7 @@
 """The older caches beside the newer ones: the same scenarios, and the two faults that were mended."""
 
 import pytest
-from tests.cache.pool_twin import LAYOUT, context, number_of
+from tests.cache.pools.pool_twin import LAYOUT, context, number_of
 
 from kvzero.cache import KVCachePool, LegacyCaches, LegacyRing
 from kvzero.errors import CacheError, ConfigError

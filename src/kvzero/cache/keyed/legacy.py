@@ -6,10 +6,9 @@ that last pointed to it only if it still does, and clearing clears all four part
 
 from collections.abc import Sequence
 
-from kvzero.cache.keys_values import ContextBatch, KeysValues
+from kvzero.cache.keyed.levels import MISSING
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.levels import MISSING
-from kvzero.cache.stats import CacheStats, Counters, LevelStats
+from kvzero.cache.pools import CacheStats, ContextBatch, Counters, KeysValues, LevelStats
 from kvzero.errors import CacheError, ConfigError
 
 __all__ = ["LegacyCaches", "LegacyLevels", "LegacyRing"]
