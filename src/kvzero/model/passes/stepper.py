@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from kvzero.cache import Window
 from kvzero.model.network import Network
-from kvzero.model.weights import HeadWeights, look_up_weights
+from kvzero.model.passes.weights import HeadWeights, look_up_weights
 
 __all__ = ["Expansion", "NodeStepper"]
 

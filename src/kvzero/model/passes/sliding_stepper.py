@@ -5,7 +5,7 @@ from torch import Tensor
 
 from kvzero.cache import Window
 from kvzero.model.network import Network
-from kvzero.model.stepper import Expansion, NodeStepper
+from kvzero.model.passes.stepper import Expansion, NodeStepper
 
 __all__ = ["SlidingStepper", "build_stepper", "expand_nodes"]
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvzero.model.rotary import FIRST_TABLE_TOKENS, Rotary, rotate
+from kvzero.model.positions.rotary import FIRST_TABLE_TOKENS, Rotary, rotate
 
 HEAD_DIM = 6
 TOKENS = st.integers(0, 900)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from kvzero.errors import ConfigError
 from kvzero.model.config import INIT_STD, ModelConfig
-from kvzero.model.rotary import Rotary
+from kvzero.model.positions.rotary import Rotary
 
 __all__ = ["LearnedPositions", "build_positions"]
 
