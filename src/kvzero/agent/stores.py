@@ -116,6 +116,7 @@ def _build_keyed(site: _Site, levels: ContextLevels) -> ContextStore:
         layout=site.config.model.layout,
         levels=levels,
         keys=make_keys(site.config.cache.key_mode),
+        weights=lambda: site.network.current.digest,
         regenerator=NetworkReplayer(site.network),
         device=site.device,
         dtype=site.dtype,

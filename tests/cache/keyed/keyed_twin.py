@@ -87,6 +87,7 @@ def keyed_store(
         layout=layout,
         levels=levels,
         keys=make_keys(cache.key_mode),
+        weights=lambda: b"weights",
         regenerator=model or FakeModel(layout),
         device=torch.device("cpu"),
         dtype=torch.float32,

@@ -35,6 +35,9 @@ class KeyedParts:
     keys: Keys
     """How their keys are made."""
 
+    weights: Callable[[], bytes]
+    """Returns the digest of the weights that contexts are made with now; asked when a chain of keys begins."""
+
     regenerator: Regenerator
     """Who makes anew what the levels have lost."""
 

@@ -80,7 +80,7 @@ class KeyedStore:
         self, envs: Int[np.ndarray, " batch"], version: int, *, latents: Float[Tensor, "batch embed"], window: Window
     ) -> None:
         """Append to each root the two tokens that its window gained."""
-        keys = self._follow_roots(envs, version, latents)
+        keys = self._follow_roots(envs, latents)
         lengths = self._ledger.lengths(envs) + 2
         self._keep_roots(envs, version, lengths, keys, new_contexts(window, self.layout.held_tokens(lengths)))
 
@@ -103,7 +103,7 @@ class KeyedStore:
         if contexts.tokens is not None and tokens is not None:
             contexts.tokens[:, -number:] = tokens[:, -number:]
         contexts.sizes[:] = self.layout.held_tokens(lengths).clip(max=number)
-        keys = self._parts.keys.begin(envs.tolist(), version, latents)
+        keys = self._begin_keys(envs, latents)
         self._keep_roots(envs, version, lengths, keys, contexts)
         if self._missed_at is not None:
             self.levels.count_regeneration(perf_counter() - self._missed_at)
@@ -129,15 +129,18 @@ class KeyedStore:
     def _read_roots_into(self, contexts: ContextBatch, envs: Int[np.ndarray, " batch"]) -> None:
         self.levels.read(envs.tolist(), [self._root_keys[env] for env in envs.tolist()], contexts)
 
-    def _follow_roots(
-        self, envs: Int[np.ndarray, " batch"], version: int, latents: Float[Tensor, "batch embed"]
-    ) -> list[int]:
+    def _begin_keys(self, envs: Int[np.ndarray, " batch"], latents: Float[Tensor, "batch embed"]) -> list[int]:
+        return self._parts.keys.begin(envs.tolist(), self._parts.weights(), latents)
+
+    def _follow_roots(self, envs: Int[np.ndarray, " batch"], latents: Float[Tensor, "batch embed"]) -> list[int]:
         """Return the keys of roots that are one step longer, or the first of their episode."""
-        names = envs.tolist()
-        parents = [self._root_keys[env] for env in names]
-        keys = self._parts.keys.follow(parents, [NO_ACTION] * len(names), latents)
-        for row in np.flatnonzero(~self._ledger.has_root(envs)).tolist():
-            keys[row] = self._parts.keys.begin([names[row]], version, latents[row : row + 1])[0]
+        parents = [self._root_keys[env] for env in envs.tolist()]
+        keys = self._parts.keys.follow(parents, [NO_ACTION] * len(parents), latents)
+        first = np.flatnonzero(~self._ledger.has_root(envs))
+        if first.size:
+            begun = self._begin_keys(envs[first], latents[first.tolist()])
+            for row, key in zip(first.tolist(), begun, strict=True):
+                keys[row] = key
         return keys
 
     def _keep_roots(
