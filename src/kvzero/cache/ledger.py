@@ -44,7 +44,8 @@ class RootLedger:
 
     def is_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> Bool[np.ndarray, " batch"]:
         """Tell which roots have tokens that other weights made, or that were lost."""
-        return self.has_root(envs) & ~self.is_made_by(envs, version)
+        is_stale: np.ndarray = self.has_root(envs) & ~self.is_made_by(envs, version)
+        return is_stale
 
     def refuse_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
         """Let nothing be read that is stale.
