@@ -35,12 +35,12 @@ def compiled(kernel: Kernel) -> Kernel:
     plain = unwrap(kernel)
     for other in _kernels_within(plain):  # so that each rule's kernels have files of their own, which name its types
         plain.__qualname__ += f".{other.__module__}.{other.__qualname__}"
-    made = njit(cache=True, error_model="numpy", inline="always", nogil=True)(plain)
-    made._cache = _RoomCache(plain)
+    made: Any = njit(cache=True, error_model="numpy", inline="always", nogil=True)(plain)
+    made._cache = _RoomCache(plain)  # type: ignore[no-untyped-call]
     return cast("Kernel", made)
 
 
-class _RoomCache(FunctionCache):  # type: ignore[misc]  # numba has no types
+class _RoomCache(FunctionCache):
     """Machine code on disk that is found only by the sources which it was made from: all of this room's, and a rule's.
 
     A kernel that is built for a rule has the rule's own kernel in its closure. numba would pickle that into the key,
