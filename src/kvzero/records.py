@@ -24,13 +24,18 @@ _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 
 @_CONVERTER.register_structure_hook_factory(is_dataclass)
 def _take_apart(kind: Any) -> Callable[..., Any]:
-    """Return what makes a record of a mapping: cattrs takes it apart, `read_value` reads what is no record itself."""
+    """Return what makes a record of a mapping: cattrs takes it apart, `read_value` reads what is no record itself.
+
+    A record that was written otherwise by earlier versions has a static method `upgrade`, which makes today's mapping.
+    """
     fields: dict[str, Any] = {
         name: override(struct_hook=partial(read_value, name))
         for name, annotation in get_type_hints(kind).items()
         if not is_dataclass(annotation)
     }
-    return make_dict_structure_fn(kind, _CONVERTER, **fields)
+    read: Callable[..., Any] = make_dict_structure_fn(kind, _CONVERTER, **fields)
+    upgrade = getattr(kind, "upgrade", None)
+    return read if upgrade is None else lambda found, to: read(upgrade(found), to)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
