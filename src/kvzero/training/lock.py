@@ -1,18 +1,14 @@
 """One process at a time writes a run."""
 
-import errno
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from kvzero.errors import RunError
+from filelock import lock_descriptor
 
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks: nothing keeps two processes apart there
-    fcntl = None  # type: ignore[assignment]
+from kvzero.errors import RunError
 
 __all__ = ["sole_writer"]
 
@@ -23,27 +19,26 @@ logger = logging.getLogger(__name__)
 def sole_writer(run: Path) -> Iterator[None]:
     """Hold the folder of a run, which exists, against all others who would write it; it is free when its process ends.
 
+    The folder itself is locked, not a file in it: nothing is left behind that a later process would have to judge.
+
     Raises:
-        RunError: if another sitting holds it.
+        RunError: if another process holds it.
     """
-    if fcntl is None:
-        yield
-        return
-    folder = os.open(run, os.O_RDONLY)
-    try:
-        _lock(folder, run)
-        yield
-    finally:
-        os.close(folder)  # which frees it
-
-
-def _lock(folder: int, run: Path) -> None:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+    with ExitStack() as held:
+        if not _lock(run, held):
             raise RunError(
                 f"{run} is being written by another process; wait for its end, or stop it and go on from where it "
                 f"stopped: kvzero train --resume {run}"
-            ) from error
+            )
+        yield
+
+
+def _lock(run: Path, held: ExitStack) -> bool:
+    """Lock a folder until `held` is closed; return whether nobody else has it, so far as the file system can tell."""
+    try:
+        folder = os.open(run, os.O_RDONLY)
+        held.callback(os.close, folder)  # which frees it
+        return lock_descriptor(folder, blocking=False)
+    except OSError as error:
         logger.warning("%s cannot be locked (%s); do not let two processes write it", run, error.strerror)
+        return True
