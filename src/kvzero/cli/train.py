@@ -13,7 +13,7 @@ from kvzero.cli.parse import parse
 from kvzero.compat import LightZeroWarning, load_file
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
-from kvzero.reports import Progress
+from kvzero.reports import ProgressDisplay
 from kvzero.training import Finished, RunConfig, read_config
 from kvzero.training import resume as resume_run
 from kvzero.training import train as train_run
@@ -130,7 +130,7 @@ def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> Run
 
 def _train(config: RunConfig) -> int:
     console = Console()
-    with Progress(console, total_env_steps=config.schedule.total_env_steps) as progress:
+    with ProgressDisplay(console, total_env_steps=config.schedule.total_env_steps) as progress:
         finished = train_run(config, observer=progress)
     return _report(console, finished)
 
@@ -138,7 +138,7 @@ def _train(config: RunConfig) -> int:
 def _resume(request: Resume) -> int:
     console = Console()
     total = request.total_env_steps or read_config(request.resume).schedule.total_env_steps
-    with Progress(console, total_env_steps=total) as progress:
+    with ProgressDisplay(console, total_env_steps=total) as progress:
         finished = resume_run(request.resume, total_env_steps=request.total_env_steps, observer=progress)
     return _report(console, finished)
 

@@ -15,13 +15,13 @@ from rich.text import Text
 from kvzero.reports.figures import EVAL_RETURN_MEAN, LOSS, TRAIN_RETURN
 from kvzero.reports.rates import Rates
 
-__all__ = ["Progress"]
+__all__ = ["ProgressDisplay"]
 
 LIVE_SECONDS = 0.1
 SEPARATOR = " · "
 
 
-class Progress:
+class ProgressDisplay:
     """Shows environment steps, returns, losses, speed and time left; to be used in a `with` statement.
 
     Args:
@@ -71,7 +71,7 @@ class Progress:
         """Print a line that stays."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressDisplay":
         if self._live:
             self._live.start()
         return self

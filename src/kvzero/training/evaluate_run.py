@@ -10,7 +10,7 @@ from jaxtyping import Int, UInt8
 from kvzero.agent import Planner, choose_device, load_network, newest_checkpoint
 from kvzero.envs import Environments, make_environments
 from kvzero.training.evaluator import StepHook, evaluate
-from kvzero.training.folders import read_config
+from kvzero.training.storage import read_config
 
 __all__ = ["Played", "evaluate_run"]
 

@@ -15,13 +15,13 @@ from tests.training.samples import tiny_config
 
 import kvzero
 from kvzero.errors import RunError
-from kvzero.training import lock
-from kvzero.training.lock import sole_writer
+from kvzero.training.storage import lock
+from kvzero.training.storage.lock import sole_writer
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from kvzero.training.lock import sole_writer
+from kvzero.training.storage.lock import sole_writer
 
 with sole_writer(Path(sys.argv[1])):
     print("held", flush=True)
