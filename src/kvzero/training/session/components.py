@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kvzero.agent import Planner, choose_device
+from kvzero.agent import Planner
 from kvzero.envs import Environments, make_environments
-from kvzero.model import Network
+from kvzero.model import Network, choose_device
 from kvzero.records import EnvSpec
 from kvzero.replay import Replay
 from kvzero.training.collector import Collector
