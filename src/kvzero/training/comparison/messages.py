@@ -14,9 +14,9 @@ __all__ = [
     "Done",
     "Failed",
     "Job",
+    "PlanStream",
     "Precision",
-    "Record",
-    "Replay",
+    "RecordStream",
     "Reply",
     "Save",
     "Saved",
@@ -60,7 +60,7 @@ class Save:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RecordStream:
     """Play with the agent of a checkpoint, and write what it saw to a file."""
 
     checkpoint: Path
@@ -68,7 +68,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class PlanStream:
     """Plan for a recorded stream with the weights of a checkpoint, and write the plans to a file."""
 
     recording: Path
@@ -77,7 +77,7 @@ class Replay:
     precision: Precision
 
 
-Command = Advance | Stop | Save | Record | Replay
+Command = Advance | Stop | Save | RecordStream | PlanStream
 
 
 @dataclass(frozen=True, slots=True)
