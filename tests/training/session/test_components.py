@@ -47,7 +47,11 @@ def checkpoint_of(config, run):
 
 def test_environments_are_closed_where_the_rest_cannot_be_built(tmp_path, monkeypatch):
     closed = []
-    monkeypatch.setattr(Ladder, "close", closed.append)
+
+    def close(self):
+        closed.append(self)
+
+    monkeypatch.setattr(Ladder, "close", close)
     config = tiny_config(tmp_path)
     with pytest.raises(ConfigError, match="replay_capacity 3"):
         build_components(replace(config, replay=replace(config.replay, replay_capacity=3)))
