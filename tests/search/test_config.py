@@ -16,7 +16,6 @@ from kvzero.search import PuctConfig, SearchConfig
         ({"discount": 1.5}, "discount is 1.5; it must lie between 0 and 1"),
         ({"discount": float("nan")}, "discount is nan"),
         ({"min_value_range": float("nan")}, "min_value_range is nan"),
-        ({"rule": "ucb"}, "rule is 'ucb'; choose puct"),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused(settings: dict[str, Any], message: str) -> None:

@@ -85,7 +85,7 @@ def test_sinks_are_named_once_each_and_exist():
         RunConfig(preset="mine", sinks=("tensorboard", "tensorboard"))
     chosen = RunConfig(preset="mine")
     object.__setattr__(chosen, "sinks", ("drain",))  # as above
-    with pytest.raises(ConfigError, match=r"sinks is \('drain',\); choose from tensorboard"):
+    with pytest.raises(ConfigError, match=r"sinks\[0\] is 'drain'; choose one of tensorboard"):
         chosen.__post_init__()
 
 

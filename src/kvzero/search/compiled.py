@@ -32,12 +32,15 @@ def compiled(kernel: Kernel) -> Kernel:
 
     While a kernel runs, other Python threads may: it releases the interpreter's lock.
     """
-    made = njit(cache=True, error_model="numpy", inline="always", nogil=True)(unwrap(kernel))
-    made._cache = _RoomCache(made.py_func)
+    plain = unwrap(kernel)
+    for other in _kernels_within(plain):  # so that each rule's kernels have files of their own, which name its types
+        plain.__qualname__ += f".{other.__module__}.{other.__qualname__}"
+    made: Any = njit(cache=True, error_model="numpy", inline="always", nogil=True)(plain)
+    made._cache = _RoomCache(plain)  # type: ignore[no-untyped-call]
     return cast("Kernel", made)
 
 
-class _RoomCache(FunctionCache):  # type: ignore[misc]  # numba has no types
+class _RoomCache(FunctionCache):
     """Machine code on disk that is found only by the sources which it was made from: all of this room's, and a rule's.
 
     A kernel that is built for a rule has the rule's own kernel in its closure. numba would pickle that into the key,
@@ -45,9 +48,13 @@ class _RoomCache(FunctionCache):  # type: ignore[misc]  # numba has no types
     """
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        cells = self._py_func.__closure__ or ()
-        others = [getfile(cell.cell_contents.py_func) for cell in cells]
-        return sig, codegen.magic_tuple(), _digest_sources(tuple(others))
+        others = tuple(getfile(other) for other in _kernels_within(self._py_func))
+        return sig, codegen.magic_tuple(), _digest_sources(others)
+
+
+def _kernels_within(function: Any) -> list[Any]:
+    """Return the functions of the kernels in a function's closure."""
+    return [cell.cell_contents.py_func for cell in function.__closure__ or ()]
 
 
 @cache

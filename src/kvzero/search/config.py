@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Literal, get_args
+from typing import Literal
 
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
@@ -60,8 +60,6 @@ class SearchConfig:
         read_fields(self)
         if self.num_simulations < 1:
             raise ConfigError(f"num_simulations is {self.num_simulations}; a search needs at least 1")
-        if self.rule not in get_args(RuleKind):
-            raise ConfigError(f"rule is {self.rule!r}; choose {' or '.join(get_args(RuleKind))}")
         _require_share("discount", self.discount)
         _require_positive("min_value_range", self.min_value_range)
 

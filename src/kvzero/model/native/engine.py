@@ -16,8 +16,8 @@ from kvzero.model.actions import ActionProjection
 from kvzero.model.gaussian import BOUNDS
 from kvzero.model.native.build import load_library
 from kvzero.model.network import Network
-from kvzero.model.rotary import Rotary
-from kvzero.model.weights import look_up_weights
+from kvzero.model.passes import look_up_weights
+from kvzero.model.positions import Rotary
 
 __all__ = ["Drawing", "NativeNetwork", "NativeSearch"]
 
