@@ -148,7 +148,7 @@ def test_a_display_that_cannot_be_written_is_told_of_once_and_done_without(
 ) -> None:
     file, before = Broken(error, num_good=num_good), (sys.stdout, sys.stderr)
     console = Console(file=file, force_terminal=is_live, color_system=None, legacy_windows=False, _environ={})
-    with Progress(console, total_env_steps=100, clock=clock) as progress:
+    with ProgressDisplay(console, total_env_steps=100, clock=clock) as progress:
         for step in range(0, 100, 10):
             clock.advance(20)
             progress.update(step, updates=step)
@@ -163,7 +163,7 @@ def test_a_display_that_cannot_be_written_is_told_of_once_and_done_without(
 def test_a_terminal_that_lacks_characters_shows_others(clock: Any, encoding: str, is_live: bool) -> None:
     file = TextIOWrapper(BytesIO(), encoding=encoding)
     console = Console(file=file, force_terminal=is_live, color_system=None, legacy_windows=False, _environ={})
-    with Progress(console, total_env_steps=1_000, clock=clock) as progress:
+    with ProgressDisplay(console, total_env_steps=1_000, clock=clock) as progress:
         progress.update(100, updates=20, figures={"loss": 1.5})
         clock.advance(20)
         progress.update(200, updates=40)
