@@ -9,7 +9,7 @@ from tests.training.samples import tiny_config
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import ConfigError
 from kvzero.reports import read_metrics
-from kvzero.training.comparison.messages import Advance, Advanced, Done, Job, PlanStream, RecordStream, Save, Saved
+from kvzero.training.comparison.messages import Advance, Advanced, Done, Job, Record, Replay, Save, Saved
 from kvzero.training.comparison.worker import Session
 
 pytestmark = pytest.mark.usefixtures("own_random_state")
@@ -71,8 +71,8 @@ def test_a_turn_that_is_over_before_it_begins_measures_nothing(job):
 def test_streams_and_plans_are_written_where_they_are_wanted(job, trained_run, tmp_path):
     checkpoint = newest_checkpoint(trained_run)
     with contextlib.closing(Session(job)) as session:
-        assert session.obey(RecordStream(checkpoint, tmp_path / "stream"), should_stop=never) == Done()
-        command = PlanStream(tmp_path / "stream", checkpoint, tmp_path / "plans", "float64")
+        assert session.obey(Record(checkpoint, tmp_path / "stream"), should_stop=never) == Done()
+        command = Replay(tmp_path / "stream", checkpoint, tmp_path / "plans", "float64")
         assert session.obey(command, should_stop=never) == Done()
     assert (tmp_path / "stream").exists()
     assert (tmp_path / "plans").exists()

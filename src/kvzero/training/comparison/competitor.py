@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from kvzero.reports.comparison import Ended, MeasuredRun, Turn
+from kvzero.training.comparison.link import Worker
 from kvzero.training.comparison.messages import Advance, Advanced, Command, Done, Failed, Job, Reply, Save, Saved
-from kvzero.training.comparison.process import RunProcess
 
 __all__ = ["Competitor"]
 
@@ -23,7 +23,7 @@ class Competitor:
         self.failure: str | None = None
         self.checkpoint: Path | None = None
         """Its last checkpoint; None before `save`."""
-        self._worker: RunProcess | None = None
+        self._worker: Worker | None = None
         self._turns: list[Turn] = []
         self._curve: list[dict[str, float | None]] = []
         self._games: list[Ended] = []
@@ -35,7 +35,7 @@ class Competitor:
 
     def start(self) -> None:
         """Start the worker, which builds the run; `await_start` before anything is asked of it."""
-        self._worker = RunProcess(self.job)
+        self._worker = Worker(self.job)
 
     def await_start(self) -> None:
         """Wait until the run is built."""

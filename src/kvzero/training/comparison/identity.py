@@ -7,7 +7,7 @@ from typing import get_args
 
 from kvzero.reports.comparison import Identity
 from kvzero.training.comparison.competitor import Competitor
-from kvzero.training.comparison.messages import PlanStream, Precision, RecordStream
+from kvzero.training.comparison.messages import Precision, Record, Replay
 from kvzero.training.comparison.probe import compare_plans
 
 __all__ = ["Identities", "measure_identity"]
@@ -40,7 +40,7 @@ def measure_identity(
         return _all_missing(firsts, "stopped before")
     recording = folder / "stream.safetensors"
     say(f"comparing plans with the weights of {reference.variant}")
-    if not reference.obey(RecordStream(reference.checkpoint, recording)):
+    if not reference.obey(Record(reference.checkpoint, recording)):
         return _all_missing(firsts, f"{reference.variant} could not record: {reference.failure}")
     for precision in get_args(Precision):
         _compare(precision, identities, firsts, reference, recording)
@@ -68,11 +68,11 @@ def _compare(
     recording: Path,
 ) -> None:
     """Let all plan in one precision; what cannot is missing."""
-    held = _let_plan(reference, reference, recording, precision)
+    held = _replay(reference, reference, recording, precision)
     for each in firsts:
         if each is reference:
             continue
-        plans = None if held is None else _let_plan(each, reference, recording, precision)
+        plans = None if held is None else _replay(each, reference, recording, precision)
         if held is None or plans is None:
             identities.missing.setdefault(each.variant, f"{each.failure or reference.failure} ({precision})")
         else:
@@ -80,9 +80,9 @@ def _compare(
             identities.found.append(compare_plans(*names, precision, plans, held, recording))
 
 
-def _let_plan(each: Competitor, reference: Competitor, recording: Path, precision: Precision) -> Path | None:
+def _replay(each: Competitor, reference: Competitor, recording: Path, precision: Precision) -> Path | None:
     """Let one variant plan; return the file with its plans."""
     path = recording.with_name(f"{each.variant}-{precision}.safetensors")
     if reference.checkpoint is None:
         return None
-    return path if each.obey(PlanStream(recording, reference.checkpoint, path, precision)) else None
+    return path if each.obey(Replay(recording, reference.checkpoint, path, precision)) else None

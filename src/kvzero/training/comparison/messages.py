@@ -14,9 +14,9 @@ __all__ = [
     "Done",
     "Failed",
     "Job",
-    "PlanStream",
     "Precision",
-    "RecordStream",
+    "Record",
+    "Replay",
     "Reply",
     "Save",
     "Saved",
@@ -60,7 +60,7 @@ class Save:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordStream:
+class Record:
     """Play with the agent of a checkpoint, and write what it saw to a file."""
 
     checkpoint: Path
@@ -68,7 +68,7 @@ class RecordStream:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanStream:
+class Replay:
     """Plan for a recorded stream with the weights of a checkpoint, and write the plans to a file."""
 
     recording: Path
@@ -77,7 +77,7 @@ class PlanStream:
     precision: Precision
 
 
-Command = Advance | Stop | Save | RecordStream | PlanStream
+Command = Advance | Stop | Save | Record | Replay
 
 
 @dataclass(frozen=True, slots=True)

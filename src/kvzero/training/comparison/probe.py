@@ -17,7 +17,7 @@ from kvzero.search import Outcome
 from kvzero.training.comparison.messages import Precision
 from kvzero.training.config import RunConfig
 
-__all__ = ["Plans", "compare_plans", "num_steps_of", "plan_stream", "record_stream"]
+__all__ = ["Plans", "compare_plans", "num_steps_of", "record", "replay"]
 
 MIN_STEPS = 40
 SEED = 20_251
@@ -44,7 +44,7 @@ def num_steps_of(config: RunConfig) -> int:
     return max(MIN_STEPS, 3 * config.agent.model.context_tokens)
 
 
-def record_stream(config: RunConfig, checkpoint: Path, path: Path) -> None:
+def record(config: RunConfig, checkpoint: Path, path: Path) -> None:
     """Play with a checkpoint's agent, and write observations, actions, masks and starts of episodes.
 
     Every second environment is played at random, so that its episodes end early, and every fourth is begun anew now and
@@ -61,7 +61,7 @@ def record_stream(config: RunConfig, checkpoint: Path, path: Path) -> None:
         envs.close()
 
 
-def plan_stream(config: RunConfig, recording: Path, checkpoint: Path, path: Path, precision: Precision) -> None:
+def replay(config: RunConfig, recording: Path, checkpoint: Path, path: Path, precision: Precision) -> None:
     """Plan for a recorded stream with a checkpoint's weights and this config's store, and write the plans."""
     network, _ = load_network(checkpoint, choose_device(config.device))
     network.to(getattr(torch, precision))

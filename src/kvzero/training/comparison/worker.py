@@ -18,14 +18,14 @@ from kvzero.training.comparison.messages import (
     Done,
     Failed,
     Job,
-    PlanStream,
-    RecordStream,
+    Record,
+    Replay,
     Reply,
     Save,
     Saved,
     Stop,
 )
-from kvzero.training.comparison.probe import plan_stream, record_stream
+from kvzero.training.comparison.probe import record, replay
 from kvzero.training.session import RoundResult, Trainer
 from kvzero.training.storage import new_run
 
@@ -87,10 +87,10 @@ class Session:
                 return self._advance(command, should_stop)
             case Save():
                 return Saved(self._trainer.save())
-            case RecordStream():
-                record_stream(self._config, command.checkpoint, command.path)
-            case PlanStream():
-                plan_stream(self._config, command.recording, command.checkpoint, command.path, command.precision)
+            case Record():
+                record(self._config, command.checkpoint, command.path)
+            case Replay():
+                replay(self._config, command.recording, command.checkpoint, command.path, command.precision)
         return Done()
 
     def _advance(self, command: Advance, should_stop: Callable[[], bool]) -> Advanced:

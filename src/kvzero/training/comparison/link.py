@@ -1,4 +1,4 @@
-"""The process of a run, from outside: the commands put to it, its replies, and why it ended if it did."""
+"""The other end of a worker: its process, the questions put to it, and what is told of one that has died."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from kvzero.training.comparison.messages import Command, Failed, Job, Reply, Sto
 from kvzero.training.comparison.worker import work
 from kvzero.training.stopping import ignoring_stops
 
-__all__ = ["RunProcess"]
+__all__ = ["Worker"]
 
 LOOK_SECONDS = 0.2
 """How long a wait for a reply lasts before it is looked whether to stop."""
@@ -16,7 +16,7 @@ END_SECONDS = 30.0
 """How long a worker may take to close its files."""
 
 
-class RunProcess:
+class Worker:
     """A process that holds one run. It computes only between a question and its reply."""
 
     def __init__(self, job: Job) -> None:
@@ -34,7 +34,7 @@ class RunProcess:
         try:
             self._connection.send(command)
         except OSError:
-            return self._failure()
+            return self._obituary()
         return self.await_reply(should_stop)
 
     def await_reply(self, should_stop: Callable[[], bool] | None = None) -> Reply:
@@ -47,7 +47,7 @@ class RunProcess:
         try:
             reply: Reply = self._connection.recv()
         except (EOFError, OSError):
-            return self._failure()
+            return self._obituary()
         return reply
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class RunProcess:
             self._process.kill()
             self._process.join()
 
-    def _failure(self) -> Failed:
+    def _obituary(self) -> Failed:
         self._process.join()
         lines = self.job.log.read_text(errors="replace").split("\n") if self.job.log.exists() else []
         last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
