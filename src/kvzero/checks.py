@@ -14,7 +14,7 @@ import numpy as np
 
 from kvzero.errors import ConfigError, KvzeroError
 
-__all__ = ["read_fields", "read_int", "read_value"]
+__all__ = ["check_field", "read_fields", "read_int", "read_value"]
 
 
 def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -> int:
@@ -44,6 +44,17 @@ def read_fields(config: Any) -> None:
         value = getattr(config, name)
         if type(value) is not kind:
             object.__setattr__(config, name, read_value(name, value, kind))
+
+
+def check_field(config: object, name: str, is_allowed: Callable[[Any], bool], wanted: str) -> None:
+    """Refuse the value of one field of a config; `wanted` says what to give instead.
+
+    Raises:
+        ConfigError: with the name and the value, if `is_allowed` says no.
+    """
+    value = getattr(config, name)
+    if not is_allowed(value):
+        raise ConfigError(f"{name} is {value!r}; {wanted}")
 
 
 @cache

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kvzero.errors import RunError
-from kvzero.reports import MetricsLog, Summary, plot_learning_curve, read_metrics, write_report, write_summary
+from kvzero.reports import FigureLog, Summary, plot_learning_curve, read_metrics, write_report, write_summary
 from kvzero.reports.plots import draw_costs, draw_others, draw_returns
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -52,7 +52,7 @@ def test_the_curve_shows_evaluations_over_training_returns(
 
 
 def test_a_run_without_returns_still_has_a_curve(tmp_path: Path) -> None:
-    MetricsLog(tmp_path).close()
+    FigureLog(tmp_path).close()
     assert plot_learning_curve(tmp_path).read_bytes().startswith(PNG_MAGIC)
     assert draw_others(read_metrics(tmp_path)) is None
 

@@ -14,7 +14,7 @@ from kvzero.cli.streams import make_console
 from kvzero.compat import LightZeroWarning, load_file
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
-from kvzero.reports import Progress
+from kvzero.reports import ProgressDisplay
 from kvzero.training import Finished, RunConfig, read_config
 from kvzero.training import resume as resume_run
 from kvzero.training import train as train_run
@@ -131,7 +131,7 @@ def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> Run
 
 def _train(config: RunConfig) -> int:
     console = make_console()
-    with Progress(console, total_env_steps=config.schedule.total_env_steps) as progress:
+    with ProgressDisplay(console, total_env_steps=config.schedule.total_env_steps) as progress:
         finished = train_run(config, observer=progress)
     return _report(progress, finished)
 
@@ -139,12 +139,12 @@ def _train(config: RunConfig) -> int:
 def _resume(request: Resume) -> int:
     console = make_console()
     total = request.total_env_steps or read_config(request.resume).schedule.total_env_steps
-    with Progress(console, total_env_steps=total) as progress:
+    with ProgressDisplay(console, total_env_steps=total) as progress:
         finished = resume_run(request.resume, total_env_steps=request.total_env_steps, observer=progress)
     return _report(progress, finished)
 
 
-def _report(progress: Progress, finished: Finished) -> int:
+def _report(progress: ProgressDisplay, finished: Finished) -> int:
     """Say how it ended, below the display; where that is lost, the run has ended all the same."""
     summary = finished.summary
     if summary is None:

@@ -18,13 +18,13 @@ from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.figures import EVAL_RETURN_MEAN, LOSS, TRAIN_RETURN
 from kvzero.reports.rates import Rates
 
-__all__ = ["Progress"]
+__all__ = ["ProgressDisplay"]
 
 LIVE_SECONDS = 0.1
 SEPARATOR = " · "
 
 
-class Progress:
+class ProgressDisplay:
     """Shows environment steps, returns, losses, speed and time left; to be used in a `with` statement.
 
     Where the console cannot be written, a closed pipe or a full disk, that is told of once, and nothing is shown any
@@ -78,7 +78,7 @@ class Progress:
         """Print a line that stays."""
         self._attempt(lambda: self._print(text))
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressDisplay":
         if self._live:
             self._attempt(self._live.start)
         return self

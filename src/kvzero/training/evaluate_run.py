@@ -12,7 +12,7 @@ from kvzero.envs import Environments, make_environments
 from kvzero.model import choose_device
 from kvzero.reports import Dispensable
 from kvzero.training.evaluator import StepHook, evaluate
-from kvzero.training.folders import read_config
+from kvzero.training.storage import read_config
 
 __all__ = ["Played", "evaluate_run"]
 

@@ -10,7 +10,7 @@ from kvzero.agent import newest_checkpoint
 from kvzero.errors import ConfigError
 from kvzero.reports import read_metrics
 from kvzero.training.comparison.messages import Advance, Advanced, Done, Job, Record, Replay, Save, Saved
-from kvzero.training.comparison.worker import Sitting
+from kvzero.training.comparison.worker import Session
 
 pytestmark = pytest.mark.usefixtures("own_random_state")
 
@@ -26,10 +26,10 @@ def job(tmp_path) -> Job:
 
 
 def test_turns_add_up_to_a_run_with_its_metrics_and_checkpoint(job):
-    with contextlib.closing(Sitting(job)) as sitting:
-        first = sitting.obey(Advance(lap=0, position=1, env_steps=18), should_stop=never)
-        second = sitting.obey(Advance(lap=1, position=0, env_steps=40), should_stop=never)
-        saved = sitting.obey(Save(), should_stop=never)
+    with contextlib.closing(Session(job)) as session:
+        first = session.obey(Advance(lap=0, position=1, env_steps=18), should_stop=never)
+        second = session.obey(Advance(lap=1, position=0, env_steps=40), should_stop=never)
+        saved = session.obey(Save(), should_stop=never)
     assert isinstance(first, Advanced)
     assert isinstance(second, Advanced)
     assert (first.turn.lap, first.turn.position, first.turn.env_steps, first.turn.num_env_steps) == (0, 1, 20, 20)
@@ -51,9 +51,9 @@ def test_turns_add_up_to_a_run_with_its_metrics_and_checkpoint(job):
 
 def test_a_turn_ends_early_when_told_and_the_run_goes_on(job):
     asks = iter(range(100))
-    with contextlib.closing(Sitting(job)) as sitting:
-        cut = sitting.obey(Advance(lap=0, position=0, env_steps=40), should_stop=lambda: next(asks) >= 4)
-        rest = sitting.obey(Advance(lap=0, position=0, env_steps=40), should_stop=never)
+    with contextlib.closing(Session(job)) as session:
+        cut = session.obey(Advance(lap=0, position=0, env_steps=40), should_stop=lambda: next(asks) >= 4)
+        rest = session.obey(Advance(lap=0, position=0, env_steps=40), should_stop=never)
     assert isinstance(cut, Advanced)
     assert isinstance(rest, Advanced)
     assert 0 < cut.turn.env_steps < 40
@@ -61,19 +61,19 @@ def test_a_turn_ends_early_when_told_and_the_run_goes_on(job):
 
 
 def test_a_turn_that_is_over_before_it_begins_measures_nothing(job):
-    with contextlib.closing(Sitting(job)) as sitting:
-        sitting.obey(Advance(lap=0, position=0, env_steps=4), should_stop=never)
-        again = sitting.obey(Advance(lap=1, position=0, env_steps=4), should_stop=never)
+    with contextlib.closing(Session(job)) as session:
+        session.obey(Advance(lap=0, position=0, env_steps=4), should_stop=never)
+        again = session.obey(Advance(lap=1, position=0, env_steps=4), should_stop=never)
     assert isinstance(again, Advanced)
     assert (again.turn.num_env_steps, again.turn.seconds, again.curve) == (0, 0, ())
 
 
 def test_streams_and_plans_are_written_where_they_are_wanted(job, trained_run, tmp_path):
     checkpoint = newest_checkpoint(trained_run)
-    with contextlib.closing(Sitting(job)) as sitting:
-        assert sitting.obey(Record(checkpoint, tmp_path / "stream"), should_stop=never) == Done()
+    with contextlib.closing(Session(job)) as session:
+        assert session.obey(Record(checkpoint, tmp_path / "stream"), should_stop=never) == Done()
         command = Replay(tmp_path / "stream", checkpoint, tmp_path / "plans", "float64")
-        assert sitting.obey(command, should_stop=never) == Done()
+        assert session.obey(command, should_stop=never) == Done()
     assert (tmp_path / "stream").exists()
     assert (tmp_path / "plans").exists()
 
@@ -81,5 +81,5 @@ def test_streams_and_plans_are_written_where_they_are_wanted(job, trained_run, t
 def test_a_config_that_cannot_work_leaves_no_folder(job):
     config = replace(job.config, replay=replace(job.config.replay, replay_capacity=3))
     with pytest.raises(ConfigError, match="replay_capacity 3"):
-        Sitting(replace(job, config=config))
+        Session(replace(job, config=config))
     assert not job.folder.exists()

@@ -14,8 +14,9 @@ from kvzero.agent import Planner
 from kvzero.envs import Environments, Start, Steps
 from kvzero.replay import Replay
 from kvzero.search import Outcome
+from kvzero.training import Learner
 
-__all__ = ["Parts", "TimedEnvironments", "TimedPlanner", "TimedReplay", "time_encoder"]
+__all__ = ["Parts", "TimedEnvironments", "TimedLearner", "TimedPlanner", "TimedReplay", "time_encoder"]
 
 
 class Parts:
@@ -128,6 +129,39 @@ class TimedReplay(Replay):
         """Store one step."""
         with timed(self._parts, "replay"):
             super().add(**step)
+
+
+class TimedLearner(Learner):
+    """A learner the stages of whose updates count as `targets`, `forward`, `backward`, `optimiser` and `ema`."""
+
+    def __init__(self, parts: Parts, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._parts = parts
+
+    def make_targets(self, *arguments: Any) -> Any:
+        """Ask the EMA network."""
+        with timed(self._parts, "targets"):
+            return super().make_targets(*arguments)
+
+    def forward(self, *arguments: Any) -> Any:
+        """Compute the loss."""
+        with timed(self._parts, "forward"):
+            return super().forward(*arguments)
+
+    def backward(self, *arguments: Any) -> None:
+        """Compute the gradient."""
+        with timed(self._parts, "backward"):
+            super().backward(*arguments)
+
+    def step_optimizer(self) -> Any:
+        """Change the weights."""
+        with timed(self._parts, "optimiser"):
+            return super().step_optimizer()
+
+    def follow(self) -> None:
+        """Move the EMA network."""
+        with timed(self._parts, "ema"):
+            super().follow()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kvzero.cli.bench.parts import Parts, TimedEnvironments, TimedPlanner, TimedReplay, time_encoder
+from kvzero.cli.bench.parts import Parts, TimedEnvironments, TimedLearner, TimedPlanner, TimedReplay, time_encoder
 from kvzero.cli.bench.threads import torch_threads
 from kvzero.envs import make_environments
 from kvzero.errors import ConfigError
@@ -121,7 +121,8 @@ def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Lear
     with closing(make_environments(run.env, num_envs=num_envs, training=True)) as envs:
         torch.manual_seed(config.seed)
         network = Network(run.agent.model, envs.spec).to(device)
-        learner = Learner(network, run.learner, discount=run.agent.search.discount, total_updates=config.num_updates)
+        discount = run.agent.search.discount
+        learner = TimedLearner(parts, network, run.learner, discount=discount, total_updates=config.num_updates)
         kept = run.agent.num_kept_actions(envs.spec)
         replay = TimedReplay(
             parts, run.replay, envs.spec, num_envs=num_envs, seed=config.seed, num_sampled_actions=kept
@@ -160,4 +161,4 @@ def _update(learner: Learner, replay: TimedReplay, parts: Parts, num_updates: in
     with closing(batches):
         for segments in batches:
             parts.mark("sample")
-            learner.update(segments, mark=parts.mark)
+            learner.update(segments)

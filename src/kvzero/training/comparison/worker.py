@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from kvzero.errors import KvzeroError
-from kvzero.reports import ENV_STEPS, MetricsLog, library_versions, peak_rss_bytes, rss_bytes
+from kvzero.reports import ENV_STEPS, FigureLog, library_versions, peak_rss_bytes, rss_bytes
 from kvzero.reports.comparison import Ended, Turn
 from kvzero.training.comparison.messages import (
     Advance,
@@ -26,10 +26,10 @@ from kvzero.training.comparison.messages import (
     Stop,
 )
 from kvzero.training.comparison.probe import record, replay
-from kvzero.training.folders import new_run
-from kvzero.training.trainer import Round, Silence, Trainer
+from kvzero.training.session import RoundResult, Trainer
+from kvzero.training.storage import new_run
 
-__all__ = ["Sitting", "work"]
+__all__ = ["Session", "work"]
 
 DIGITS = 9
 """Decimal digits that tell every float32 from its neighbours."""
@@ -44,24 +44,24 @@ def work(connection: Connection, job: Job) -> None:
         os.dup2(log.fileno(), 2)  # whatever writes to standard error, libraries too
     torch.set_num_threads(job.num_threads)
     try:
-        with closing(Sitting(job)) as sitting:
+        with closing(Session(job)) as session:
             connection.send(Done())
-            _serve(connection, sitting)
+            _serve(connection, session)
     except KvzeroError as error:
         connection.send(Failed(str(error)))
 
 
-def _serve(connection: Connection, sitting: "Sitting") -> None:
+def _serve(connection: Connection, session: "Session") -> None:
     while True:
         try:
             command: Command = connection.recv()
         except EOFError:  # the other end is closed, or its process gone
             return
         if not isinstance(command, Stop):
-            connection.send(sitting.obey(command, should_stop=connection.poll))
+            connection.send(session.obey(command, should_stop=connection.poll))
 
 
-class Sitting:
+class Session:
     """A run in its folder, and what can be asked of it."""
 
     def __init__(self, job: Job) -> None:
@@ -72,9 +72,9 @@ class Sitting:
         """
         self._config = job.config
         self._open = ExitStack()
-        self._trainer = self._open.enter_context(closing(Trainer(job.config, job.folder, Silence())))
+        self._trainer = self._open.enter_context(closing(Trainer(job.config, job.folder)))
         self._open.enter_context(new_run(job.folder, job.config, library_versions()))
-        self._log = self._open.enter_context(MetricsLog(job.folder))
+        self._log = self._open.enter_context(FigureLog(job.folder, names=job.config.sinks))
 
     def close(self) -> None:
         """Close the environments and the log."""
@@ -94,7 +94,7 @@ class Sitting:
         return Done()
 
     def _advance(self, command: Advance, should_stop: Callable[[], bool]) -> Advanced:
-        rounds: list[Round] = []
+        rounds: list[RoundResult] = []
         curve: list[dict[str, float | None]] = []
         games: list[Ended] = []
         while self._trainer.env_steps < command.env_steps and not should_stop():

@@ -15,8 +15,8 @@ from tests.training.samples import LEARNER, MODEL, filled_replay, tiny_learner, 
 from kvzero import AgentConfig
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import CheckpointError, RunError
-from kvzero.training import Learner, checkpoints
-from kvzero.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+from kvzero.training import Learner
+from kvzero.training.storage import Progress, contents, load_checkpoint, save_checkpoint
 
 AGENT = AgentConfig(model=MODEL)
 FILES = ["weights.safetensors", "target.safetensors", "optimizer.safetensors", "replay.safetensors", "state.json"]
@@ -26,7 +26,13 @@ pytestmark = pytest.mark.usefixtures("own_random_state")
 
 def progress(env_steps: int) -> Progress:
     rng = np.random.default_rng(env_steps)
-    return Progress(env_steps=env_steps, updates_owed=0.25, seconds=1.5, search_rng=dict(rng.bit_generator.state))
+    return Progress(
+        env_steps=env_steps,
+        updates_owed=0.25,
+        evaluated_at=env_steps // 3,
+        seconds=1.5,
+        search_rng=dict(rng.bit_generator.state),
+    )
 
 
 def save(run: Path, learner: Learner, replay, env_steps: int, *, keep: int = 2) -> Path:
@@ -97,12 +103,33 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path):
     assert sorted((tmp_path / "checkpoints").iterdir()) == sorted([folders[2], folders[4], folders[3]])
 
 
-def test_a_checkpoint_of_the_same_name_is_left_alone(tmp_path):
+def test_a_checkpoint_of_the_same_name_keeps_its_tensors_and_learns_how_far_the_run_has_come(tmp_path):
     learner, replay = tiny_learner(), filled_replay()
     folder = save(tmp_path, learner, replay, 8)
-    before = (folder / "state.json").stat().st_mtime_ns
-    assert save(tmp_path, learner, replay, 8) == folder
-    assert (folder / "state.json").stat().st_mtime_ns == before
+    before = written_at(folder)
+    later = replace(progress(8), evaluated_at=8, seconds=99.5)
+    assert save_checkpoint(tmp_path, learner, replay, later, agent=AGENT, keep=2) == folder
+    changed = written_at(folder)
+    assert changed.keys() == before.keys()
+    assert [name for name in before if before[name] != changed[name]] == ["state.json"]
+    assert load_checkpoint(folder, learner, replay) == later
+
+
+def written_at(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("found_format", [1, 2])
+def test_an_older_checkpoint_is_taken_for_evaluated_where_that_was_due(tmp_path, found_format):
+    learner, replay = tiny_learner(), filled_replay()
+    folder = save(tmp_path, learner, replay, 8)
+    state = json.loads((folder / "state.json").read_text())
+    del state["progress"]["evaluated_at"]
+    (folder / "state.json").write_text(json.dumps(state | {"format": found_format}))
+    assert load_checkpoint(folder, learner, replay) == replace(progress(8), evaluated_at=8)
+    (folder / "state.json").write_text(json.dumps(state))
+    with pytest.raises(CheckpointError, match=r"state\.json is damaged.*evaluated_at"):
+        load_checkpoint(folder, learner, replay)
 
 
 def test_what_a_kill_left_unfinished_is_not_taken_for_a_checkpoint_and_goes_with_the_next_one(tmp_path):
@@ -127,7 +154,7 @@ def test_a_full_disk_is_named_and_leaves_the_checkpoint_before_it_whole(tmp_path
     def refuse(*_):
         raise error
 
-    monkeypatch.setattr(checkpoints, "save_arrays", refuse)
+    monkeypatch.setattr(contents, "save_arrays", refuse)
     train(learner, replay, 1)
     with pytest.raises(RunError, match=r"No space left on device.*free space") as caught:
         save(tmp_path, learner, replay, 16)
@@ -210,8 +237,8 @@ def test_a_checkpoint_of_another_replay_is_refused(tmp_path):
 def test_a_newer_format_is_refused(tmp_path):
     folder = save(tmp_path, tiny_learner(), filled_replay(), 8)
     state = json.loads((folder / "state.json").read_text())
-    (folder / "state.json").write_text(json.dumps(state | {"format": checkpoints.FORMAT + 1}))
-    with pytest.raises(CheckpointError, match=f"format {checkpoints.FORMAT + 1}.*install the newer version"):
+    (folder / "state.json").write_text(json.dumps(state | {"format": contents.FORMAT + 1}))
+    with pytest.raises(CheckpointError, match=f"format {contents.FORMAT + 1}.*install the newer version"):
         load_checkpoint(folder, tiny_learner(), filled_replay())
 
 

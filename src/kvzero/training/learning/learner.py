@@ -1,7 +1,6 @@
 """The learner: one gradient step on a batch of unrolls, and the EMA network that follows."""
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
@@ -13,8 +12,8 @@ from torch import Tensor, nn
 from kvzero.errors import SearchError
 from kvzero.model import Network, cross_entropy, entropy, latent_distance, read_gaussian
 from kvzero.replay import Segments
-from kvzero.training.config import LearnerConfig
-from kvzero.training.targets import Targets, Unroll, make_targets, to_device, window_steps
+from kvzero.training.learning.config import LearnerConfig
+from kvzero.training.learning.targets import Targets, Unroll, make_targets, to_device, window_steps
 
 __all__ = ["Learner", "Losses"]
 
@@ -52,37 +51,57 @@ class Learner:
         """Steps that a sampled segment must have."""
         return window_steps(self._config.unroll_steps, self._config.bootstrap_steps)
 
-    def update(self, segments: Segments, *, mark: Callable[[str], None] | None = None) -> dict[str, Tensor]:
+    def update(self, segments: Segments) -> dict[str, Tensor]:
         """Make one gradient step; return figures as tensors, so that nothing waits for the device.
 
-        `mark` is called with the name of each part that is done: targets, forward, backward, optimiser, ema.
+        Its stages are the methods below, in this order; whoever wants to know what each costs overrides and times them.
         """
-        mark = mark or _mark_nothing
-        unroll = to_device(segments, self.network.device)
-        self._set_learning_rate()
-        with self._autocast:
-            targets = make_targets(
-                unroll,
-                self.target_network,
-                num_steps=self._config.unroll_steps,
-                bootstrap_steps=self._config.bootstrap_steps,
-                discount=self._discount,
-            )
-            mark("targets")
-            losses = self._losses(unroll, targets)
-        total, figures = self._combine(losses, targets, unroll.weights)
-        mark("forward")
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(total)
-        mark("backward")
-        figures["gradient_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.max_gradient_norm)
-        self.optimizer.step()
-        self.network.mark_changed()
-        mark("optimiser")
-        self._follow()
-        mark("ema")
+        unroll, targets = self.make_targets(segments)
+        total, figures = self.forward(unroll, targets)
+        self.backward(total)
+        figures["gradient_norm"] = self.step_optimizer()
+        self.follow()
         self.num_updates += 1
         return figures
+
+    def make_targets(self, segments: Segments) -> tuple[Unroll, Targets]:
+        """Bring sampled segments to the device, and ask the EMA network what should have been said of them."""
+        config, unroll = self._config, to_device(segments, self.network.device)
+        with self._autocast:
+            return unroll, make_targets(
+                unroll,
+                self.target_network,
+                num_steps=config.unroll_steps,
+                bootstrap_steps=config.bootstrap_steps,
+                discount=self._discount,
+            )
+
+    def forward(self, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the loss, and the figures that it is made of."""
+        with self._autocast:
+            losses = self._losses(unroll, targets)
+        return self._combine(losses, targets, unroll.weights)
+
+    def backward(self, total: Float[Tensor, ""]) -> None:
+        """Compute the gradient of the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(total)
+
+    def step_optimizer(self) -> Float[Tensor, ""]:
+        """Change the weights by the gradient, shortened to its limit; return the length that it had."""
+        self._set_learning_rate()
+        norm: Tensor = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.max_gradient_norm)
+        self.optimizer.step()
+        self.network.mark_changed()
+        return norm
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the EMA network towards the network."""
+        targets: list[Tensor] = list(self.target_network.parameters())
+        sources: list[Tensor] = list(self.network.parameters())
+        torch._foreach_lerp_(targets, sources, self._config.ema_rate)
+        self.target_network.mark_changed()
 
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
         num_steps = self._config.unroll_steps
@@ -155,13 +174,6 @@ class Learner:
                 f"begin anew with a learning_rate smaller than {self._config.learning_rate}"
             )
 
-    @torch.no_grad()
-    def _follow(self) -> None:
-        targets: list[Tensor] = list(self.target_network.parameters())
-        sources: list[Tensor] = list(self.network.parameters())
-        torch._foreach_lerp_(targets, sources, self._config.ema_rate)
-        self.target_network.mark_changed()
-
 
 def _policy_losses(policies: Float[Tensor, "batch time policy"], targets: Targets) -> tuple[Tensor, Tensor]:
     """Return cross-entropy of the visit shares and entropy of the policy, both `[batch, time]`, in nats.
@@ -172,10 +184,6 @@ def _policy_losses(policies: Float[Tensor, "batch time policy"], targets: Target
         return cross_entropy(policies, targets.policies), entropy(policies)
     gaussian = read_gaussian(policies)
     return -(targets.policies * gaussian.log_density(targets.action_sets)).sum(-1), gaussian.entropy()
-
-
-def _mark_nothing(part: str) -> None:
-    """Nobody asked how long a part takes."""
 
 
 def _mean(values: Tensor, weights: Tensor) -> Float[Tensor, ""]:

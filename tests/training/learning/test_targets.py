@@ -13,7 +13,7 @@ from tests.training.samples import MODEL
 from kvzero import Network, ReplayConfig
 from kvzero.records import EnvSpec
 from kvzero.replay import Replay
-from kvzero.training.targets import Unroll, make_targets, n_step_returns, to_device, window_steps
+from kvzero.training.learning.targets import Unroll, make_targets, n_step_returns, to_device, window_steps
 
 NUM_STEPS, BOOTSTRAP = 3, 4
 WINDOW = window_steps(NUM_STEPS, BOOTSTRAP) + 1

@@ -1,6 +1,7 @@
 """Two processes never write one run; a lock ends with its process, and without locks a run goes on."""
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -14,15 +15,13 @@ from tests.training.samples import tiny_config
 
 import kvzero
 from kvzero.errors import RunError
-from kvzero.training import lock
-from kvzero.training.lock import sole_writer
-
-pytestmark = pytest.mark.skipif(lock.fcntl is None, reason="there are no such locks on Windows")
+from kvzero.training.storage import lock
+from kvzero.training.storage.lock import sole_writer
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from kvzero.training.lock import sole_writer
+from kvzero.training.storage.lock import sole_writer
 
 with sole_writer(Path(sys.argv[1])):
     print("held", flush=True)
@@ -79,11 +78,27 @@ def test_what_was_begun_meanwhile_is_not_written_over(tmp_path: Path, monkeypatc
 def test_a_file_system_without_locks_is_no_reason_to_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> bool:
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(lock, "lock_descriptor", refuse)
     assert kvzero.train(tiny_config(tmp_path, run_name="run")).summary is not None
     assert "cannot be locked (Operation not supported); do not let two processes write it" in caplog.text
-    monkeypatch.setattr(lock, "fcntl", None)
-    assert kvzero.train(tiny_config(tmp_path, run_name="again")).summary is not None
+
+
+def test_a_lock_leaves_nothing_behind_in_the_folder(tmp_path: Path) -> None:
+    with sole_writer(tmp_path):
+        assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+    with sole_writer(tmp_path):
+        """It is free again."""
+
+
+def test_what_holds_the_folder_without_knowing_kvzero_is_waited_for_too(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with pytest.raises(RunError, match="is being written by another process"), sole_writer(tmp_path):
+        pytest.fail("two hold one folder")
+    os.close(folder)
+    with sole_writer(tmp_path):
+        """It is free again."""

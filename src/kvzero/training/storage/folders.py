@@ -10,7 +10,7 @@ from kvzero.errors import ConfigError, RunError
 from kvzero.records import structure, unstructure
 from kvzero.reports import write_atomically
 from kvzero.training.config import RunConfig
-from kvzero.training.lock import sole_writer
+from kvzero.training.storage.lock import sole_writer
 
 __all__ = ["name_run", "new_run", "read_config", "write_config"]
 
