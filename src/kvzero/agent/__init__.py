@@ -13,6 +13,7 @@ from kvzero.agent.weights import (
     load_weights,
     newest_checkpoint,
     save_agent,
+    save_tensors,
     save_weights,
 )
 from kvzero.agent.world_model import WorldModel
@@ -35,5 +36,6 @@ __all__ = [
     "load_weights",
     "newest_checkpoint",
     "save_agent",
+    "save_tensors",
     "save_weights",
 ]

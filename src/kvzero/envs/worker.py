@@ -13,7 +13,8 @@ __all__ = ["main"]
 
 def main() -> None:
     """Serve the line whose descriptor is the first argument of the process."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they are for the process that trains, which ends this one
+    # They are for the process that trains, which ends this one.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with Connection(int(sys.argv[1])) as line, suppress(EOFError, OSError):  # which say that the line was closed
         _serve(line)

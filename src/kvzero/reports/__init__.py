@@ -1,5 +1,6 @@
 """What a run tells people: metrics, progress, plots, summary and report; knows no torch."""
 
+from kvzero.reports.arrays import load_arrays, save_arrays
 from kvzero.reports.atomic import write_atomically
 from kvzero.reports.characters import SPELLED
 from kvzero.reports.costs import plot_costs
@@ -18,6 +19,7 @@ from kvzero.reports.machine import describe_machine, library_versions, machine_f
 from kvzero.reports.metrics import JsonlSink, read_metrics
 from kvzero.reports.page import write_report
 from kvzero.reports.progress import ProgressDisplay
+from kvzero.reports.reachable import reachable
 from kvzero.reports.sinks import SINKS, FigureLog, FigureSink, SinkName, SinkOpener
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
 from kvzero.reports.tensorboard import TensorBoardSink
@@ -44,13 +46,16 @@ __all__ = [
     "TensorBoardSink",
     "describe_machine",
     "library_versions",
+    "load_arrays",
     "machine_facts",
     "peak_rss_bytes",
     "plot_costs",
     "plot_learning_curve",
+    "reachable",
     "read_metrics",
     "read_summary",
     "rss_bytes",
+    "save_arrays",
     "write_atomically",
     "write_report",
     "write_summary",
