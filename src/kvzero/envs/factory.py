@@ -11,7 +11,7 @@ from kvzero.envs.lookup import Maker, find_maker
 from kvzero.envs.workers import WorkerEnvironments
 from kvzero.errors import ConfigError
 
-__all__ = ["make_environments", "make_slice"]
+__all__ = ["make_environments"]
 
 
 def make_environments(config: EnvConfig, *, num_envs: int, training: bool, render: bool = False) -> Environments:
@@ -29,7 +29,7 @@ def make_environments(config: EnvConfig, *, num_envs: int, training: bool, rende
     if config.is_atari:
         return AtariEnvironments(config, num_envs=num_envs, training=training, render=render)
     if config.num_env_workers and not render:
-        return WorkerEnvironments(config, num_envs=num_envs)
+        return WorkerEnvironments(partial(make_slice, config), num_envs=num_envs, num_workers=config.num_env_workers)
     return make_slice(config, num_envs=num_envs, render=render)
 
 

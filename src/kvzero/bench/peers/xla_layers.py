@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from kvzero.cli.bench.config import SearchBench
-from kvzero.cli.bench.floor import layer_sizes, simulations_at_once
-from kvzero.cli.bench.mctx_peer import jax_device
+from kvzero.bench.config import SearchBench
+from kvzero.bench.floor import layer_sizes, simulations_at_once
+from kvzero.bench.peers.mctx_search import jax_device
 
 __all__ = ["XlaLayers"]
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from kvzero.agent import Planner
-from kvzero.cli.bench.config import SearchBench
+from kvzero.bench.config import SearchBench
 from kvzero.model import Network, choose_device
 
 __all__ = ["OwnSearch", "random_network"]

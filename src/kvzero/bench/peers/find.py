@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import get_args
 
-from kvzero.cli.bench.config import NumberType, SearchBench
-from kvzero.cli.bench.turns import Searcher
+from kvzero.bench.config import NumberType, SearchBench
+from kvzero.bench.turns import Searcher
 from kvzero.errors import ConfigError
 
 __all__ = ["Peer", "find_peer", "find_peer_floor"]
@@ -34,7 +34,7 @@ def find_peer(config: SearchBench, num_threads: int) -> Peer:
         ConfigError: if mctx or JAX is not installed, or JAX already computes with another number of threads.
     """
     _prepare_jax(num_threads)
-    from kvzero.cli.bench.mctx_peer import MctxSearch  # noqa: PLC0415  # an optional extra
+    from kvzero.bench.peers.mctx_search import MctxSearch  # noqa: PLC0415  # an optional extra
 
     dtypes: tuple[NumberType, ...] = ("float32",) if config.dtype == "float32" else get_args(NumberType)
     searchers = {dtype: MctxSearch(config, dtype) for dtype in dtypes}
@@ -46,7 +46,7 @@ def find_peer(config: SearchBench, num_threads: int) -> Peer:
 
 def find_peer_floor(config: SearchBench) -> dict[str, Searcher]:
     """Return the way that JAX has of computing the linear layers; call `find_peer` first."""
-    from kvzero.cli.bench.xla_floor import XlaLayers  # noqa: PLC0415  # an optional extra
+    from kvzero.bench.peers.xla_layers import XlaLayers  # noqa: PLC0415  # an optional extra
 
     return {"XLA": XlaLayers(config)}
 

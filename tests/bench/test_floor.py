@@ -5,20 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kvzero.cli.bench import floor as room
-from kvzero.cli.bench.config import SearchBench
-from kvzero.cli.bench.floor import (
-    FloorMeter,
-    LinearLayers,
-    _addmm,
-    _packed,
-    layer_sizes,
-    native_ways,
-    simulations_at_once,
-    torch_ways,
-)
-from kvzero.cli.bench.own import random_network
-from kvzero.cli.bench.threads import torch_threads
+from kvzero.bench.config import SearchBench
+from kvzero.bench.floor import FloorMeter, layer_sizes, native_layers, native_ways, simulations_at_once, torch_ways
+from kvzero.bench.floor.torch_layers import LinearLayers, _addmm, _packed
+from kvzero.bench.own import random_network
+from kvzero.bench.threads import torch_threads
 from kvzero.errors import EngineError
 
 SHAPE = SearchBench(
@@ -97,8 +88,8 @@ def test_the_native_engine_has_a_way_too(num_envs, embed_dim, dtype, num_threads
 
 
 def test_a_machine_without_the_engine_has_one_way_less(monkeypatch):
-    def refuse(*arguments, **options):
+    def refuse():
         raise EngineError("no compiler")
 
-    monkeypatch.setattr(room, "NativeEngine", refuse)
+    monkeypatch.setattr(native_layers, "_load", refuse)
     assert native_ways(SHAPE) == {}

@@ -1,13 +1,13 @@
-"""What `kvzero bench search` found out, under the names that others read it by."""
+"""What a benchmark of the search found out, under the names that others read it by."""
 
 import statistics
 from dataclasses import dataclass, replace
 
-from kvzero.cli.bench.config import NumberType, SearchBench
-from kvzero.cli.bench.floor import Floor
-from kvzero.cli.bench.own import OwnSearch
-from kvzero.cli.bench.peers import Peer
-from kvzero.cli.bench.turns import Pair
+from kvzero.bench.config import NumberType, SearchBench
+from kvzero.bench.floor import Floor
+from kvzero.bench.own import OwnSearch
+from kvzero.bench.peers import Peer
+from kvzero.bench.turns import Pair
 
 __all__ = ["SearchFigures", "read_contest", "read_searches"]
 

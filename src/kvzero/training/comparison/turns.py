@@ -1,67 +1,56 @@
-"""The worker: a process that holds one run and works at it when told to, so that runs never share the machine."""
+"""A run trained in turns, by a process that holds it and computes only when asked, so that runs never compete."""
 
 import math
-import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from kvzero.errors import KvzeroError
 from kvzero.reports import ENV_STEPS, FigureLog, library_versions, peak_rss_bytes, rss_bytes
 from kvzero.reports.comparison import Ended, Turn
-from kvzero.training.comparison.messages import (
-    Advance,
-    Advanced,
-    Command,
-    Done,
-    Failed,
-    Job,
-    Record,
-    Replay,
-    Reply,
-    Save,
-    Saved,
-    Stop,
-)
-from kvzero.training.comparison.probe import record, replay
+from kvzero.training.comparison.probe import Precision, plan_stream, record_stream
+from kvzero.training.config import RunConfig
 from kvzero.training.session import RoundResult, Trainer
 from kvzero.training.storage import new_run
 
-__all__ = ["Session", "work"]
+__all__ = ["Job", "MeasuredTurn", "RunInTurns", "begin_run"]
 
 DIGITS = 9
 """Decimal digits that tell every float32 from its neighbours."""
 
 
-def work(connection: Connection, job: Job) -> None:
-    """Serve one run until the other end is closed; the whole life of a worker process.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run that a process holds from its start to its end."""
 
-    An error that kvzero raises is told as a reply. Any other ends the process and stands in the job's log.
-    """
-    with job.log.open("w") as log:
-        os.dup2(log.fileno(), 2)  # whatever writes to standard error, libraries too
-    torch.set_num_threads(job.num_threads)
-    try:
-        with closing(Session(job)) as session:
-            connection.send(Done())
-            _serve(connection, session)
-    except KvzeroError as error:
-        connection.send(Failed(str(error)))
+    name: str
+    """Name of the run, and of its folder."""
+    config: RunConfig
+    folder: Path
+    log: Path
+    """Where the process's standard error goes."""
+    num_threads: int
+    """CPU threads that PyTorch computes with."""
 
 
-def _serve(connection: Connection, session: "Session") -> None:
-    while True:
-        try:
-            command: Command = connection.recv()
-        except EOFError:  # the other end is closed, or its process gone
-            return
-        if not isinstance(command, Stop):
-            connection.send(session.obey(command, should_stop=connection.poll))
+@dataclass(frozen=True, slots=True)
+class MeasuredTurn:
+    """What a turn measured; it is not whole where it was stopped."""
+
+    turn: Turn
+    curve: tuple[dict[str, float | None], ...]
+    games: tuple[Ended, ...]
 
 
-class Session:
+def begin_run(job: Job) -> "RunInTurns":
+    """Build a run, in the process that is to hold it."""
+    torch.set_num_threads(job.num_threads)  # which reads no more than the machine's cores from the environment
+    return RunInTurns(job)
+
+
+class RunInTurns:
     """A run in its folder, and what can be asked of it."""
 
     def __init__(self, job: Job) -> None:
@@ -80,24 +69,12 @@ class Session:
         """Close the environments and the log."""
         self._open.close()
 
-    def obey(self, command: Command, *, should_stop: Callable[[], bool]) -> Reply:
-        """Carry out a command and return its reply; `should_stop` tells a turn to end early."""
-        match command:
-            case Advance():
-                return self._advance(command, should_stop)
-            case Save():
-                return Saved(self._trainer.save())
-            case Record():
-                record(self._config, command.checkpoint, command.path)
-            case Replay():
-                replay(self._config, command.recording, command.checkpoint, command.path, command.precision)
-        return Done()
-
-    def _advance(self, command: Advance, should_stop: Callable[[], bool]) -> Advanced:
+    def advance(self, should_stop: Callable[[], bool], *, lap: int, position: int, env_steps: int) -> MeasuredTurn:
+        """Train until the run has made so many environment steps, or `should_stop` says to end early."""
         rounds: list[RoundResult] = []
         curve: list[dict[str, float | None]] = []
         games: list[Ended] = []
-        while self._trainer.env_steps < command.env_steps and not should_stop():
+        while self._trainer.env_steps < env_steps and not should_stop():
             rounds.append(self._trainer.advance(should_stop))
             curve.append(self._measure())
             games += [
@@ -105,8 +82,8 @@ class Session:
                 for game in rounds[-1].episodes
             ]
         turn = Turn(
-            lap=command.lap,
-            position=command.position,
+            lap=lap,
+            position=position,
             env_steps=self._trainer.env_steps,
             num_env_steps=sum(each.num_env_steps for each in rounds),
             num_updates=sum(each.num_updates for each in rounds),
@@ -115,7 +92,19 @@ class Session:
             rss_bytes=rss_bytes(),
             peak_rss_bytes=peak_rss_bytes(),
         )
-        return Advanced(turn, tuple(curve), tuple(games))
+        return MeasuredTurn(turn, tuple(curve), tuple(games))
+
+    def save(self) -> Path:
+        """Write a checkpoint; return its folder."""
+        return self._trainer.save()
+
+    def record_stream(self, checkpoint: Path, path: Path) -> None:
+        """Play with the agent of a checkpoint, and write what it saw to a file."""
+        record_stream(self._config, checkpoint, path)
+
+    def plan_stream(self, stream: Path, checkpoint: Path, path: Path, precision: Precision) -> None:
+        """Plan for a recorded stream with the weights of a checkpoint, and write the plans to a file."""
+        plan_stream(self._config, stream, checkpoint, path, precision)
 
     def _measure(self) -> dict[str, float | None]:
         """Log the figures of a training round, and return them as JSON can hold them."""

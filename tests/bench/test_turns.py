@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from kvzero.cli.bench.turns import Pair, compete, take_turn
+from kvzero.bench.turns import Pair, compete, take_turn
 
 
 class Steady:

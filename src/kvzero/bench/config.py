@@ -1,4 +1,4 @@
-"""What `kvzero bench search` can be asked: a shape, a number type, a store, and what to hold it against."""
+"""What a benchmark of the search can be asked: a shape, a number type, a store, and what to hold it against."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,12 +92,6 @@ class SearchBench:
 
     seed: int = 0
     """Seed of weights, observations and search."""
-
-    out: Path | None = None
-    """Also write the JSON object into this file."""
-
-    json: bool = False
-    """Print one JSON object instead of a table."""
 
     def __post_init__(self) -> None:
         if min(self.num_envs, self.num_searches) < 1:

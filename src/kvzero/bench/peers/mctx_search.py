@@ -12,9 +12,9 @@ import mctx
 import numpy as np
 from jaxtyping import Float, Float32
 
-from kvzero.cli.bench.config import NumberType, SearchBench
-from kvzero.cli.bench.mctx_model import Params, expand_node, read_params
-from kvzero.cli.bench.own import random_network
+from kvzero.bench.config import NumberType, SearchBench
+from kvzero.bench.own import random_network
+from kvzero.bench.peers.mctx_model import Params, expand_node, read_params
 from kvzero.errors import ConfigError
 from kvzero.model import choose_device
 

@@ -1,7 +1,10 @@
-/* The linear layers of a simulation alone, with nothing between them: what no search over these kernels can undercut. */
+/* The linear layers of a simulation alone, with nothing between them: what no search over these kernels can undercut.
+ *
+ * The engine's own sources are part of this library, so that layers are packed, cut into tiles and shared by threads
+ * as the engine does it.
+ */
 
-#ifndef KVZERO_FLOOR_H
-#define KVZERO_FLOOR_H
+#include "engine.c"
 
 typedef struct {
     Job job; /* says how many rows and threads there are, and nothing else */
@@ -84,4 +87,40 @@ int64_t kvzero_multiply(Engine *engine, int64_t num_rows, int64_t num_simulation
     return is_done;
 }
 
-#endif
+/* Draw numbers from 0.5 to 1 and from -1 to -0.5, as floats and as pairs of bfloat16: a processor multiplies numbers that
+ * are all alike at a higher clock. */
+static void fill(Linear *layer, int is_bf16) {
+    uint32_t *weights = layer->panels, drawn = 1;
+    int64_t words = layer->num_panels * COLUMNS * layer->k / (is_bf16 ? 2 : 1);
+    for (int64_t i = 0; i < words; i++) {
+        drawn ^= drawn << 13;
+        drawn ^= drawn >> 17;
+        drawn ^= drawn << 5;
+        weights[i] = (drawn & 0x807f807f) | 0x3f003f00;
+    }
+}
+
+static void fill_head(Head *head, int is_bf16) {
+    fill(&head->hidden, is_bf16);
+    fill(&head->first, is_bf16);
+    fill(&head->second, is_bf16);
+}
+
+/* Return layers of weights that mean nothing, to be freed by `kvzero_free`; NULL where memory is short. */
+Engine *kvzero_make_layers(int64_t embed, int64_t layers, int64_t actions, int64_t bins, int64_t hidden, int64_t is_bf16) {
+    Sizes sizes = {.embed = embed, .layers = layers, .heads = 1, .context = 1, .actions = actions, .bins = bins,
+                   .hidden = hidden, .is_bf16 = is_bf16, .max_rows = 1};
+    Engine *engine = kvzero_make(&sizes);
+    for (int64_t i = 0; engine && i < layers; i++) {
+        Layer *layer = &engine->layers[i];
+        fill(&layer->project, (int)is_bf16);
+        fill(&layer->merge, (int)is_bf16);
+        fill(&layer->widen, (int)is_bf16);
+        fill(&layer->narrow, (int)is_bf16);
+    }
+    if (engine) {
+        fill_head(&engine->action_head, (int)is_bf16);
+        fill_head(&engine->latent_head, (int)is_bf16);
+    }
+    return engine;
+}

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from kvzero.cli.bench.parts import Parts, TimedEnvironments, TimedLearner, TimedPlanner, TimedReplay, time_encoder
-from kvzero.cli.bench.threads import torch_threads
+from kvzero.bench.stopwatch import Stopwatch, TimedEnvironments, TimedLearner, TimedPlanner, TimedReplay, time_encoder
+from kvzero.bench.threads import torch_threads
 from kvzero.envs import make_environments
 from kvzero.errors import ConfigError
 from kvzero.model import Network, choose_device
@@ -45,12 +44,6 @@ class TrainBench:
 
     seed: int = 0
     """Seed of weights, environments, search and replay."""
-
-    out: Path | None = None
-    """Also write the JSON object into this file."""
-
-    json: bool = False
-    """Print one JSON object instead of tables."""
 
     def __post_init__(self) -> None:
         for name, value in (("num_steps", self.num_steps), ("num_updates", self.num_updates)):
@@ -99,10 +92,10 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
     """
     keep_freed_memory()
     threads = torch_threads(config.num_threads or run.num_threads)
-    with threads as num_threads, _built(config, run) as (collector, learner, replay, parts):
-        with time_encoder(learner.network.encoder, parts):
-            step = _measure_steps(collector, parts, config.num_steps, run.schedule.first_temperature)
-        update = _measure_updates(learner, replay, parts, config.num_updates, run.learner.batch_size)
+    with threads as num_threads, _built(config, run) as (collector, learner, replay, stopwatch):
+        with time_encoder(learner.network.encoder, stopwatch):
+            step = _measure_steps(collector, stopwatch, config.num_steps, run.schedule.first_temperature)
+        update = _measure_updates(learner, replay, stopwatch, config.num_updates, run.learner.batch_size)
     env_step_seconds = step.seconds / run.env.num_envs
     return TrainFigures(
         env_steps_per_second=round(1 / env_step_seconds, 2),
@@ -115,50 +108,52 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
 
 
 @contextmanager
-def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Learner, TimedReplay, Parts]]:
+def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Learner, TimedReplay, Stopwatch]]:
     device, num_envs = choose_device(config.device), run.env.num_envs
-    parts = Parts(synchronise=torch.cuda.synchronize if device.type == "cuda" else None)
+    stopwatch = Stopwatch(synchronise=torch.cuda.synchronize if device.type == "cuda" else None)
     with closing(make_environments(run.env, num_envs=num_envs, training=True)) as envs:
         torch.manual_seed(config.seed)
         network = Network(run.agent.model, envs.spec).to(device)
         discount = run.agent.search.discount
-        learner = TimedLearner(parts, network, run.learner, discount=discount, total_updates=config.num_updates)
+        learner = TimedLearner(stopwatch, network, run.learner, discount=discount, total_updates=config.num_updates)
         kept = run.agent.num_kept_actions(envs.spec)
         replay = TimedReplay(
-            parts, run.replay, envs.spec, num_envs=num_envs, seed=config.seed, num_sampled_actions=kept
+            stopwatch, run.replay, envs.spec, num_envs=num_envs, seed=config.seed, num_sampled_actions=kept
         )
-        planner = TimedPlanner(parts, network, run.agent, num_envs=num_envs)
+        planner = TimedPlanner(stopwatch, network, run.agent, num_envs=num_envs)
         rng = np.random.default_rng(config.seed)
-        collector = Collector(TimedEnvironments(envs, parts), planner, replay, seed=config.seed, rng=rng)
-        yield collector, learner, replay, parts
+        collector = Collector(TimedEnvironments(envs, stopwatch), planner, replay, seed=config.seed, rng=rng)
+        yield collector, learner, replay, stopwatch
 
 
-def _measure_steps(collector: Collector, parts: Parts, num_steps: int, temperature: float) -> Measured:
+def _measure_steps(collector: Collector, stopwatch: Stopwatch, num_steps: int, temperature: float) -> Measured:
     for _ in range(WARM_UP_STEPS):
         collector.step(temperature)
-    parts.clear()
-    before = parts.now()
+    stopwatch.clear()
+    before = stopwatch.now()
     for _ in range(num_steps):
         collector.step(temperature)
-    seconds = parts.now() - before
-    return Measured(seconds / num_steps, parts.milliseconds(STEP_PARTS, total_seconds=seconds, count=num_steps))
+    seconds = stopwatch.now() - before
+    return Measured(seconds / num_steps, stopwatch.milliseconds(STEP_PARTS, total_seconds=seconds, count=num_steps))
 
 
 def _measure_updates(
-    learner: Learner, replay: TimedReplay, parts: Parts, num_updates: int, batch_size: int
+    learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int
 ) -> Measured:
-    _update(learner, replay, parts, WARM_UP_UPDATES, batch_size)
-    parts.clear()
-    before = parts.now()
-    _update(learner, replay, parts, num_updates, batch_size)
-    seconds = parts.now() - before
-    return Measured(seconds / num_updates, parts.milliseconds(UPDATE_PARTS, total_seconds=seconds, count=num_updates))
+    _update(learner, replay, stopwatch, WARM_UP_UPDATES, batch_size)
+    stopwatch.clear()
+    before = stopwatch.now()
+    _update(learner, replay, stopwatch, num_updates, batch_size)
+    seconds = stopwatch.now() - before
+    return Measured(
+        seconds / num_updates, stopwatch.milliseconds(UPDATE_PARTS, total_seconds=seconds, count=num_updates)
+    )
 
 
-def _update(learner: Learner, replay: TimedReplay, parts: Parts, num_updates: int, batch_size: int) -> None:
+def _update(learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int) -> None:
     """Do what a run does: while one batch is trained on, a thread draws the next, so that `sample` is only waiting."""
     batches = sample_ahead(replay, num_updates, batch_size=batch_size, num_steps=learner.window_steps)
     with closing(batches):
         for segments in batches:
-            parts.mark("sample")
+            stopwatch.mark("sample")
             learner.update(segments)

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from kvzero.cli.bench.config import SearchBench
-from kvzero.cli.bench.output import make_folder
-from kvzero.cli.bench.own import OwnSearch
-from kvzero.cli.bench.turns import take_turn
+from kvzero.bench.config import SearchBench
+from kvzero.bench.own import OwnSearch
+from kvzero.bench.threads import torch_threads
+from kvzero.bench.turns import take_turn
 from kvzero.reports import plot_costs
 
-__all__ = ["AXES", "Line", "Sweep", "draw_sweep", "fit_line", "measure_sweep", "statements"]
+__all__ = ["AXES", "Line", "Sweep", "draw_sweep", "fit_line", "measure_sweep"]
 
 AXES: Mapping[str, Sequence[int]] = {
     "num_simulations": (8, 25, 50, 100, 200),
@@ -70,7 +70,8 @@ class Sweep:
 def measure_sweep(config: SearchBench, axes: Mapping[str, Sequence[int]] | None = None) -> Sweep:
     """Measure searches of shapes that differ from the config's in one size each."""
     shape = ", ".join(f"{name} {getattr(config, name)}" for name in AXES) + f", {config.dtype}"
-    return Sweep(shape, {name: _measure_line(config, name, sizes) for name, sizes in (axes or AXES).items()})
+    with torch_threads(config.num_threads):
+        return Sweep(shape, {name: _measure_line(config, name, sizes) for name, sizes in (axes or AXES).items()})
 
 
 def _measure_line(config: SearchBench, name: str, sizes: Sequence[int]) -> Line:
@@ -113,21 +114,11 @@ def worst_growth(sizes: Sequence[int], costs: Sequence[float]) -> float:
     )
 
 
-def statements(sweep: Sweep) -> list[str]:
-    """Say in words how cost grows with each size."""
-    return [
-        f"{name} from {min(line.sizes)} to {max(line.sizes)}: cost grows with its power {line.power:.2f}, at most "
-        f"{line.worst_growth:.2f} times as fast as the size; a straight line explains {line.r_squared:.1%} of it"
-        for name, line in sweep.lines.items()
-    ]
-
-
 def draw_sweep(sweep: Sweep, path: Path) -> None:
     """Draw the lines into a PNG file.
 
     Raises:
         RunError: if it cannot be written.
     """
-    make_folder(path.parent)
     lines = {name: (line.sizes, line.milliseconds) for name, line in sweep.lines.items()}
     plot_costs(path, lines, title=f"One search; elsewhere {sweep.shape}")

@@ -1,4 +1,4 @@
-"""Where the time of a step or an update goes: named parts, and stand-ins that time what they pass on."""
+"""Where the time of a step or an update goes: a stopwatch of named parts, and stand-ins that time what they pass on."""
 
 import time
 from collections import defaultdict
@@ -16,10 +16,10 @@ from kvzero.replay import Replay
 from kvzero.search import Outcome
 from kvzero.training import Learner
 
-__all__ = ["Parts", "TimedEnvironments", "TimedLearner", "TimedPlanner", "TimedReplay", "time_encoder"]
+__all__ = ["Stopwatch", "TimedEnvironments", "TimedLearner", "TimedPlanner", "TimedReplay", "time_encoder"]
 
 
-class Parts:
+class Stopwatch:
     """Seconds by the name of what they were spent on; `synchronise` waits for the device before a clock is read."""
 
     def __init__(
@@ -75,9 +75,9 @@ class Parts:
 class TimedEnvironments:
     """Environments whose steps count as the part `environment`."""
 
-    def __init__(self, envs: Environments, parts: Parts) -> None:
+    def __init__(self, envs: Environments, stopwatch: Stopwatch) -> None:
         self._envs = envs
-        self._parts = parts
+        self._stopwatch = stopwatch
         self.spec = envs.spec
         self.num_envs = envs.num_envs
         self.frames_per_second = envs.frames_per_second
@@ -88,7 +88,7 @@ class TimedEnvironments:
 
     def step(self, actions: Shaped[np.ndarray, "env *dim"]) -> Steps:
         """Take one action in each environment."""
-        with timed(self._parts, "environment"):
+        with timed(self._stopwatch, "environment"):
             return self._envs.step(actions)
 
     def render(self) -> np.ndarray:
@@ -103,82 +103,82 @@ class TimedEnvironments:
 class TimedPlanner(Planner):
     """A planner whose observing counts as the part `roots` and whose planning counts as `search`."""
 
-    def __init__(self, parts: Parts, *arguments: Any, **options: Any) -> None:
+    def __init__(self, stopwatch: Stopwatch, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._parts = parts
+        self._stopwatch = stopwatch
 
     def observe(self, *arguments: Any, **options: Any) -> None:
         """Take in what environments show."""
-        with timed(self._parts, "roots"):
+        with timed(self._stopwatch, "roots"):
             super().observe(*arguments, **options)
 
     def plan(self, *arguments: Any, **options: Any) -> Outcome:
         """Search."""
-        with timed(self._parts, "search"):
+        with timed(self._stopwatch, "search"):
             return super().plan(*arguments, **options)
 
 
 class TimedReplay(Replay):
     """A replay whose taking in counts as the part `replay`."""
 
-    def __init__(self, parts: Parts, *arguments: Any, **options: Any) -> None:
+    def __init__(self, stopwatch: Stopwatch, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._parts = parts
+        self._stopwatch = stopwatch
 
     def add(self, **step: Any) -> None:
         """Store one step."""
-        with timed(self._parts, "replay"):
+        with timed(self._stopwatch, "replay"):
             super().add(**step)
 
 
 class TimedLearner(Learner):
     """A learner the stages of whose updates count as `targets`, `forward`, `backward`, `optimiser` and `ema`."""
 
-    def __init__(self, parts: Parts, *arguments: Any, **options: Any) -> None:
+    def __init__(self, stopwatch: Stopwatch, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._parts = parts
+        self._stopwatch = stopwatch
 
     def make_targets(self, *arguments: Any) -> Any:
         """Ask the EMA network."""
-        with timed(self._parts, "targets"):
+        with timed(self._stopwatch, "targets"):
             return super().make_targets(*arguments)
 
     def forward(self, *arguments: Any) -> Any:
         """Compute the loss."""
-        with timed(self._parts, "forward"):
+        with timed(self._stopwatch, "forward"):
             return super().forward(*arguments)
 
     def backward(self, *arguments: Any) -> None:
         """Compute the gradient."""
-        with timed(self._parts, "backward"):
+        with timed(self._stopwatch, "backward"):
             super().backward(*arguments)
 
     def step_optimizer(self) -> Any:
         """Change the weights."""
-        with timed(self._parts, "optimiser"):
+        with timed(self._stopwatch, "optimiser"):
             return super().step_optimizer()
 
     def follow(self) -> None:
         """Move the EMA network."""
-        with timed(self._parts, "ema"):
+        with timed(self._stopwatch, "ema"):
             super().follow()
 
 
 @contextmanager
-def timed(parts: Parts, part: str) -> Iterator[None]:
+def timed(stopwatch: Stopwatch, part: str) -> Iterator[None]:
     """Count what happens inside the block as this part, and not as the one around it."""
-    parts.begin(part)
+    stopwatch.begin(part)
     try:
         yield
     finally:
-        parts.end()
+        stopwatch.end()
 
 
 @contextmanager
-def time_encoder(encoder: nn.Module, parts: Parts) -> Iterator[None]:
+def time_encoder(encoder: nn.Module, stopwatch: Stopwatch) -> Iterator[None]:
     """Inside the block, what the encoder does counts as the part `encode`."""
-    before = encoder.register_forward_pre_hook(lambda *_: parts.begin("encode"))
-    after = encoder.register_forward_hook(lambda *_: parts.end())
+    before = encoder.register_forward_pre_hook(lambda *_: stopwatch.begin("encode"))
+    after = encoder.register_forward_hook(lambda *_: stopwatch.end())
     try:
         yield
     finally:
