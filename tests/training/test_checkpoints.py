@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 from tests.training.environments import FEATURES
 from tests.training.samples import LEARNER, MODEL, filled_replay, tiny_learner, tiny_network
 
@@ -35,7 +36,7 @@ def save(run: Path, learner: Learner, replay, env_steps: int, *, keep: int = 2) 
 
 def train(learner: Learner, replay, num_updates: int) -> None:
     for _ in range(num_updates):
-        segments = replay.sample(5, num_steps=learner.window_steps)
+        segments = replay.sample(5, num_steps=learner.segment_steps)
         learner.update(segments)
         torch.rand(3)  # somebody draws
 
@@ -47,7 +48,7 @@ def everything(learner: Learner, replay) -> dict[str, torch.Tensor | int]:
         **{f"target.{name}": weights for name, weights in learner.target_network.state_dict().items()},
         **{f"adam.{index}.{name}": value for index, entry in state.items() for name, value in entry.items()},
         **{f"replay.{name}": torch.from_numpy(array.copy()) for name, array in replay.state_arrays().items()},
-        "drawn next": torch.from_numpy(replay.sample(7, num_steps=2).indices),
+        "drawn next": torch.from_numpy(replay.sample(7, num_steps=2).fields["observations"]),
         "torch's next": torch.rand(4),
         "rate": torch.tensor([group["lr"] for group in learner.optimizer.param_groups], dtype=torch.float64),
     }
@@ -177,6 +178,21 @@ def test_a_checkpoint_whose_waiting_observations_are_missing_is_refused_unless_i
     load_checkpoint(folder, learner, filled_replay())
     learner.take_in()
     assert learner.network.normaliser.count == 0
+
+
+def test_a_checkpoint_of_the_second_format_goes_on_without_its_root_values(tmp_path):
+    learner, replay = tiny_learner(), filled_replay()
+    folder = save(tmp_path, learner, replay, 6)
+    arrays = load_file(folder / "replay.safetensors")
+    former = {f"root_values.{env}": np.ones(len(arrays[f"rewards.{env}"]), np.float32) for env in range(2)}
+    save_file({**arrays, **former}, folder / "replay.safetensors")
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | {"format": 2}))
+    other, other_replay = tiny_learner(seed=1), filled_replay(seed=2, num_steps=3)
+    load_checkpoint(folder, other, other_replay)
+    wanted, found = everything(learner, replay), everything(other, other_replay)
+    del wanted["torch's next"], found["torch's next"]
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -23,8 +23,9 @@ from kvzero.training.learner import Learner
 
 __all__ = ["FORMAT", "Progress", "load_checkpoint", "save_checkpoint"]
 
-FORMAT = 2
-"""Format 1 lacks the observations that the normaliser has not taken in yet."""
+FORMAT = 3
+"""Formats 1 and 2 hold root values of the replay, which are left alone; format 1 lacks the observations that the
+normaliser has not taken in yet."""
 
 STATE_FILE = "state.json"
 UNSEEN_FILE = "unseen.safetensors"

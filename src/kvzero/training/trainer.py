@@ -14,7 +14,7 @@ from kvzero.agent import Planner, choose_device
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import EnvError
 from kvzero.model import Network
-from kvzero.replay import Replay, sample_ahead
+from kvzero.replay import Replay, build_row_spec, sample_ahead
 from kvzero.reports import (
     ENV_STEPS,
     EVAL_RETURN_MAX,
@@ -108,13 +108,9 @@ class Trainer:
             discount=config.agent.search.discount,
             total_updates=int(config.schedule.total_env_steps * config.schedule.replay_ratio),
         )
-        self._replay = Replay(
-            config.replay,
-            self._envs.spec,
-            num_envs=num_envs,
-            seed=_seed(config, "replay"),
-            num_sampled_actions=config.agent.num_kept_actions(self._envs.spec),
-        )
+        kept = config.agent.num_kept_actions(self._envs.spec)
+        row_spec = build_row_spec(self._envs.spec, num_sampled_actions=kept)
+        self._replay = Replay(config.replay, row_spec, num_envs=num_envs, seed=_seed(config, "replay"))
         self._rng = np.random.default_rng(_seed(config, "search"))
         self._env_steps, self._updates_owed, self._seconds_before = 0, 0.0, 0.0
         self._evaluated_at = 0  # environment steps at the newest evaluation that was played to its end
@@ -259,7 +255,7 @@ class Trainer:
         if self._updates_owed < 1 or not self._replay.has_starts:  # none after a stop at the very first step
             return
         self._learner.take_in()
-        batch_size, num_steps = self._config.learner.batch_size, self._learner.window_steps
+        batch_size, num_steps = self._config.learner.batch_size, self._learner.segment_steps
         batches = sample_ahead(self._replay, int(self._updates_owed), batch_size=batch_size, num_steps=num_steps)
         with closing(batches):
             while self._updates_owed >= 1 and not should_stop():

@@ -12,7 +12,7 @@ from torch import nn
 
 from kvzero.agent import Planner
 from kvzero.envs import Environments, Start, Steps
-from kvzero.replay import Replay
+from kvzero.replay import Replay, StepBatch
 from kvzero.search import Outcome
 
 __all__ = ["Parts", "TimedEnvironments", "TimedPlanner", "TimedReplay", "time_encoder"]
@@ -123,10 +123,10 @@ class TimedReplay(Replay):
         super().__init__(*arguments, **options)
         self._parts = parts
 
-    def add(self, **step: Any) -> None:
+    def add(self, batch: StepBatch) -> None:
         """Store one step."""
         with timed(self._parts, "replay"):
-            super().add(**step)
+            super().add(batch)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from kvzero.cli.bench.threads import torch_threads
 from kvzero.envs import make_environments
 from kvzero.errors import ConfigError
 from kvzero.model import Network
-from kvzero.replay import sample_ahead
+from kvzero.replay import build_row_spec, sample_ahead
 from kvzero.training import Collector, Learner, RunConfig, choose_device, keep_freed_memory
 
 __all__ = ["TrainBench", "TrainFigures", "measure_training"]
@@ -122,10 +122,8 @@ def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Lear
         torch.manual_seed(config.seed)
         network = Network(run.agent.model, envs.spec).to(device)
         learner = Learner(network, run.learner, discount=run.agent.search.discount, total_updates=config.num_updates)
-        kept = run.agent.num_kept_actions(envs.spec)
-        replay = TimedReplay(
-            parts, run.replay, envs.spec, num_envs=num_envs, seed=config.seed, num_sampled_actions=kept
-        )
+        row_spec = build_row_spec(envs.spec, num_sampled_actions=run.agent.num_kept_actions(envs.spec))
+        replay = TimedReplay(parts, run.replay, row_spec, num_envs=num_envs, seed=config.seed)
         planner = TimedPlanner(parts, network, run.agent, num_envs=num_envs)
         rng = np.random.default_rng(config.seed)
         collector = Collector(TimedEnvironments(envs, parts), planner, replay, seed=config.seed, rng=rng)
@@ -156,7 +154,7 @@ def _measure_updates(
 
 def _update(learner: Learner, replay: TimedReplay, parts: Parts, num_updates: int, batch_size: int) -> None:
     """Do what a run does: while one batch is trained on, a thread draws the next, so that `sample` is only waiting."""
-    batches = sample_ahead(replay, num_updates, batch_size=batch_size, num_steps=learner.window_steps)
+    batches = sample_ahead(replay, num_updates, batch_size=batch_size, num_steps=learner.segment_steps)
     with closing(batches):
         for segments in batches:
             parts.mark("sample")
