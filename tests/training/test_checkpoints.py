@@ -2,6 +2,7 @@
 
 import errno
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from safetensors.numpy import load_file, save_file
 from tests.training.environments import FEATURES
 from tests.training.samples import LEARNER, MODEL, filled_replay, tiny_learner, tiny_network
 
-from kvzero import AgentConfig
+from kvzero import AgentConfig, ReplayConfig
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import CheckpointError, RunError
+from kvzero.records import EnvSpec
+from kvzero.replay import Replay, build_row_spec
 from kvzero.training import Learner, checkpoints
 from kvzero.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 
@@ -193,6 +196,26 @@ def test_a_checkpoint_of_the_second_format_goes_on_without_its_root_values(tmp_p
     wanted, found = everything(learner, replay), everything(other, other_replay)
     del wanted["torch's next"], found["torch's next"]
     torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+def test_a_replay_is_taken_into_memory_once(tmp_path):
+    """While a checkpoint is read, a small part of its replay is held beside the replay that it is read into."""
+    spec, num_rows = build_row_spec(EnvSpec(observation_shape=(3, 16, 16), num_actions=2)), 20_000
+    full, empty = (Replay(ReplayConfig(replay_capacity=num_rows), spec, num_envs=1, seed=0) for _ in range(2))
+    rng = np.random.default_rng(0)
+    rows = {f"{name}.0": rng.integers(2, size=(num_rows, *field.shape)) for name, field in spec.items()}
+    rows = {key: values.astype(spec[key.removesuffix(".0")].dtype) for key, values in rows.items()}
+    counts = {"num_written": np.array([num_rows + 5]), "rows_per_env": np.array([num_rows])}
+    full.load_state_arrays({**rows, **counts, "kinds.0": np.ones(num_rows, np.int8)})
+    folder = save(tmp_path, tiny_learner(), full, 8)
+    other = tiny_learner()
+    tracemalloc.start()
+    load_checkpoint(folder, other, empty)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.1 * full.nbytes
+    for key, values in rows.items():
+        np.testing.assert_array_equal(empty.state_arrays()[key], values)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -5,6 +5,7 @@ from kvzero.replay.config import ReplayConfig
 from kvzero.replay.replay import Replay
 from kvzero.replay.row_spec import Field, RowSpec, build_row_spec
 from kvzero.replay.segments import Segments
+from kvzero.replay.snapshot import SavedArray
 from kvzero.replay.step_batch import StepBatch, StepSink
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Replay",
     "ReplayConfig",
     "RowSpec",
+    "SavedArray",
     "Segments",
     "StepBatch",
     "StepSink",

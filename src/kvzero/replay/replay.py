@@ -11,7 +11,7 @@ from kvzero.replay.intake import checked
 from kvzero.replay.row_spec import RowSpec
 from kvzero.replay.rows import STEP, TERMINATED, TRUNCATED, allocate_rows
 from kvzero.replay.segments import Segments, cut_segments
-from kvzero.replay.snapshot import load_rows, save_rows
+from kvzero.replay.snapshot import SavedArray, load_rows, save_rows
 from kvzero.replay.step_batch import StepBatch
 
 __all__ = ["Replay"]
@@ -98,8 +98,8 @@ class Replay:
         """
         return save_rows(self._rows)
 
-    def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Replace all rows by those of a checkpoint.
+    def load_state_arrays(self, arrays: Mapping[str, SavedArray]) -> None:
+        """Replace all rows by those of a checkpoint, reading a part of one array at a time.
 
         Arrays of fields that are not kept, or no longer, are left alone.
 

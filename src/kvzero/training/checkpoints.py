@@ -20,6 +20,7 @@ from kvzero.agent import CHECKPOINTS, AgentConfig, load_tensors, load_weights, s
 from kvzero.errors import CheckpointError, RunError
 from kvzero.replay import Replay
 from kvzero.training.learner import Learner
+from kvzero.training.saved_arrays import list_arrays
 
 __all__ = ["FORMAT", "Progress", "load_checkpoint", "save_checkpoint"]
 
@@ -90,8 +91,9 @@ def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
     load_weights(learner.target_network, folder / "target.safetensors")
     with _damage_named(folder / "optimizer.safetensors"):
         _load_optimizer(learner, load_tensors(folder / "optimizer.safetensors"))
-    with _damage_named(folder / "replay.safetensors"):
-        replay.load_state_arrays(load_arrays(folder / "replay.safetensors"))
+    path = folder / "replay.safetensors"
+    with _damage_named(path):
+        replay.load_state_arrays(list_arrays(path))
     learner.unseen = _load_unseen(folder, learner) if int(state["format"]) > 1 else []
     with _damage_named(folder / STATE_FILE):
         replay.load_rng_state(state["replay_rng"])
