@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Shaped
 from kvzero.agent import Planner
 from kvzero.envs import Environments, Steps
 from kvzero.replay import StepBatch, StepSink
-from kvzero.search import Outcome, sample_actions, visit_policy
+from kvzero.search import Outcome
 
 __all__ = ["Collector", "Episode"]
 
@@ -45,10 +45,10 @@ class Collector:
 
     def step(self, temperature: float) -> list[Episode]:
         """Plan, act, hand on and observe once in every environment; return the games that ended."""
-        outcome = self._planner.plan(self._everyone, self._masks, rng=self._rng)
-        actions = outcome.actions_at(sample_actions(visit_policy(outcome.visit_counts, temperature), self._rng))
+        outcome = self._planner.plan(self._everyone, self._masks, rng=self._rng, temperature=temperature)
+        actions = outcome.actions
         steps = self._envs.step(actions)
-        self._hand_on(actions, outcome, steps)
+        self._hand_on(outcome, steps)
         self._observations, self._masks = steps.observations, steps.action_masks
         self._planner.observe(
             self._everyone, steps.observations, actions=actions, starts=steps.terminated | steps.truncated
@@ -60,12 +60,12 @@ class Collector:
         """What the next step acts on."""
         return self._observations
 
-    def _hand_on(self, actions: np.ndarray, outcome: Outcome, steps: Steps) -> None:
+    def _hand_on(self, outcome: Outcome, steps: Steps) -> None:
         fields = {
             "observations": self._observations,
-            "actions": actions,
+            "actions": outcome.actions,
             "rewards": steps.rewards,
-            "policies": visit_policy(outcome.visit_counts, 1.0).astype(np.float32),
+            "policies": outcome.policy.astype(np.float32),
         }
         if outcome.action_sets is not None:
             fields["action_sets"] = outcome.action_sets[:, 0]
