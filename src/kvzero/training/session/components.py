@@ -10,7 +10,7 @@ from kvzero.agent import Planner
 from kvzero.envs import Environments, make_environments
 from kvzero.model import Network, choose_device
 from kvzero.records import EnvSpec
-from kvzero.replay import Replay
+from kvzero.replay import Replay, build_row_spec
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
 from kvzero.training.learning import Learner
@@ -77,13 +77,8 @@ def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
 
 
 def _build_replay(config: RunConfig, envs: Environments) -> Replay:
-    return Replay(
-        config.replay,
-        envs.spec,
-        num_envs=envs.num_envs,
-        seed=config.seed_for("replay"),
-        num_sampled_actions=config.agent.num_kept_actions(envs.spec),
-    )
+    row_spec = build_row_spec(envs.spec, num_sampled_actions=config.agent.num_kept_actions(envs.spec))
+    return Replay(config.replay, row_spec, num_envs=envs.num_envs, seed=config.seed_for("replay"))
 
 
 def _restore(learner: Learner, replay: Replay, rng: np.random.Generator, resume_from: Path | None) -> Progress:
