@@ -79,9 +79,12 @@ def _check_game(facts: Facts) -> None:
 def _check_agent(facts: Facts) -> None:
     kind, is_continuous = facts["create_config.policy.type"], facts[CONTINUOUS]
     if not is_continuous and (kind == "sampled_unizero" or facts["policy.sampled_algo"]):
+        said = (
+            "policy.sampled_algo is True" if facts["policy.sampled_algo"] else f"create_config.policy.type is {kind!r}"
+        )
         raise ConfigError(
-            f"the agent is a sampled one (create_config.policy.type is {kind!r}) but {CONTINUOUS} is not True; kvzero "
-            "samples continuous actions only: numbered ones are all searched over by the policy type 'unizero'"
+            f"{said} but {CONTINUOUS} is not; kvzero samples continuous actions only: numbered ones are all searched "
+            "over by the policy type 'unizero'"
         )
     if is_continuous and kind == "unizero":
         raise ConfigError(
