@@ -1,7 +1,10 @@
 """A terminal gets one display that is refreshed, everything else gets a line now and then; both say the same."""
 
+import errno
+import os
 import re
-from io import StringIO
+import sys
+from io import BytesIO, StringIO, TextIOWrapper
 from typing import Any
 
 import pytest
@@ -115,6 +118,59 @@ def test_a_message_stays(clock: Any, make_console: Any) -> None:
         progress.message("wrote [checkpoint] 5")
         progress.update(1, updates=0)
     assert "wrote [checkpoint] 5" in without_escapes(written(console))
+
+
+class Broken(StringIO):
+    """A stream that stops taking in text after its first lines, as a closed pipe or a full disk does."""
+
+    def __init__(self, error: OSError, *, num_good: int) -> None:
+        super().__init__()
+        self.error = error
+        self.num_good = num_good
+
+    def write(self, text: str) -> int:
+        self.num_good -= 1
+        if self.num_good < 0:
+            raise self.error
+        return super().write(text)
+
+    def fileno(self) -> int:
+        raise OSError("no descriptor")
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(errno.EPIPE, "Broken pipe"), OSError(errno.ENOSPC, "No space left on device")], ids=str
+)
+@pytest.mark.parametrize("num_good", [0, 1, 2, 3])
+def test_a_display_that_cannot_be_written_is_told_of_once_and_done_without(
+    clock: Any, caplog: pytest.LogCaptureFixture, error: OSError, is_live: bool, num_good: int
+) -> None:
+    file, before = Broken(error, num_good=num_good), (sys.stdout, sys.stderr)
+    console = Console(file=file, force_terminal=is_live, color_system=None, legacy_windows=False, _environ={})
+    with Progress(console, total_env_steps=100, clock=clock) as progress:
+        for step in range(0, 100, 10):
+            clock.advance(20)
+            progress.update(step, updates=step)
+        progress.message("the end")
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("the display of progress failed (")
+    assert (sys.stdout, sys.stderr) == before
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "euc_jp"])
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_terminal_that_lacks_characters_shows_others(clock: Any, encoding: str, is_live: bool) -> None:
+    file = TextIOWrapper(BytesIO(), encoding=encoding)
+    console = Console(file=file, force_terminal=is_live, color_system=None, legacy_windows=False, _environ={})
+    with Progress(console, total_env_steps=1_000, clock=clock) as progress:
+        progress.update(100, updates=20, figures={"loss": 1.5})
+        clock.advance(20)
+        progress.update(200, updates=40)
+        progress.message(os.fsdecode(b"caf\xe9 [red]"))
+    text = without_escapes(file.buffer.getvalue().decode(encoding))
+    assert "200/1,000 steps (20%) - 5.0 steps/s - 1.0 updates/s" in text
+    assert r"caf\xe9 [red]" in text
 
 
 def test_a_run_at_its_end_is_only_evaluated_and_has_no_pace(clock: Any) -> None:

@@ -21,6 +21,7 @@ Frames: TypeAlias = UInt8[np.ndarray, "env colour height width"]
 Images: TypeAlias = UInt8[np.ndarray, "env channel height width"]
 
 _SCREEN_SIZE = (210, 160)
+_CONSOLE_FPS = 60.0
 _MAX_SEED = 2**31 - 1
 
 
@@ -49,6 +50,7 @@ class AtariEnvironments:
         self._num_colours, self._num_stacked = 1 if config.grayscale else 3, config.frame_stack
         shape = (self._num_colours * self._num_stacked, config.image_size, config.image_size)
         self._images: Images = np.zeros((num_envs, *shape), dtype=np.uint8)  # as last shown
+        self.frames_per_second = _CONSOLE_FPS / config.frame_skip
         self.spec = EnvSpec(
             observation_shape=shape,
             num_actions=read_action_space(self._games.single_action_space, config.env_id).num_actions,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from kvzero.envs.config import EnvConfig
-from kvzero.envs.environments import Frame, Start, Steps, check_actions, check_seed
+from kvzero.envs.environments import DEFAULT_FPS, Frame, Start, Steps, check_actions, check_seed
 from kvzero.errors import ConfigError, EnvError
 from kvzero.records import EnvSpec
 
@@ -53,6 +53,7 @@ class WorkerEnvironments:
             self.close()
             raise
         self.spec: EnvSpec = specs[0]
+        self.frames_per_second = DEFAULT_FPS  # of pictures that nobody draws
 
     def reset(self, seed: int | None = None) -> Start:
         """Begin a new episode everywhere."""

@@ -1,8 +1,10 @@
 """What a run tells people: metrics, progress, plots, summary and report; knows no torch."""
 
 from kvzero.reports.atomic import write_atomically
+from kvzero.reports.characters import SPELLED
 from kvzero.reports.costs import plot_costs
 from kvzero.reports.curve import plot_learning_curve
+from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.figures import (
     ENV_STEPS,
     EVAL_RETURN_MAX,
@@ -24,9 +26,11 @@ __all__ = [
     "EVAL_RETURN_MEAN",
     "EVAL_RETURN_MIN",
     "LOSS",
+    "SPELLED",
     "SUMMARY_FILE",
     "TRAIN_RETURN",
     "WALL_SECONDS",
+    "Dispensable",
     "MetricsLog",
     "Progress",
     "Summary",

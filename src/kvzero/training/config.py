@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from kvzero.agent import AgentConfig
 from kvzero.checks import read_fields
@@ -85,8 +85,6 @@ class LearnerConfig:
             _check(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("ema_rate", "final_learning_rate_share"):
             _check(self, name, lambda value: 0 < value <= 1, "give a share above 0 and up to 1")
-        for name, choices in (("latent_loss", get_args(LatentLoss)), ("precision", get_args(Precision))):
-            _check(self, name, choices.__contains__, f"choose one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

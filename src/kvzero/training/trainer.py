@@ -10,10 +10,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from kvzero.agent import Planner, choose_device
+from kvzero.agent import Planner
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import EnvError
-from kvzero.model import Network
+from kvzero.model import Network, choose_device
 from kvzero.replay import Replay, sample_ahead
 from kvzero.reports import (
     ENV_STEPS,

@@ -79,6 +79,7 @@ class TimedEnvironments:
         self._parts = parts
         self.spec = envs.spec
         self.num_envs = envs.num_envs
+        self.frames_per_second = envs.frames_per_second
 
     def reset(self, seed: int | None = None) -> Start:
         """Begin new episodes."""
