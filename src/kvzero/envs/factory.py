@@ -1,8 +1,10 @@
 """Which implementation plays an environment id: Atari's vector environment, DeepMind Control, or Gymnasium's."""
 
 from functools import partial
+from typing import Any
 
 from kvzero.envs.atari import AtariEnvironments
+from kvzero.envs.bins import BinnedActions
 from kvzero.envs.config import EnvConfig
 from kvzero.envs.dmc import DmcEnvironment
 from kvzero.envs.environments import Environments
@@ -36,7 +38,10 @@ def make_environments(config: EnvConfig, *, num_envs: int, training: bool, rende
 def make_slice(config: EnvConfig, *, num_envs: int, first_index: int = 0, render: bool = False) -> GymEnvironments:
     """Make `num_envs` environments in this process, called by their numbers from `first_index` on."""
     name = f"{config.env_id} {config.task}" if config.is_dmc else config.env_id
-    return GymEnvironments(_find_maker(config), name=name, num_envs=num_envs, render=render, first_index=first_index)
+    maker = _find_maker(config)
+    if config.action_bins_per_dim:
+        maker = partial(_make_binned, maker, config.action_bins_per_dim, name)
+    return GymEnvironments(maker, name=name, num_envs=num_envs, render=render, first_index=first_index)
 
 
 def _find_maker(config: EnvConfig) -> Maker:
@@ -44,3 +49,7 @@ def _find_maker(config: EnvConfig) -> Maker:
         return find_maker(config.env_id)
     image_size = config.image_size if config.from_pixels else None
     return partial(DmcEnvironment, config.task, action_repeat=config.action_repeat, image_size=image_size)
+
+
+def _make_binned(maker: Maker, bins_per_dim: int, name: str, **options: Any) -> BinnedActions:
+    return BinnedActions(maker(**options), bins_per_dim, name)
