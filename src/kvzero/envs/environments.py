@@ -112,8 +112,9 @@ class Environments(Protocol):
 def read_fps(metadata: Mapping[str, Any]) -> float:
     """Return the `render_fps` of a Gymnasium environment's metadata; 30 where it says nothing that can be shown."""
     fps = metadata.get("render_fps")
-    is_speed = isinstance(fps, Real) and not isinstance(fps, bool) and 0 < float(fps) < inf
-    return float(fps) if is_speed else DEFAULT_FPS
+    if isinstance(fps, Real) and not isinstance(fps, bool) and 0 < float(fps) < inf:
+        return float(fps)
+    return DEFAULT_FPS
 
 
 def check_seed(seed: int | None) -> None:
