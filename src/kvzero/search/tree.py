@@ -145,8 +145,8 @@ def build_kernels(best_action: Callable[[Tree, Any, int, int], int]) -> Kernels:
         for env in range(tree.parents.shape[0]):
             parent = 0
             action = best_action(tree, numbers, env, parent)
-            # A node that is there was evaluated; the first edge without one ends the descent (Schrittwieser et al. 2020,
-            # appendix B, "Selection"). There always is one: every simulation adds a node, none is ever final.
+            # A node that is there was evaluated; the first edge without one ends the descent (Schrittwieser et al.
+            # 2020, appendix B). There always is such an edge: every simulation adds a node, and none is ever final.
             while tree.children[env, parent, action] != UNVISITED:
                 parent = tree.children[env, parent, action]
                 action = best_action(tree, numbers, env, parent)
@@ -223,9 +223,7 @@ def _is_finite(reward: float, value: float, logits: Float32[np.ndarray, " action
 @compiled
 def _softmax(logits: Float32[np.ndarray, " action"], priors: Float64[np.ndarray, " action"]) -> None:
     """Write the probabilities of `logits` into `priors`, computed in float64."""
-    top = np.float64(
-        logits.max()
-    )  # the largest exponent is 0, so that nothing overflows; illegal actions have exp(-inf)
+    top = np.float64(logits.max())  # the largest exponent is 0: nothing overflows
     total = 0.0
     for action in range(logits.size):
         priors[action] = exp(np.float64(logits[action]) - top)

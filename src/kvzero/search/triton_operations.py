@@ -166,8 +166,8 @@ def _back_up(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by its
     reward = tl.load(row).to(tl.float64)
     received = tl.load(row + 1).to(tl.float64)
     logits = tl.load(row + 2 + lanes, mask=is_action, other=0.0).to(tl.float64)
-    # What is not finite is noted with the first node that has it, and zeros go up in its place: the host looks only when
-    # the search is over, and a NaN would have spoiled the whole tree by then.
+    # What is not finite is noted with the first node that has it, and zeros go up in its place: the host looks when the
+    # search is over, and a NaN would have spoiled the whole tree by then.
     num_finite = tl.sum((tl.abs(logits) < float("inf")).to(tl.int32), axis=0)
     is_finite = (num_finite == num_lanes) & (tl.abs(reward) < float("inf")) & (tl.abs(received) < float("inf"))
     failure = tl.load(failures + env)
