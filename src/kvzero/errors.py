@@ -10,6 +10,7 @@ __all__ = [
     "EnvError",
     "KvzeroError",
     "PoolFullError",
+    "ProcessError",
     "RunError",
     "SearchError",
     "StaleContextError",
@@ -54,6 +55,10 @@ class PoolFullError(CacheError, RuntimeError):
 
 class StaleContextError(KvzeroError, RuntimeError):
     """Cached keys were about to be read that other weights had made."""
+
+
+class ProcessError(KvzeroError, RuntimeError):
+    """A process that kvzero began ended before it answered; the message says how."""
 
 
 class RunError(KvzeroError, OSError):

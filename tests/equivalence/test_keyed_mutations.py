@@ -8,13 +8,13 @@ import pytest
 from tests.equivalence.scenario import Life
 from tests.equivalence.test_exactness import SHAPES, STORES
 
-from kvzero.agent.stores import NetworkReplayer
 from kvzero.cache import ContextBatch, KeyedStore, KVCachePool
 from kvzero.cache.keyed import search as search_module
 from kvzero.cache.keyed.keys import PathKeys
 from kvzero.cache.keyed.search import KeyedContexts
 from kvzero.cache.ledger import RootLedger
 from kvzero.cache.pools.slots import SlotTable
+from kvzero.engines.stores import ContextRegenerator
 
 
 def live(store: str, steps: int = 24) -> None:
@@ -59,12 +59,12 @@ def leave_out_the_last_step_of_a_regeneration(patch: pytest.MonkeyPatch) -> None
 
 
 def regenerate_two_positions_off(patch: pytest.MonkeyPatch) -> None:
-    regenerate = NetworkReplayer.regenerate
+    regenerate = ContextRegenerator.regenerate
 
-    def shifted(self: NetworkReplayer, window: object, *, lengths: np.ndarray, **rest: object) -> None:
+    def shifted(self: ContextRegenerator, window: object, *, lengths: np.ndarray, **rest: object) -> None:
         regenerate(self, window, lengths=lengths + 2, **rest)
 
-    patch.setattr(NetworkReplayer, "regenerate", shifted)
+    patch.setattr(ContextRegenerator, "regenerate", shifted)
 
 
 def regenerate_without_a_mask(patch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 """Encoders, transformer, heads, supports and losses; knows a context's layout, not who lives in which slot."""
 
 from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
+from kvzero.model.devices import choose_device
 from kvzero.model.encoders import build_encoder
 from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
-from kvzero.model.native import Drawing, NativeEngine, NativeSearch
+from kvzero.model.native import Drawing, NativeNetwork, NativeSearch
+from kvzero.model.native import load_library as load_native_library
 from kvzero.model.network import Network, Predictions, RootReading
 from kvzero.model.passes import (
     ActionReadings,
@@ -39,7 +41,7 @@ __all__ = [
     "LatentLoss",
     "LayerWeights",
     "ModelConfig",
-    "NativeEngine",
+    "NativeNetwork",
     "NativeSearch",
     "Network",
     "NodeReadings",
@@ -56,6 +58,7 @@ __all__ = [
     "band_mask",
     "build_encoder",
     "build_stepper",
+    "choose_device",
     "compress",
     "cross_entropy",
     "decompress",
@@ -63,6 +66,7 @@ __all__ = [
     "expand_nodes",
     "latent_distance",
     "lay_out_pass",
+    "load_native_library",
     "look_up_weights",
     "read_gaussian",
     "shift_error",

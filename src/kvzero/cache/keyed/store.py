@@ -34,6 +34,7 @@ class KeyedStore:
     def __init__(self, parts: KeyedParts, *, num_envs: int) -> None:
         """Serve environments whose roots are all empty."""
         self.layout = parts.layout
+        self.num_envs = num_envs
         self.levels = parts.levels
         self._parts = parts
         self._ledger = RootLedger(num_envs)

@@ -1,12 +1,11 @@
 """The knobs of the keyed stores, and what a manager reads of a config."""
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.pools.eviction import read_strategy
 from kvzero.checks import read_fields, read_int
 from kvzero.errors import ConfigError
 
@@ -50,9 +49,6 @@ class CacheConfig:
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise ConfigError(f"{name} is {number}; give at least 1, or nothing")
-        read_strategy(self.eviction)
-        if self.key_mode not in get_args(KeyMode):
-            raise ConfigError(f"key_mode is {self.key_mode!r}; choose one of {', '.join(get_args(KeyMode))}")
         for name in ("init_pool_bounds", "recur_pool_bounds"):
             self._check_bounds(name, getattr(self, name))
 

@@ -758,5 +758,3 @@ void kvzero_extend_roots(Search *search, int64_t num_rows, const int64_t *length
                is_continuous ? actions : NULL};
     run(&job);
 }
-
-#include "floor.h"
