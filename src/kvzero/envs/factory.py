@@ -2,11 +2,9 @@
 
 from functools import partial
 
-from kvzero.envs.atari import AtariEnvironments
+from kvzero.envs.adapters import AtariEnvironments, DmcEnvironment, GymEnvironments
 from kvzero.envs.config import EnvConfig
-from kvzero.envs.dmc import DmcEnvironment
 from kvzero.envs.environments import Environments
-from kvzero.envs.gym import GymEnvironments
 from kvzero.envs.lookup import Maker, find_maker
 from kvzero.envs.workers import WorkerEnvironments
 from kvzero.errors import ConfigError

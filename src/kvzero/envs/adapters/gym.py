@@ -7,8 +7,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from jaxtyping import Shaped
 
+from kvzero.envs.adapters.guard import Guard
 from kvzero.envs.environments import Frame, Observations, Start, Steps, check_actions, check_seed
-from kvzero.envs.guard import Guard
 from kvzero.envs.lookup import Maker, build_environment
 from kvzero.errors import ConfigError
 

@@ -8,7 +8,7 @@ from gymnasium.error import DependencyNotInstalled
 from gymnasium.spaces import Box, Discrete
 
 from kvzero.envs import EnvConfig, make_environments
-from kvzero.envs.gym import GymEnvironments
+from kvzero.envs.adapters import GymEnvironments
 from kvzero.errors import ConfigError, EnvError
 
 
