@@ -147,6 +147,29 @@ def test_masks_that_do_not_fit_are_refused(masks, message):
         agent_of(2).act(looks(1, 2)[0], action_masks=masks)
 
 
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ([0, -np.inf, 0], r"action_masks holds -inf; .* numbers == 0"),
+        ([1, np.nan, 0], "holds nan"),
+        (["1", "0", "1"], "holds '1'"),
+        ([0, 2, 1], "holds 2"),
+        ([2], "holds 2"),
+        ([1, [0], 1], "is no array"),
+    ],
+)
+def test_masks_that_are_no_flags_are_refused_and_forgotten(mask, message):
+    agent, twin, seen = agent_of(), agent_of(), looks(1, 1)[0, 0]
+    with pytest.raises(ConfigError, match=message):
+        agent.act(seen, action_masks=mask)
+    assert (
+        agent.act(seen, action_masks=[0, 1.0, False])
+        == twin.act(seen, action_masks=np.array([False, True, False]))
+        == 1
+    )
+    np.testing.assert_array_equal(root_logits(agent), root_logits(twin))
+
+
 def test_images_must_be_bytes():
     agent = agent_of(1, IMAGE)
     assert agent.act(np.full((3, 16, 16), 9, np.uint8)) in (0, 1)

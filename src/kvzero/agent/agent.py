@@ -1,6 +1,8 @@
 """The agent that a user holds: weights, history and search behind `reset` and `act`."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
@@ -9,7 +11,7 @@ from kvzero.agent.config import AgentConfig
 from kvzero.agent.devices import choose_device
 from kvzero.agent.planner import Planner
 from kvzero.agent.weights import load_network, newest_checkpoint
-from kvzero.checks import read_int
+from kvzero.checks import read_int, read_mask
 from kvzero.errors import ConfigError
 from kvzero.model import Network
 from kvzero.search import greedy_actions
@@ -70,7 +72,10 @@ class Agent:
         self._starts[given if is_mask else given.astype(np.int64)] = True
 
     def act(
-        self, observations: Shaped[np.ndarray, "..."], *, action_masks: Bool[np.ndarray, "..."] | None = None
+        self,
+        observations: Shaped[np.ndarray, "..."],
+        *,
+        action_masks: Shaped[np.ndarray, "..."] | Sequence[Any] | None = None,
     ) -> int | Shaped[np.ndarray, "..."]:
         """Return the best action for what the environments show now.
 
@@ -81,10 +86,10 @@ class Agent:
 
         Raises:
             ConfigError: if `observations` or `action_masks` have another shape, images are not uint8, a number is not
-                finite, or a mask allows no action. The agent is unchanged then.
+                finite, or a mask allows no action or holds what is no flag. The agent is unchanged then.
         """
         spec = self.network.spec
-        observations = _as_array("observations", observations)
+        observations = _as_array(observations)
         is_single = observations.shape == spec.observation_shape and self.num_envs == 1
         batch = self._read(observations[None] if is_single else observations)
         masks = self._masks(action_masks)
@@ -116,14 +121,14 @@ class Agent:
             raise ConfigError("observations hold NaN or infinite numbers; look at what the environment returned")
         return numbers
 
-    def _masks(self, action_masks: np.ndarray | None) -> Bool[np.ndarray, "env action"]:
+    def _masks(self, action_masks: object) -> Bool[np.ndarray, "env action"]:
         spec = self.network.spec
         shape = (self.num_envs, spec.num_actions)
         if spec.is_continuous and action_masks is not None:
             raise ConfigError("action_masks would have no effect on continuous actions; leave them out")
         if action_masks is None:
             return np.ones(shape, bool)
-        masks = _as_array("action_masks", action_masks).astype(np.bool_)
+        masks = read_mask("action_masks", action_masks)
         if self.num_envs == 1 and masks.shape == shape[1:]:
             masks = masks[None]
         if masks.shape != shape:
@@ -135,8 +140,8 @@ class Agent:
         return masks
 
 
-def _as_array(name: str, values: object) -> np.ndarray:
+def _as_array(observations: object) -> np.ndarray:
     try:
-        return np.asarray(values)
+        return np.asarray(observations)
     except ValueError as error:  # rows of different lengths
-        raise ConfigError(f"{name} are no array ({error}); give as many numbers in each row") from error
+        raise ConfigError(f"observations are no array ({error}); give as many numbers in each row") from error

@@ -41,6 +41,8 @@ class ObservationFormat:
         Raises:
             EnvError: the observation has another shape or type than its space, or a value that is not finite.
         """
+        if observation is None:
+            raise EnvError("returned None for an observation; return what the environment shows")
         array = np.asarray(observation)
         if array.shape != self.raw_shape:
             raise EnvError(
