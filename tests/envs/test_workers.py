@@ -43,6 +43,13 @@ class Cliff(Walk):
             raise ZeroDivisionError("fell off")
         return super().step(action)
 
+class Stairs(Walk):
+    def __init__(self, height, render_mode=None):
+        self.height = height
+
+    def look(self):
+        return np.full(3, self.height, np.float32)
+
 class Broken(Walk):
     def __init__(self, render_mode=None):
         raise OSError("no map")
@@ -67,8 +74,8 @@ def own(tmp_path, monkeypatch):
 def make(own):
     made = []
 
-    def make(name="Walk", *, num_envs=5, num_env_workers=2):
-        config = EnvConfig(env_id=f"{own}:{name}", num_env_workers=num_env_workers)
+    def make(name="Walk", *, num_envs=5, num_env_workers=2, **settings):
+        config = EnvConfig(env_id=f"{own}:{name}", num_env_workers=num_env_workers, **settings)
         made.append(make_environments(config, num_envs=num_envs, training=True))
         return made[-1]
 
@@ -93,6 +100,11 @@ def test_workers_do_what_one_process_does(make):
 
 def test_a_worker_has_one_thread_for_each_kind_of_work(make):
     assert make("threads", num_envs=2).reset(0).observations.tolist() == [[1, 1, 0]] * 2
+
+
+def test_arguments_reach_the_environments_of_workers(make):
+    envs = make("Stairs", num_envs=2, env_kwargs={"height": 6.5})
+    assert envs.reset(0).observations.tolist() == [[6.5] * 3] * 2
 
 
 def test_no_more_workers_are_started_than_there_are_environments(make):

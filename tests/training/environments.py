@@ -39,6 +39,18 @@ class Ladder(gymnasium.Env[np.ndarray, np.int64]):
         return np.full((20, 30, 3), 20 * self.time, np.uint8)
 
 
+class Sized(Ladder):
+    """A ladder that shows as many numbers as it is told to, some of them twice."""
+
+    def __init__(self, num_features: int, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.num_features = num_features
+        self.observation_space = Box(-np.inf, np.inf, (num_features,), np.float32)
+
+    def look(self) -> np.ndarray:
+        return np.resize(super().look(), self.num_features)
+
+
 class Reach(Ladder):
     """A ladder whose actions are two numbers, of which the first one is worth itself."""
 

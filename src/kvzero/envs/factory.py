@@ -33,12 +33,12 @@ def make_environments(config: EnvConfig, *, num_envs: int, training: bool, rende
 
 def make_slice(config: EnvConfig, *, num_envs: int, first_index: int = 0, render: bool = False) -> GymEnvironments:
     """Make `num_envs` environments in this process, called by their numbers from `first_index` on."""
-    name = f"{config.env_id} {config.task}" if config.is_dmc else config.env_id
-    return GymEnvironments(_find_maker(config), name=name, num_envs=num_envs, render=render, first_index=first_index)
+    make = _find_maker(config)
+    return GymEnvironments(make, name=config.name, num_envs=num_envs, render=render, first_index=first_index)
 
 
 def _find_maker(config: EnvConfig) -> Maker:
     if not config.is_dmc:
-        return find_maker(config.env_id)
+        return partial(find_maker(config.env_id), **config.env_kwargs)
     image_size = config.image_size if config.from_pixels else None
     return partial(DmcEnvironment, config.task, action_repeat=config.action_repeat, image_size=image_size)
