@@ -50,6 +50,11 @@ class Stairs(Walk):
     def look(self):
         return np.full(3, self.height, np.float32)
 
+class Moody(Walk):
+    def __init__(self, render_mode=None):
+        import os
+        self.action_space = Box(-2, 2 + os.getpid(), (1,))
+
 class Broken(Walk):
     def __init__(self, render_mode=None):
         raise OSError("no map")
@@ -133,6 +138,11 @@ def test_what_cannot_be_made_is_refused_as_in_one_process(make, own):
     envs.reset(0)
     with pytest.raises(EnvError, match="environment 4 was given action"):
         envs.step(np.array([[0], [0], [0], [0], [2]], np.float32))
+
+
+def test_workers_whose_environments_are_not_alike_are_refused(make):
+    with pytest.raises(EnvError, match=r"environment 2 \(walks:Moody\) has .*, but environment 0 has"):
+        make("Moody")
 
 
 def test_a_worker_that_is_killed_is_named(make):

@@ -112,3 +112,30 @@ class Failing(Ladder):
                 raise ZeroDivisionError("the ladder broke")
             observation = observation * np.float32(np.nan) if self.how == "nan" else observation[:-1]
         return observation, reward, terminated, truncated, info
+
+
+class Taller(Ladder):
+    """A ladder that shows one more number."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = Box(-np.inf, np.inf, (FEATURES + 1,), np.float32)
+
+    def look(self) -> np.ndarray:
+        return np.append(super().look(), np.float32(0))
+
+
+class Wider(Ladder):
+    """A ladder with one more action."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.action_space = Discrete(ACTIONS + 1)
+
+
+class FartherReach(Reach):
+    """A reach whose second action goes twice as far."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.action_space = Box(np.float32([-2, 0]), np.float32([2, 2]))

@@ -10,6 +10,7 @@ from kvzero.agent.tokenizer import Tokenizer
 from kvzero.agent.transformer_config import TransformerConfig
 from kvzero.agent.weights import (
     CHECKPOINTS,
+    check_environment,
     load_network,
     load_tensors,
     load_weights,
@@ -37,6 +38,7 @@ __all__ = [
     "TransformerConfig",
     "WorldModel",
     "WorldModelLoss",
+    "check_environment",
     "choose_device",
     "load_network",
     "load_tensors",

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
+from gymnasium.vector import VectorEnv
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.devices import choose_device
 from kvzero.agent.planner import Planner
-from kvzero.agent.weights import load_network, newest_checkpoint
+from kvzero.agent.weights import check_environment, load_network, newest_checkpoint
 from kvzero.checks import read_int, read_mask
+from kvzero.envs import read_spec
 from kvzero.errors import ConfigError
 from kvzero.model import Network
 from kvzero.search import greedy_actions
@@ -44,15 +47,27 @@ class Agent:
         self._actions = network.spec.blank_actions(num_envs)
 
     @classmethod
-    def load(cls, run: str | Path, *, num_envs: int = 1, device: str = "cpu") -> "Agent":
-        """Return the agent of a run's newest checkpoint.
+    def load(
+        cls,
+        run: str | Path,
+        *,
+        num_envs: int = 1,
+        device: str = "cpu",
+        env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any] | None = None,
+    ) -> "Agent":
+        """Return the agent of a run's newest checkpoint; given the `env` that it will play in, see that it fits.
 
         Raises:
             RunError: if the folder holds no checkpoint.
-            CheckpointError: if the checkpoint is damaged or its config cannot be read.
+            CheckpointError: if the checkpoint is damaged or its config cannot be read, or `env` has other observations,
+                actions or bounds than the environment that it was trained in.
+            ConfigError: if `env` has spaces that kvzero does not play.
             DeviceError: if there is no such device.
         """
-        network, config = load_network(newest_checkpoint(Path(run)), choose_device(device))
+        checkpoint = newest_checkpoint(Path(run))
+        if env is not None:
+            check_environment(checkpoint, read_spec(env))
+        network, config = load_network(checkpoint, choose_device(device))
         return cls(network, config, num_envs=num_envs)
 
     def reset(self, envs: Int[np.ndarray, " env"] | Bool[np.ndarray, " env"] | None = None) -> None:
@@ -108,7 +123,9 @@ class Agent:
         spec = self.network.spec
         wanted = (self.num_envs, *spec.observation_shape)
         if observations.shape != wanted:
-            raise ConfigError(f"observations have shape {observations.shape}; this agent wants {wanted}")
+            raise ConfigError(
+                f"observations have shape {observations.shape}; this agent wants {wanted}, trained with {spec}"
+            )
         if spec.is_image:
             if observations.dtype != np.uint8:
                 raise ConfigError(f"observations are {observations.dtype}; this agent reads images of bytes, uint8")
@@ -132,7 +149,7 @@ class Agent:
         if self.num_envs == 1 and masks.shape == shape[1:]:
             masks = masks[None]
         if masks.shape != shape:
-            raise ConfigError(f"action_masks have shape {masks.shape}; this agent wants {shape}")
+            raise ConfigError(f"action_masks have shape {masks.shape}; this agent wants {shape}, trained with {spec}")
         if not masks.any(axis=1).all():
             raise ConfigError(
                 "action_masks allow an environment no action; allow one, or reset where its episode ended"

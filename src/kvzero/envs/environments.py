@@ -1,5 +1,6 @@
 """What a batch of environments hands out at each step, and the protocol by which it is played."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -9,7 +10,17 @@ from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
 from kvzero.errors import ConfigError, EnvError
 from kvzero.records import EnvSpec
 
-__all__ = ["Environments", "Frame", "Observation", "Observations", "Start", "Steps", "check_actions", "check_seed"]
+__all__ = [
+    "Environments",
+    "Frame",
+    "Observation",
+    "Observations",
+    "Start",
+    "Steps",
+    "check_actions",
+    "check_alike",
+    "check_seed",
+]
 
 Observation: TypeAlias = UInt8[np.ndarray, "channel height width"] | Float32[np.ndarray, " feature"]
 Observations: TypeAlias = UInt8[np.ndarray, "env channel height width"] | Float32[np.ndarray, "env feature"]
@@ -88,6 +99,17 @@ class Environments(Protocol):
     def close(self) -> None:
         """Give back windows, files and threads."""
         ...
+
+
+def check_alike(specs: Sequence[EnvSpec], indices: Sequence[int], name: str) -> EnvSpec:
+    """Return what all environments with these numbers show and accept; refuse, with an `EnvError`, if they differ."""
+    for index, spec in zip(indices, specs, strict=True):
+        if spec != specs[0]:
+            raise EnvError(
+                f"environment {index} ({name}) has {spec}, but environment {indices[0]} has {specs[0]}; make copies "
+                "that are alike"
+            )
+    return specs[0]
 
 
 def check_seed(seed: int | None) -> None:

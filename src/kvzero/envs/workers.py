@@ -12,9 +12,8 @@ import numpy as np
 from jaxtyping import Shaped
 
 from kvzero.envs.config import EnvConfig
-from kvzero.envs.environments import Frame, Start, Steps, check_actions, check_seed
+from kvzero.envs.environments import Frame, Start, Steps, check_actions, check_alike, check_seed
 from kvzero.errors import ConfigError, EnvError
-from kvzero.records import EnvSpec
 
 __all__ = ["WorkerEnvironments"]
 
@@ -49,10 +48,10 @@ class WorkerEnvironments:
             for first, end in zip(self._edges, self._edges[1:], strict=False):
                 self._workers.append(_Worker(config, first, end - first))
             specs = [worker.receive() for worker in self._workers]
+            self.spec = check_alike(specs, self._edges[:-1], config.name)
         except BaseException:
             self.close()
             raise
-        self.spec: EnvSpec = specs[0]
 
     def reset(self, seed: int | None = None) -> Start:
         """Begin a new episode everywhere."""

@@ -278,6 +278,17 @@ def test_actions_that_cannot_be_are_refused(scripted, actions, words):
         envs.step(np.array(actions))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"action_space": Discrete(4)}, {"action_space": Box(-1, 2, (1,))}, {"observation_space": Box(-1, 1, (4,))}],
+)
+def test_copies_that_are_not_alike_are_refused(scripted, change):
+    first = Box(-1, 1, (1,)) if isinstance(change.get("action_space"), Box) else Discrete(2)
+    alike = partial(scripted, action_space=first)
+    with pytest.raises(EnvError, match=r"environment 2 \(fake\) has .*, but environment 0 has .*; make copies"):
+        together(in_turn(alike, alike, partial(scripted, **{"action_space": first} | change)))
+
+
 def test_a_negative_seed_is_refused(scripted):
     with pytest.raises(ConfigError, match="seed is -1"):
         together(scripted).reset(seed=-1)

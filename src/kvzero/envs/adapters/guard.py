@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from kvzero.checks import read_mask
 from kvzero.envs.environments import Frame, Observation
 from kvzero.envs.extras import missing_dependency
-from kvzero.envs.spaces import read_action_space, read_observation_space
+from kvzero.envs.spaces import join_spec, read_action_space, read_observation_space
 from kvzero.errors import EnvError
 from kvzero.records import EnvSpec
 
@@ -40,12 +40,7 @@ class Guard(gymnasium.Wrapper[Observation, Any, Any, Any]):
         self._actions = read_action_space(env.action_space, name)
         self._format = read_observation_space(env.observation_space, name)
         self._num_actions = self._actions.num_actions
-        self.delivered = EnvSpec(
-            observation_shape=self._format.shape,
-            num_actions=self._num_actions,
-            action_dim=len(self._actions.action_bounds),
-            action_bounds=self._actions.action_bounds,
-        )
+        self.delivered = join_spec(self._format, self._actions)
         self.action_space = self._actions.delivered
         self.observation_space = _delivered_space(self.delivered)
         self._ask_for_mask = _find_mask_method(env)
