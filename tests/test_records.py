@@ -98,7 +98,7 @@ def test_every_error_is_one_of_kvzero_and_one_that_callers_expect(name):
         ({"num_actions": 4}, "observations of shape (3,) and 4 actions"),
         ({"action_dim": 2}, "observations of shape (3,) and actions of 2 numbers each in (-1.0, 1.0)"),
         (
-            {"action_dim": 2, "action_bounds": ((0, 1), (0, 0.5))},
+            {"action_dim": 2, "action_bounds": ((0.0, 1.0), (0.0, 0.5))},
             "observations of shape (3,) and actions of 2 numbers in (0.0, 1.0), (0.0, 0.5)",
         ),
     ],
