@@ -8,12 +8,12 @@ import pytest
 from tests.equivalence.scenario import Life
 from tests.equivalence.test_exactness import SHAPES, STORES
 
-from kvzero.agent.stores import NetworkReplayer
 from kvzero.cache import ContextBatch, KeyedStore, KVCachePool
 from kvzero.cache import keyed_search as search_module
 from kvzero.cache.keyed_search import KeyedContexts
 from kvzero.cache.keys import PathKeys
 from kvzero.cache.slots import SlotTable
+from kvzero.engines.stores import NetworkReplayer
 
 
 def live(store: str, steps: int = 24) -> None:

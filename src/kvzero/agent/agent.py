@@ -10,14 +10,12 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
-from kvzero.agent.devices import choose_device
 from kvzero.agent.planner import Planner
 from kvzero.agent.weights import check_environment, load_network, newest_checkpoint
 from kvzero.checks import read_int, read_mask
 from kvzero.envs import read_spec
 from kvzero.errors import ConfigError
-from kvzero.model import Network
-from kvzero.search import greedy_actions
+from kvzero.model import Network, choose_device
 
 __all__ = ["Agent"]
 
@@ -52,7 +50,7 @@ class Agent:
         run: str | Path,
         *,
         num_envs: int = 1,
-        device: str = "cpu",
+        device: str = "auto",
         env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any] | None = None,
     ) -> "Agent":
         """Return the agent of a run's newest checkpoint; given the `env` that it will play in, see that it fits.
@@ -112,7 +110,7 @@ class Agent:
         self._planner.observe(everyone, batch, actions=self._actions, starts=self._starts)
         self._starts[:] = False
         outcome = self._planner.plan(everyone, masks, rng=None)
-        self._actions = outcome.actions_at(greedy_actions(outcome.visit_counts))
+        self._actions = outcome.actions
         if self.network.spec.is_continuous:
             actions = self.network.spec.to_bounds(self._actions)
             return actions[0] if is_single else actions

@@ -34,6 +34,7 @@ class KeyedStore:
     def __init__(self, parts: Parts, *, num_envs: int) -> None:
         """Serve environments whose roots are all empty."""
         self.layout = parts.layout
+        self.num_envs = num_envs
         self.levels = parts.levels
         self._parts = parts
         self._lengths = np.full(num_envs, BEFORE_FIRST_TOKEN, np.int64)

@@ -93,6 +93,10 @@ class ContextStore(Protocol):
     """
 
     @property
+    def num_envs(self) -> int:
+        """Environments that have a root here."""
+
+    @property
     def nbytes(self) -> int:
         """Bytes held for keys and values."""
 

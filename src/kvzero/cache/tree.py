@@ -52,6 +52,7 @@ class TreeStore:
                 "give at least 1 of each"
             )
         self.layout = layout
+        self.num_envs = num_envs
         self._num_slots = layout.context_tokens + tokens_per_node * (num_simulations + 1)
         self._num_nodes = num_simulations + 1
         self._lengths = np.full(num_envs, BEFORE_FIRST_TOKEN, np.int64)

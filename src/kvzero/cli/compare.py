@@ -8,10 +8,10 @@ from typing import TypeVar, get_args
 
 from rich.console import Console
 
-from kvzero.agent import StoreKind
 from kvzero.cache import EvictionName
 from kvzero.cli.parse import parse_some
 from kvzero.cli.train import LIGHTZERO, change_run, load_lightzero, names_lightzero, take_lightzero, warn
+from kvzero.engines import StoreKind
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
 from kvzero.reports.comparison import Comparison, judge

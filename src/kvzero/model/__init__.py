@@ -1,10 +1,11 @@
 """Encoders, transformer, heads, supports and losses; knows a context's layout, not who lives in which slot."""
 
 from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
+from kvzero.model.devices import choose_device
 from kvzero.model.encoders import build_encoder
 from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
-from kvzero.model.native import Drawing, NativeEngine, NativeSearch
+from kvzero.model.native import Drawing, NativeNetwork, NativeSearch
 from kvzero.model.network import Network, Predictions, RootReading
 from kvzero.model.one_pass import ActionReadings, NodeReadings, OnePassStepper, PassLayout, lay_out_pass
 from kvzero.model.shift_error import ShiftError, shift_error
@@ -26,7 +27,7 @@ __all__ = [
     "LatentLoss",
     "LayerWeights",
     "ModelConfig",
-    "NativeEngine",
+    "NativeNetwork",
     "NativeSearch",
     "Network",
     "NodeReadings",
@@ -43,6 +44,7 @@ __all__ = [
     "band_mask",
     "build_encoder",
     "build_stepper",
+    "choose_device",
     "compress",
     "cross_entropy",
     "entropy",

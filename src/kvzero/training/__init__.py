@@ -1,6 +1,5 @@
 """Targets, learner, collector, evaluator, checkpoints and the loop that joins them."""
 
-from kvzero.agent import choose_device
 from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.collector import Collector
 from kvzero.training.config import LearnerConfig, RunConfig, ScheduleConfig
@@ -21,7 +20,6 @@ __all__ = [
     "RunConfig",
     "ScheduleConfig",
     "Trainer",
-    "choose_device",
     "evaluate",
     "evaluate_run",
     "keep_freed_memory",

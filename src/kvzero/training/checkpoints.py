@@ -16,7 +16,15 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
-from kvzero.agent import CHECKPOINTS, AgentConfig, load_tensors, load_weights, save_agent, save_weights
+from kvzero.agent import (
+    CHECKPOINTS,
+    AgentConfig,
+    check_environment,
+    load_tensors,
+    load_weights,
+    save_agent,
+    save_weights,
+)
 from kvzero.errors import CheckpointError, RunError
 from kvzero.replay import Replay
 from kvzero.training.learner import Learner
@@ -82,8 +90,9 @@ def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
     """Read a checkpoint into a learner and a replay buffer of the same configuration.
 
     Raises:
-        CheckpointError: if it is damaged, of another configuration, or of a newer version of kvzero.
+        CheckpointError: if it is damaged, of another configuration or environment, or of a newer version of kvzero.
     """
+    check_environment(folder, learner.network.spec)
     state = _read_state(folder)
     load_weights(learner.network, folder / "weights.safetensors")
     load_weights(learner.target_network, folder / "target.safetensors")

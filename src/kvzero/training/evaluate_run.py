@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from kvzero.agent import Planner, check_environment, choose_device, load_network, newest_checkpoint
+from kvzero.agent import Planner, check_environment, load_network, newest_checkpoint
 from kvzero.envs import Environments, make_environments
+from kvzero.model import choose_device
 from kvzero.training.evaluator import StepHook, evaluate
 from kvzero.training.folders import read_config
 

@@ -10,10 +10,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from kvzero.agent import Planner, check_environment, choose_device
+from kvzero.agent import Planner
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import EnvError
-from kvzero.model import Network
+from kvzero.model import Network, choose_device
 from kvzero.replay import Replay, sample_ahead
 from kvzero.reports import (
     ENV_STEPS,
@@ -100,8 +100,6 @@ class Trainer:
 
     def _build(self, resume_from: Path | None) -> None:
         config, num_envs = self._config, self._envs.num_envs
-        if resume_from is not None:
-            check_environment(resume_from, self._envs.spec)
         torch.manual_seed(_seed(config, "weights"))
         network = Network(config.agent.model, self._envs.spec).to(choose_device(config.device))
         self._learner = Learner(

@@ -18,8 +18,7 @@ from kvzero.cli.bench.config import SearchBench
 from kvzero.cli.bench.own import random_network
 from kvzero.cli.bench.turns import Searcher, take_turn
 from kvzero.errors import EngineError
-from kvzero.model import NativeEngine
-from kvzero.training import choose_device
+from kvzero.model import NativeNetwork, choose_device
 
 __all__ = [
     "Floor",
@@ -118,7 +117,7 @@ class NativeLayers:
             EngineError: if the engine cannot serve here.
         """
         network = random_network(config).to(choose_device(config.device))
-        self._engine = NativeEngine(network, dtype=getattr(torch, config.dtype), max_rows=config.num_envs)
+        self._engine = NativeNetwork(network, dtype=getattr(torch, config.dtype), max_rows=config.num_envs)
         self._sizes = config.num_envs, simulations_at_once(config)
 
     def search(self) -> float:

@@ -12,9 +12,9 @@ from kvzero.cli.bench.parts import Parts, TimedEnvironments, TimedPlanner, Timed
 from kvzero.cli.bench.threads import torch_threads
 from kvzero.envs import make_environments
 from kvzero.errors import ConfigError
-from kvzero.model import Network
+from kvzero.model import Network, choose_device
 from kvzero.replay import sample_ahead
-from kvzero.training import Collector, Learner, RunConfig, choose_device, keep_freed_memory
+from kvzero.training import Collector, Learner, RunConfig, keep_freed_memory
 
 __all__ = ["TrainBench", "TrainFigures", "measure_training"]
 

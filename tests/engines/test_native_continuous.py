@@ -5,13 +5,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engines.python_expander import search_in_python
 
-from kvzero.agent import AgentConfig, Planner, SamplingConfig
-from kvzero.agent import planner as planner_module
-from kvzero.agent.native import NativeExpander, NativePath
+from kvzero.agent import AgentConfig, Planner
+from kvzero.engines import SamplingConfig
 from kvzero.model import ModelConfig, Network, read_gaussian
 from kvzero.records import EnvSpec
-from kvzero.search import Evaluation, Leaves, Outcome, SearchConfig, search
+from kvzero.search import Outcome, SearchConfig
 
 NUM_ENVS, CLOSE = 5, {"rtol": 2e-5, "atol": 2e-5}
 
@@ -42,18 +42,8 @@ def plan(network: Network, engine: str, *, explore: bool, num_sampled_actions: i
         planner.observe(everyone, observations, actions=actions, starts=(everyone + step) % 3 == 0)
         chance = np.random.default_rng(step) if explore else None
         outcome = planner.plan(everyone, np.ones((NUM_ENVS, 0), bool), rng=chance)
-    assert isinstance(planner._path, NativePath) == (engine == "native")
+    assert planner.engine.name == engine
     return outcome
-
-
-class InPython:
-    """A native expander that hides its machine code."""
-
-    def __init__(self, expander: NativeExpander) -> None:
-        self._expander = expander
-
-    def expand(self, leaves: Leaves) -> Evaluation:
-        return self._expander.expand(leaves)
 
 
 @pytest.mark.parametrize("explore", [False, True])
@@ -63,11 +53,7 @@ def test_a_search_in_machine_code_is_that_of_a_search_from_python(
 ) -> None:
     network = make_network(3, norm=norm)
     compiled = plan(network, "native", explore=explore)
-    monkeypatch.setattr(
-        planner_module,
-        "search",
-        lambda roots, expander, *rest, **more: search(roots, InPython(expander), *rest, **more),
-    )
+    search_in_python(monkeypatch)
     python = plan(network, "native", explore=explore)
     np.testing.assert_array_equal(compiled.action_sets, python.action_sets)
     for found, wanted in zip(compiled.tree, python.tree, strict=True):

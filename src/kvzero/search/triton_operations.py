@@ -17,15 +17,15 @@ import triton.language as tl
 from kvzero.search.config import SearchConfig
 from kvzero.search.device_tree import Workspace
 from kvzero.search.kernels import kernel
-from kvzero.search.tensor_steps import plant_roots
+from kvzero.search.tensor_operations import plant_roots
 
-__all__ = ["TritonSteps", "try_triton_steps"]
+__all__ = ["TritonOperations", "try_triton_operations"]
 
 logger = logging.getLogger(__name__)
 
 
-class TritonSteps:
-    """The steps of a search in which trees, not the model, are read and written; same as `TensorSteps`, in kernels."""
+class TritonOperations:
+    """What a search does to its trees, without the model: the same as `TensorOperations`, in kernels."""
 
     def __init__(self, workspace: Workspace, config: SearchConfig) -> None:
         """Put the rule's numbers on the device: as arguments of a kernel they would be rounded to float32."""
@@ -64,12 +64,12 @@ class TritonSteps:
         _back_up[self._grid](*statistics, tree.failures, *given, node, **self._sizes)
 
 
-def try_triton_steps(workspace: Workspace, config: SearchConfig) -> TritonSteps | None:
+def try_triton_operations(workspace: Workspace, config: SearchConfig) -> TritonOperations | None:
     """Return steps that have been taken once, or None and a line in the log where the kernels cannot be made or run.
 
     What is missing is most often a C compiler, with which Triton builds the code that launches a kernel.
     """
-    steps = TritonSteps(workspace, config)
+    steps = TritonOperations(workspace, config)
     try:
         steps.plant()
         steps.select(1)

@@ -10,34 +10,31 @@ from tests.equivalence.scenario import Engine, Life, random_network
 from tests.equivalence.test_exactness import SHAPES
 from tests.search.test_device_search import Listen
 
-from kvzero.agent import EngineKind
-from kvzero.agent.device import DevicePlanner
-from kvzero.agent.device_expanders import ExpanderMemory, OnePassMemory, TwoPassMemory
-from kvzero.agent.graphs import DirectRecorder, Recording, Recordings
-from kvzero.agent.paths import EagerPath, build_device_planner, build_path
-from kvzero.agent.search_network import SearchNetwork
 from kvzero.cache import ContextStore, TreeStore
+from kvzero.engines import EngineKind, SamplingConfig, SearchNetwork, build_engine
+from kvzero.engines.device import DeviceEngine
+from kvzero.engines.device.expanders import ExpanderMemory, OnePassMemory, TwoPassMemory
+from kvzero.engines.device.recordings import DirectRecorder, Recording, Recordings
 from kvzero.errors import ConfigError, EngineError, SearchError, StaleContextError
-from kvzero.model import Network, RootReading
+from kvzero.model import Network
 from kvzero.search import DeviceSearch, Outcome, SearchConfig
 
 SHAPE = SHAPES["vector"]
 
 
-def device_planner(life: Life) -> DevicePlanner:
-    network = SearchNetwork(life.network, life.config)
-    return DevicePlanner(network, life.planner.store, life.config.search, num_envs=life.shape.num_envs)
+def device_engine(life: Life) -> DeviceEngine:
+    """Return an engine that searches below the roots of a life whose planner has another."""
+    network = SearchNetwork(life.network, "float32")
+    return DeviceEngine(network, life.planner.store, life.config.search, SamplingConfig())
 
 
-@torch.inference_mode()
 def plan(
-    planner: DevicePlanner, life: Life, envs: np.ndarray, seed: int | None, masks: np.ndarray | None = None
+    engine: DeviceEngine, life: Life, envs: np.ndarray, seed: int | None, masks: np.ndarray | None = None
 ) -> Outcome:
     rng = None if seed is None else np.random.default_rng(seed)
     masks = np.ones((len(envs), life.shape.spec.num_actions), bool) if masks is None else masks
-    roots = RootReading(torch.from_numpy(life.planner._values[envs]), torch.from_numpy(life.planner._logits[envs]))
-    planner.keep(envs, roots)
-    return planner.search(envs, life.network.version, masks, rng=rng)
+    engine._keep(envs, life.planner.engine.readings(envs))
+    return engine.search(envs, masks, rng=rng)
 
 
 def assert_alike(found: Outcome, wanted: Outcome) -> None:
@@ -52,7 +49,7 @@ def assert_alike(found: Outcome, wanted: Outcome) -> None:
 @pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm", "smallest_context"])
 def test_trees_are_those_of_the_planners_own_search(name: str) -> None:
     life = Life(SHAPES[name], seed=8)
-    planner = device_planner(life)
+    engine = device_engine(life)
     num_actions = life.shape.spec.num_actions
     for step in range(20):
         envs = life.some_envs()
@@ -64,7 +61,7 @@ def test_trees_are_those_of_the_planners_own_search(name: str) -> None:
         wanted = life.planner.plan(envs, masks, rng=rng)
         envs, masks = envs[::-1].copy()[::-1], np.asfortranarray(masks)  # laid out unlike those that torch takes
         masks.flags.writeable = False
-        assert_alike(plan(planner, life, envs, seed, masks), wanted)
+        assert_alike(plan(engine, life, envs, seed, masks), wanted)
         life.actions[envs] = life.rng.integers(num_actions, size=len(envs))
     assert life.roll_overs >= 3
 
@@ -83,23 +80,23 @@ class Shapes:
 
 def test_subsets_share_recordings_by_powers_of_two_and_updates_need_no_other() -> None:
     life = Life(SHAPES["vector"], seed=1)
-    planner, recorder = device_planner(life), Shapes()
-    planner._recordings = Recordings(recorder)
+    engine, recorder = device_engine(life), Shapes()
+    engine._recordings = Recordings(recorder)
     everyone = np.arange(3)
     for size, made in ((1, 1), (2, 2), (3, 3), (2, 3), (1, 3), (3, 3)):
         life.update_weights()
         life.observe(everyone)
-        plan(planner, life, everyone[:size], None)
+        plan(engine, life, everyone[:size], None)
         assert recorder.made == made
     life.network.transformer.positions.reserve(10_000)
-    plan(planner, life, everyone, None)
+    plan(engine, life, everyone, None)
     assert recorder.made == 4
 
 
 @pytest.mark.parametrize("engine", ["device", "one_pass"])
 def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_host(engine: Engine) -> None:
     life = Life(SHAPES["vector"], seed=3, engine=engine)
-    planner = life.planner._on_device
+    searched = life.planner.engine
     heard: list[list[tuple]] = []
 
     class Listening(DirectRecorder):
@@ -111,7 +108,7 @@ def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_hos
 
             return super().record(listen)
 
-    planner._recordings = Recordings(Listening())
+    searched._recordings = Recordings(Listening())
     for step in range(4):
         life.observe(np.arange(3))
         life.planner.plan(np.array([2, 0]), np.ones((2, 3), bool), rng=np.random.default_rng(step))
@@ -140,24 +137,24 @@ def test_a_search_needs_no_numbers_at_all(
 
 def test_weights_that_are_not_finite_are_refused() -> None:
     life = Life(SHAPES["vector"], seed=2)
-    planner = device_planner(life)
+    engine = device_engine(life)
     life.observe(np.arange(3))
     with torch.no_grad():
         life.network.action_head.first.bias.fill_(torch.nan)
     with pytest.raises(StaleContextError, match="rebuild"):
-        plan(planner, life, np.arange(3), None)
-    life.planner._rebuild(np.arange(3))
+        plan(engine, life, np.arange(3), None)
+    life.planner._rebuild_stale(np.arange(3))
     with pytest.raises(SearchError, match="of node 1 of environment 0 is not finite: reward nan"):
-        plan(planner, life, np.arange(3), None)
+        plan(engine, life, np.arange(3), None)
 
 
 def test_a_root_that_was_never_observed_is_refused() -> None:
     life = Life(SHAPES["vector"], seed=2)
-    planner = device_planner(life)
+    engine = device_engine(life)
     life.observe(np.array([1]))
     with pytest.raises(StaleContextError, match="have no root"):
-        plan(planner, life, np.array([1, 2]), None)
-    assert plan(planner, life, np.array([1]), None).visit_counts.sum() == life.shape.num_simulations
+        plan(engine, life, np.array([1, 2]), None)
+    assert plan(engine, life, np.array([1]), None).visit_counts.sum() == life.shape.num_simulations
 
 
 def other_store() -> ContextStore:
@@ -165,31 +162,28 @@ def other_store() -> ContextStore:
     return type("OtherStore", (), {name: print for name in vars(ContextStore) if not name.startswith("_")})()
 
 
-def choose(engine: EngineKind, device: str, store: ContextStore | None = None) -> DevicePlanner | None:
-    """Return what a planner would search with on the device, if the network were there."""
+def choose(kind: EngineKind, device: str, store: ContextStore | None = None) -> str:
+    """Return the name of the engine that is built, if the network were there."""
     life = Life(SHAPE, seed=0)
-    config, store = replace(life.config, engine=engine), store or life.planner.store
-    network = SearchNetwork(life.network, config)
+    network = SearchNetwork(life.network, "float32")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Network, "device", property(lambda self: torch.device(device)))
-        path = build_path(network, config, store, num_envs=3)
-        assert isinstance(path, EagerPath) == (engine in ("eager", "device") or device == "cuda")
-        return build_device_planner(network, store, config, life.config.search, num_envs=3)
+        return build_engine(kind, network, store or life.planner.store, life.config.search, SamplingConfig()).name
 
 
 @pytest.mark.parametrize(
-    ("engine", "device", "is_chosen"),
+    ("kind", "device", "name"),
     [
-        ("device", "cpu", True),
-        ("device", "cuda", True),
-        ("auto", "cuda", False),
-        ("auto", "cpu", False),
-        ("eager", "cuda", False),
-        ("eager", "cpu", False),
+        ("device", "cpu", "device"),
+        ("device", "cuda", "device"),
+        ("auto", "cuda", "eager"),
+        ("auto", "cpu", "native"),
+        ("eager", "cuda", "eager"),
+        ("eager", "cpu", "eager"),
     ],
 )
-def test_a_search_stays_on_the_device_only_where_asked_to(engine: EngineKind, device: str, is_chosen: bool) -> None:
-    assert (choose(engine, device) is not None) == is_chosen
+def test_a_search_stays_on_the_device_only_where_asked_to(kind: EngineKind, device: str, name: str) -> None:
+    assert choose(kind, device) == name
 
 
 def test_another_store_is_refused_by_name() -> None:
@@ -247,4 +241,4 @@ def test_on_a_gpu_recorded_searches_visit_what_the_eager_engine_visits(engine: E
             life.actions[envs] = step % 3
             counts.append(outcome.visit_counts)
         np.testing.assert_array_equal(*counts)
-    assert all(isinstance(held, torch.cuda.CUDAGraph) for held in device.planner._on_device._recordings._held.values())
+    assert all(isinstance(held, torch.cuda.CUDAGraph) for held in device.planner.engine._recordings._held.values())

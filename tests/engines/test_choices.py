@@ -6,8 +6,9 @@ import torch
 from tests.equivalence.scenario import Shape, random_network
 from torch.distributions import Normal
 
-from kvzero.agent import AgentConfig, Planner, SamplingConfig
-from kvzero.agent.choices import SampledActions
+from kvzero.agent import AgentConfig, Planner
+from kvzero.engines import SamplingConfig
+from kvzero.engines.choices import SampledActions
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig, read_gaussian
 from kvzero.records import EnvSpec
@@ -129,5 +130,4 @@ def test_a_planners_outcome_says_what_its_choices_stand_for():
     outcome = planner.plan(everyone, nothing, rng=None)
     assert outcome.visit_counts.shape == (3, 7)
     assert outcome.action_sets.shape == (3, 5, 7, DIM)
-    indices = np.array([6, 0, 2])
-    np.testing.assert_array_equal(outcome.actions_at(indices), outcome.action_sets[[0, 1, 2], 0, indices])
+    np.testing.assert_array_equal(outcome.actions, outcome.action_sets[[0, 1, 2], 0, outcome.chosen])

@@ -13,13 +13,13 @@ from kvzero.search.config import SearchConfig
 from kvzero.search.device_tree import NO_FAILURE, Workspace, clear
 from kvzero.search.tree import UNVISITED
 
-__all__ = ["TensorSteps", "plant_roots"]
+__all__ = ["TensorOperations", "plant_roots"]
 
 INFINITY = float("inf")
 
 
-class TensorSteps:
-    """The steps of a search in which trees, not the model, are read and written."""
+class TensorOperations:
+    """What a search does to its trees, without the model."""
 
     def __init__(self, workspace: Workspace, config: SearchConfig) -> None:
         """Make room for the path to every node: `N * N` numbers per environment with `N` nodes."""

@@ -16,17 +16,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engines.python_expander import search_in_python
 
 from kvzero.agent import Agent, AgentConfig, Planner
-from kvzero.agent import paths as paths_module
-from kvzero.agent.native import NativeExpander, NativePath
-from kvzero.agent.paths import EagerPath
+from kvzero.engines import build as engines_module
 from kvzero.errors import EngineError, SearchError
 from kvzero.model import ModelConfig, Network
 from kvzero.model.native import build as build_module
 from kvzero.model.native import engine as engine_module
 from kvzero.records import EnvSpec
-from kvzero.search import Evaluation, Leaves, Outcome, SearchConfig, search
+from kvzero.search import Outcome, SearchConfig
 
 MODEL = ModelConfig(embed_dim=16, num_heads=2, context_tokens=6, support_size=11)
 NUM_ENVS = 5
@@ -64,20 +63,15 @@ def live(planner: Planner, network: Network, num_envs: int = NUM_ENVS, *, steps:
     return outcome
 
 
+def numbers_of(planner: Planner, envs: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    reading = planner.engine.readings(envs)
+    return reading.values, reading.policy_logits
+
+
 def pretend_threads(patch: pytest.MonkeyPatch, number: int) -> None:
     """Let the engine have so many threads; PyTorch, whose results depend on their number, keeps one."""
     patch.setattr(torch, "get_num_threads", lambda: number)
     patch.setattr(torch, "set_num_threads", lambda _: None)
-
-
-class InPython:
-    """A native expander that hides its machine code."""
-
-    def __init__(self, expander: NativeExpander) -> None:
-        self._expander = expander
-
-    def expand(self, leaves: Leaves) -> Evaluation:
-        return self._expander.expand(leaves)
 
 
 @pytest.fixture
@@ -85,9 +79,9 @@ def no_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Let the library be built anew, and the log speak anew."""
     monkeypatch.setattr(build_module, "load_library", build_module.load_library.__wrapped__)
     monkeypatch.setattr(engine_module, "load_library", build_module.load_library)
-    paths_module._tell_once.cache_clear()
+    engines_module._tell_once.cache_clear()
     yield monkeypatch
-    paths_module._tell_once.cache_clear()
+    engines_module._tell_once.cache_clear()
 
 
 def assert_same_tree(one: Outcome, other: Outcome) -> None:
@@ -101,10 +95,7 @@ def test_a_search_in_machine_code_grows_the_tree_of_a_search_from_python(
 ) -> None:
     network = make_network(MODEL)
     at_once = live(make_planner(network, engine="native", search_dtype=dtype), network)
-    monkeypatch.setattr(
-        "kvzero.agent.planner.search",
-        lambda roots, expander, config, rng: search(roots, InPython(expander), config, rng=rng),
-    )
+    search_in_python(monkeypatch)
     assert_same_tree(at_once, live(make_planner(network, engine="native", search_dtype=dtype), network))
 
 
@@ -151,9 +142,9 @@ def test_the_native_engine_says_what_pytorch_says(
     same = ours.tree.actions[:, 1] == theirs.tree.actions[:, 1]
     assert dtype == "bfloat16" or same.all()
     atol, rtol = (2e-5, 0.0) if dtype == "float32" else (0.1, 0.05)  # float32: each may be 1e-5 from what is exact
+    everyone = np.arange(num_envs)
     for mine, others in (
-        (native._values, eager._values),
-        (native._logits, eager._logits),
+        *zip(*(numbers_of(planner, everyone) for planner in (native, eager)), strict=True),
         (ours.tree.rewards[same, 1], theirs.tree.rewards[same, 1]),
         (ours.tree.value_sums[same, 1], theirs.tree.value_sums[same, 1]),
         (ours.tree.priors[same, 1], theirs.tree.priors[same, 1]),
@@ -162,15 +153,18 @@ def test_the_native_engine_says_what_pytorch_says(
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_what_an_environment_is_told_does_not_depend_on_how_many_others_there_are(dtype: str) -> None:
+def test_what_an_environment_is_told_does_not_depend_on_how_many_others_there_are(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = make_network(replace(MODEL, embed_dim=48))
     observations = np.random.default_rng(1).normal(size=(21, 4)).astype(np.float32)
+    with torch.inference_mode():
+        latents = network.encode(torch.from_numpy(observations))
 
     def plan(num_envs: int) -> Outcome:
         planner, everyone = make_planner(network, num_envs, engine="native", search_dtype=dtype), np.arange(num_envs)
         nothing, starts = np.zeros(num_envs, np.int64), np.ones(num_envs, bool)
-        encode = planner._path.encode
-        planner._path.encode = lambda _: encode(observations)[:num_envs]  # PyTorch's sums may depend on the batch
+        monkeypatch.setattr(network, "encode", lambda _: latents[:num_envs])  # PyTorch's sums may depend on the batch
         planner.observe(everyone, observations[:num_envs], actions=nothing, starts=starts)
         return planner.plan(everyone, np.ones((num_envs, 3), bool), rng=None)
 
@@ -211,8 +205,8 @@ def test_searching_again_and_again_takes_no_more_memory() -> None:
     assert psutil.Process().memory_info().rss - before < 2e6
 
 
-def test_auto_takes_the_native_path_here() -> None:
-    assert isinstance(make_planner(make_network(MODEL))._path, NativePath)
+def test_auto_takes_the_native_engine_here() -> None:
+    assert make_planner(make_network(MODEL)).engine.name == "native"
 
 
 def test_without_a_compiler_pytorch_searches_and_the_log_says_so_once(
@@ -224,7 +218,7 @@ def test_without_a_compiler_pytorch_searches_and_the_log_says_so_once(
     no_library.delenv("CC", raising=False)
     with caplog.at_level(logging.INFO, logger="kvzero"):
         planner, again = make_planner(network), make_planner(network)
-    assert isinstance(again._path, EagerPath)
+    assert again.engine.name == "eager"
     assert_same_tree(live(planner, network), wanted)
     assert ["there is no C compiler" in record.getMessage() for record in caplog.records] == [True]
     with pytest.raises(EngineError, match="there is no C compiler"):
@@ -239,7 +233,7 @@ def test_a_broken_compiler_is_done_without(
     broken.chmod(0o755)
     no_library.setenv("CC", str(broken))
     no_library.setenv("KVZERO_CACHE_DIR", str(tmp_path / "cache"))
-    assert isinstance(make_planner(make_network(MODEL))._path, EagerPath)
+    assert make_planner(make_network(MODEL)).engine.name == "eager"
     assert ["no such target" in record.getMessage() for record in caplog.records] == [True]
 
 
@@ -253,7 +247,7 @@ def test_a_library_that_cannot_be_loaded_is_done_without(no_library: pytest.Monk
     no_library.setenv("KVZERO_CACHE_DIR", str(tmp_path / "cache"))
     with pytest.raises(EngineError, match="cannot be loaded"):
         make_planner(make_network(MODEL), engine="native")
-    assert isinstance(make_planner(make_network(MODEL))._path, EagerPath)
+    assert make_planner(make_network(MODEL)).engine.name == "eager"
 
 
 def test_weights_in_another_type_are_refused_by_name() -> None:
@@ -290,8 +284,8 @@ def test_builds_for_other_machines_say_what_pytorch_says(
             )
             live(native, network, num_envs)
             live(eager, network, num_envs)
-            np.testing.assert_allclose(native._values, eager._values, atol=tolerance)
-            np.testing.assert_allclose(native._logits, eager._logits, atol=tolerance)
+            for mine, others in zip(*(numbers_of(each, np.arange(num_envs)) for each in (native, eager)), strict=True):
+                np.testing.assert_allclose(mine, others, atol=tolerance)
 
 
 def test_encoding_on_one_thread_leaves_the_number_of_threads_as_it_was() -> None:
@@ -317,7 +311,7 @@ def test_a_forked_process_searches_with_helpers_of_its_own() -> None:
     program = """
 import os, torch
 torch.set_num_threads(1)
-from tests.agent.test_native import MODEL, live, make_network, make_planner
+from tests.engines.test_native import MODEL, live, make_network, make_planner
 torch.get_num_threads, torch.set_num_threads = lambda: 2, lambda _: None
 network = make_network(MODEL)
 planner = make_planner(network, engine="native")

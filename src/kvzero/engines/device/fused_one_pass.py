@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from kvzero.agent import triton_kernels as kernels
-from kvzero.agent.device_expanders import ExpanderMemory, Forecasts, OnePassMemory
 from kvzero.cache import StaticRows, TreeStore
+from kvzero.engines.device import triton_kernels as kernels
+from kvzero.engines.device.expanders import ExpanderMemory, Forecasts, OnePassMemory
 from kvzero.model import Affine, Network, look_up_weights
 from kvzero.search import DeviceEvaluation, DeviceLeaves
 
@@ -53,7 +53,7 @@ class FusedMemory:
     def begin(self, network: Network) -> "FusedExpander":
         """Look up the network's weights and evaluate the actions at the roots."""
         expander = FusedExpander(network, self)
-        expander.expand_roots()
+        expander.forecast_roots()
         return expander
 
 
@@ -75,7 +75,7 @@ class FusedExpander:
         self._heads = {"num_heads": config.num_heads, **_pad("half", half), "scale": (2 * half) ** -0.5}
         self._num_bins = config.support_size
 
-    def expand_roots(self) -> None:
+    def forecast_roots(self) -> None:
         """Evaluate all actions at the roots, and keep their keys and values."""
         torch.sub(self._memory.rows.lengths, 1, out=self._memory.positions)
         tokens = self._network.action_table.weight.repeat(self._num_rows, 1)

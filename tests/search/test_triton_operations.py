@@ -26,11 +26,11 @@ needs_interpreter = pytest.mark.skipif(
 COMPILE = """
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
-from kvzero.search import triton_steps
+from kvzero.search import triton_operations
 
 numbers = dict.fromkeys(["parents", "actions", "depths", "children", "visit_counts", "failures"], "*i64")
 sizes = {"num_nodes": 51, "num_actions": 6, "num_lanes": 8}
-for kernel in (triton_steps._select, triton_steps._back_up):
+for kernel in (triton_operations._select, triton_operations._back_up):
     names = kernel.arg_names
     types = {name: numbers.get(name, "*fp64") for name in names} | {"node": "i32", "evaluations": "*fp32"}
     types = {name: "constexpr" if name in sizes else types[name] for name in names}
@@ -46,10 +46,10 @@ ON_THE_CPU = """
 import torch
 from kvzero.search import SearchConfig
 from kvzero.search.device_tree import allocate_workspace
-from kvzero.search.triton_steps import try_triton_steps
+from kvzero.search.triton_operations import try_triton_operations
 
 config = SearchConfig(num_simulations=3)
-print(try_triton_steps(allocate_workspace(2, 3, config, device=torch.device("cpu")), config))
+print(try_triton_operations(allocate_workspace(2, 3, config, device=torch.device("cpu")), config))
 """
 
 
@@ -59,9 +59,9 @@ def run_without_interpreter(program: str) -> subprocess.CompletedProcess[str]:
 
 
 def steps() -> type:
-    from kvzero.search.triton_steps import TritonSteps  # noqa: PLC0415  # optional
+    from kvzero.search.triton_operations import TritonOperations  # noqa: PLC0415  # optional
 
-    return TritonSteps
+    return TritonOperations
 
 
 @needs_interpreter
@@ -104,11 +104,11 @@ def test_kernels_that_cannot_run_are_done_without_and_the_log_says_why() -> None
 
 @needs_interpreter
 def test_steps_that_were_tried_leave_nothing_behind() -> None:
-    from kvzero.search.triton_steps import try_triton_steps  # noqa: PLC0415  # optional
+    from kvzero.search.triton_operations import try_triton_operations  # noqa: PLC0415  # optional
 
     config, asks = SearchConfig(num_simulations=9), [hashed_answers(7, env, 3) for env in range(2)]
     searching = DeviceSearch(2, 3, config, device=torch.device("cpu"))
-    searching._steps = try_triton_steps(searching._work, config)
+    searching._steps = try_triton_operations(searching._work, config)
     load(searching, flat_roots(2, 3), None)
     searching.run(TensorModel(asks))
     assert_same_outcome(searching.read(2), search(flat_roots(2, 3), PathModel(asks), config, rng=None))

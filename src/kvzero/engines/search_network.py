@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import torch
 
-from kvzero.agent.config import AgentConfig
+from kvzero.engines.config import SearchDtype
 from kvzero.model import Network
 
 __all__ = ["SearchNetwork"]
@@ -13,10 +13,10 @@ __all__ = ["SearchNetwork"]
 class SearchNetwork:
     """The network in the number type of the search: itself, or a copy that follows its weights."""
 
-    def __init__(self, network: Network, config: AgentConfig) -> None:
-        """Take the number type from the config: bfloat16 where it asks for that, else the type of the weights."""
+    def __init__(self, network: Network, search_dtype: SearchDtype) -> None:
+        """Search in bfloat16 where that is asked for, else in the type of the weights."""
         self.source = network
-        self.dtype = torch.bfloat16 if config.search_dtype == "bfloat16" else network.action_table.weight.dtype
+        self.dtype = torch.bfloat16 if search_dtype == "bfloat16" else network.action_table.weight.dtype
         self._copy: Network | None = None
         self._version = network.version
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Shaped
 from torch import Tensor
 
-from kvzero.agent.config import SamplingConfig
+from kvzero.engines.config import SamplingConfig
 from kvzero.model import Drawing, read_gaussian
 from kvzero.search import Leaves
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from kvzero.agent.graphs import CudaRecorder, DirectRecorder, Recordings, choose_recorder
+from kvzero.engines.device.recordings import CudaRecorder, DirectRecorder, Recordings, choose_recorder
 from kvzero.model import ModelConfig, Network
 from kvzero.records import EnvSpec
 

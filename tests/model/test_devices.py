@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from kvzero.agent import choose_device
 from kvzero.errors import DeviceError
+from kvzero.model import choose_device
 
 
 def test_auto_is_the_best_that_there_is():

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from kvzero.agent.choices import Choices
 from kvzero.cache import SearchContexts
+from kvzero.engines.choices import Choices
 from kvzero.model import Network, build_stepper
 from kvzero.search import Evaluation, Leaves
 

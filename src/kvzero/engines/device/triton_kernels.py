@@ -1,6 +1,6 @@
 """Kernels for one-pass expansion on a GPU: what lies between its products of matrices, in few launches.
 
-Import this file only where Triton is to be used, see `triton_steps`. Numbers are float32 inside a kernel and are
+Import this file only where Triton is to be used, see `triton_operations`. Numbers are float32 inside a kernel and are
 rounded where PyTorch's operations round them, to the number type of the tensor that holds them.
 """
 

@@ -1,5 +1,7 @@
 """How a search that stays on the device evaluates its new nodes: in two passes of the network, or in one."""
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -8,7 +10,10 @@ from kvzero.cache import OnePassContexts, StaticRows, StaticTreeContexts, TreeSt
 from kvzero.model import ActionReadings, Expansion, Network, NodeStepper, OnePassStepper, lay_out_pass
 from kvzero.search import DeviceEvaluation, DeviceExpander, DeviceLeaves
 
-__all__ = ["ExpanderMemory", "Forecasts", "OnePassMemory", "TwoPassMemory"]
+__all__ = ["ExpanderMemory", "Forecasts", "OnePassMemory", "TwoPassMemory", "choose_memory"]
+
+TOKENS_OF_TWO_PASSES = 2
+"""Of a node: the action that leads there, and its latent. In one pass they are the latent and all actions there."""
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
@@ -89,7 +94,7 @@ class OnePassMemory:
     def begin(self, network: Network) -> "OnePassExpander":
         """Look up the network's weights and evaluate the actions at the roots."""
         expander = OnePassExpander(network, self)
-        expander.expand_roots()
+        expander.forecast_roots()
         return expander
 
 
@@ -102,7 +107,7 @@ class OnePassExpander:
         self._forecasts = memory.forecasts
         self._first_edges = memory.first_edges
 
-    def expand_roots(self) -> None:
+    def forecast_roots(self) -> None:
         """Evaluate all actions at the roots, and keep their keys and values."""
         found = self._step.expand_roots(self._contexts.rows.lengths - 1, self._contexts.read_roots())
         self._contexts.write_roots()
@@ -110,10 +115,10 @@ class OnePassExpander:
 
     def expand(self, leaves: DeviceLeaves) -> DeviceEvaluation:
         """Evaluate node `leaves.node` of every row and keep the keys and values of its latent and its actions."""
-        return _as_evaluation(self.expand_openly(leaves))
+        return _as_evaluation(self.look_up(leaves))
 
-    def expand_openly(self, leaves: DeviceLeaves) -> Expansion:
-        """Do what `expand` does; return the latents too, which the search has no use for."""
+    def look_up(self, leaves: DeviceLeaves) -> Expansion:
+        """Return what is said of the new nodes, of which their parents said the rewards and latents in advance."""
         forecasts, contexts = self._forecasts, self._contexts
         edges = self._first_edges + leaves.parents * forecasts.rewards.shape[2] + leaves.actions
         rewards = forecasts.rewards.flatten().index_select(0, edges)
@@ -131,3 +136,18 @@ class OnePassExpander:
 
 def _as_evaluation(expansion: Expansion) -> DeviceEvaluation:
     return DeviceEvaluation(expansion.rewards.float(), expansion.values.float(), expansion.policy_logits.float())
+
+
+def choose_memory(network: Network, store: TreeStore) -> Callable[[TreeStore, int], ExpanderMemory]:
+    """Return what expands nodes: in one pass where the store has room for all actions at a node, else in two.
+
+    One pass is done with kernels where the network is on a GPU and there is a Triton.
+    """
+    if store.memory.tokens_per_node == TOKENS_OF_TWO_PASSES:
+        return TwoPassMemory
+    if network.device.type == "cuda" and find_spec("triton") is not None:
+        from kvzero.engines.device.fused_one_pass import try_fused_memory  # noqa: PLC0415  # optional
+
+        with torch.cuda.device(network.device):
+            return try_fused_memory(network, store)
+    return OnePassMemory

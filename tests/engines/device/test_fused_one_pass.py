@@ -15,10 +15,10 @@ from tests.equivalence.scenario import Life
 from tests.equivalence.test_exactness import SHAPES
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kvzero.agent import SearchDtype
-from kvzero.agent.device import DevicePlanner, choose_one_pass
-from kvzero.agent.device_expanders import ExpanderMemory, OnePassMemory
 from kvzero.cache import TreeStore
+from kvzero.engines import SearchDtype
+from kvzero.engines.device import DeviceEngine
+from kvzero.engines.device.expanders import ExpanderMemory, OnePassMemory, choose_memory
 from kvzero.search import DeviceEvaluation, DeviceLeaves, Outcome
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
@@ -30,7 +30,7 @@ needs_interpreter = pytest.mark.skipif(
 COMPILE = """
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
-from kvzero.agent import triton_kernels as kernels
+from kvzero.engines.device import triton_kernels as kernels
 
 def pad(name, size):
     return {name: size, f"{name}_lanes": 1 << (size - 1).bit_length()}
@@ -59,7 +59,7 @@ for number in ("fp32", "bf16"):
 
 
 def fused() -> Callable[[TreeStore, int], ExpanderMemory]:
-    from kvzero.agent.fused_one_pass import FusedMemory  # noqa: PLC0415  # optional
+    from kvzero.engines.device.fused_one_pass import FusedMemory  # noqa: PLC0415  # optional
 
     return FusedMemory
 
@@ -73,14 +73,14 @@ def plain_life(name: str, seed: int, dtype: SearchDtype) -> Life:
 def fused_life(name: str, seed: int, dtype: SearchDtype) -> Life:
     """Return environments that are planned for with kernels."""
     life = plain_life(name, seed, dtype)
-    device_planner(life)._make_memory = fused()
+    engine_of(life)._make_memory = fused()
     return life
 
 
-def device_planner(life: Life) -> DevicePlanner:
-    planner = life.planner._on_device
-    assert planner is not None
-    return planner
+def engine_of(life: Life) -> DeviceEngine:
+    engine = life.planner.engine
+    assert isinstance(engine, DeviceEngine)
+    return engine
 
 
 def assert_same_trees(found: Outcome, wanted: Outcome, *, tolerance: float) -> None:
@@ -160,11 +160,11 @@ class Launcher:
 
 @needs_triton
 def test_a_simulation_is_twenty_nine_launches_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kvzero.agent import fused_one_pass  # noqa: PLC0415  # optional
+    from kvzero.engines.device import fused_one_pass  # noqa: PLC0415  # optional
 
     life = fused_life("vector", 1, "float32")
     life.observe(np.arange(2))
-    memory = device_planner(life)._room(2).memory
+    memory = engine_of(life)._workspace(2).memory
     memory.rows.begin(np.arange(2), life.network.version)
     counter = CountLaunches()
     for name in fused_one_pass.kernels.__all__:
@@ -192,7 +192,7 @@ def test_a_simulation_is_twenty_nine_launches_of_the_network(monkeypatch: pytest
 def test_without_kernels_two_passes_are_one_hundred_and_seven_launches() -> None:
     life = Life(replace(SHAPES["vector"], num_envs=2, num_simulations=4), seed=1, engine="device")
     life.observe(np.arange(2))
-    memory = device_planner(life)._room(2).memory
+    memory = engine_of(life)._workspace(2).memory
     memory.rows.begin(np.arange(2), life.network.version)
     first, depths = torch.zeros(2, dtype=torch.int64), torch.ones(2, dtype=torch.int64)
     with torch.inference_mode():
@@ -213,10 +213,10 @@ def test_the_kernels_compile_for_a_gpu_and_keep_to_its_registers() -> None:
 @needs_interpreter
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_kernels_are_used_where_they_agree(dtype: SearchDtype) -> None:
-    from kvzero.agent.fused_one_pass import try_fused_memory  # noqa: PLC0415  # optional
+    from kvzero.engines.device.fused_one_pass import try_fused_memory  # noqa: PLC0415  # optional
 
     life = plain_life("vector", 3, dtype)
-    network = device_planner(life)._network.current
+    network = engine_of(life)._network.current
     before = [weights.clone() for weights in network.parameters()]
     assert try_fused_memory(network, life.planner.store) is fused()
     assert all(torch.equal(*pair) for pair in zip(before, network.parameters(), strict=True))
@@ -249,7 +249,7 @@ def test_kernels_that_fail_or_disagree_are_done_without_and_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from kvzero.agent.fused_one_pass import FusedExpander, try_fused_memory  # noqa: PLC0415  # optional
+    from kvzero.engines.device.fused_one_pass import FusedExpander, try_fused_memory  # noqa: PLC0415  # optional
 
     life = plain_life("vector", 3, "float32")
     expand = FusedExpander.expand
@@ -261,7 +261,7 @@ def test_kernels_that_fail_or_disagree_are_done_without_and_the_log_says_so(
 
 @needs_interpreter
 def test_a_number_type_without_kernels_is_expanded_without(caplog: pytest.LogCaptureFixture) -> None:
-    from kvzero.agent.fused_one_pass import try_fused_memory  # noqa: PLC0415  # optional
+    from kvzero.engines.device.fused_one_pass import try_fused_memory  # noqa: PLC0415  # optional
 
     life = Life(SHAPES["vector"], seed=3)
     network = life.network.double()
@@ -278,8 +278,8 @@ def test_a_number_type_without_kernels_is_expanded_without(caplog: pytest.LogCap
 
 
 def test_on_a_cpu_there_are_no_kernels() -> None:
-    life = Life(SHAPES["vector"], seed=3)
-    assert choose_one_pass(life.network, life.planner.store) is OnePassMemory
+    life = plain_life("vector", 3, "float32")
+    assert choose_memory(life.network, life.planner.store) is OnePassMemory
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -287,4 +287,4 @@ def test_on_a_gpu_the_kernels_agree_and_are_used() -> None:
     life = Life(SHAPES["vector"], seed=3)
     network = life.network.cuda()
     store = TreeStore(life.shape.model.layout, num_envs=3, num_simulations=2, device=network.device, tokens_per_node=4)
-    assert choose_one_pass(network, store) is fused()
+    assert choose_memory(network, store) is fused()
