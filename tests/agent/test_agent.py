@@ -8,7 +8,7 @@ from tests.training.samples import MODEL, SPEC, tiny_network
 
 from kvzero import Agent, AgentConfig, SearchConfig
 from kvzero.agent import Planner
-from kvzero.errors import ConfigError, DeviceError, RunError
+from kvzero.errors import ConfigError, DeviceError, EnvError, RunError
 from kvzero.records import EnvSpec
 
 CONFIG = AgentConfig(model=MODEL, search=SearchConfig(num_simulations=2), num_eval_simulations=9)
@@ -129,6 +129,17 @@ def test_observations_that_cannot_be_read_are_refused_and_forgotten(observations
         agent.act(observations)
     for seen in looks(3, 2):
         np.testing.assert_array_equal(agent.act(seen), twin.act(seen))
+    np.testing.assert_array_equal(root_logits(agent), root_logits(twin))
+
+
+def test_numbers_too_large_for_the_encoder_are_refused_and_forgotten():
+    agent, twin = agent_of(2), agent_of(2)
+    seen = looks(3, 2)
+    seen[0, 1, 4] = -3e38
+    with pytest.raises(EnvError, match=r"environment 1 shows -3e\+38 as its feature 4.*--normalize-observations True"):
+        agent.act(seen[0])
+    for look in seen[1:]:
+        np.testing.assert_array_equal(agent.act(look), twin.act(look))
     np.testing.assert_array_equal(root_logits(agent), root_logits(twin))
 
 

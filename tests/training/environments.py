@@ -114,6 +114,32 @@ class Failing(Ladder):
         return observation, reward, terminated, truncated, info
 
 
+class Rich(Ladder):
+    """A ladder that pays a thousand for every step."""
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        observation, _, *rest = super().step(action)
+        return observation, 1000.0, *rest
+
+
+class Huge(Ladder):
+    """A ladder that shows numbers near the end of float32."""
+
+    def look(self) -> np.ndarray:
+        return np.append(super().look()[:-1], np.float32(-3e38))
+
+
+class Speck(Ladder):
+    """A ladder that shows images of eight pixels a side."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = Box(0, 255, (8, 8, 3), np.uint8)
+
+    def look(self) -> np.ndarray:
+        return np.zeros((8, 8, 3), np.uint8)
+
+
 class Taller(Ladder):
     """A ladder that shows one more number."""
 

@@ -100,6 +100,7 @@ class Agent:
         Raises:
             ConfigError: if `observations` or `action_masks` have another shape, images are not uint8, a number is not
                 finite, or a mask allows no action or holds what is no flag. The agent is unchanged then.
+            EnvError: if a number is too large for the network's encoder; the agent is unchanged then, too.
         """
         spec = self.network.spec
         observations = _as_array(observations)

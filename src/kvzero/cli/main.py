@@ -1,8 +1,11 @@
 """The command line: which command is run, and how errors reach the user."""
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -12,7 +15,8 @@ from kvzero.cli.compare import compare
 from kvzero.cli.evaluate import evaluate
 from kvzero.cli.presets import presets
 from kvzero.cli.train import train
-from kvzero.errors import ConfigError, DeviceError, KvzeroError
+from kvzero.errors import ConfigError, DeviceError, KvzeroError, KvzeroWarning
+from kvzero.interrupts import STATUS, begin_command
 
 __all__ = ["main"]
 
@@ -48,7 +52,16 @@ usage: kvzero COMMAND [ARGUMENTS]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0 done, 1 failed on the way, 2 bad input, 130 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        begin_command()
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except KvzeroError as error:
+        return _refuse(str(error), status=2 if isinstance(error, ConfigError | DeviceError) else 1)
+    except KeyboardInterrupt:
+        return _refuse("interrupted", status=STATUS)
+
+
+def _run(words: list[str]) -> int:
     if not words or words[0] in HELP or (words[0] in ("train", "compare", "bench") and words[1:2] and words[1] in HELP):
         print(USAGE, end="")
         return 0
@@ -59,12 +72,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"there is no command {words[0]!r}; choose one of {', '.join(COMMANDS)}")
     if "" not in sys.path:
         sys.path.insert(0, "")  # a console script does not look in the current folder, where users keep environments
-    try:
+    with warnings.catch_warnings():
+        warnings.showwarning = partial(_show_warning, warnings.showwarning)
         return COMMANDS[words[0]](words[1:])
-    except KvzeroError as error:
-        return _refuse(str(error), status=2 if isinstance(error, ConfigError | DeviceError) else 1)
-    except KeyboardInterrupt:
-        return _refuse("interrupted", status=130)
+
+
+def _show_warning(show: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """Tell of what kvzero warns of in a line of its own; of anything else as Python does."""
+    if issubclass(category, KvzeroWarning):
+        print(f"warning: {message}", file=sys.stderr)
+    else:
+        show(message, category, *place)
 
 
 def _refuse(message: str, *, status: int = 2) -> int:

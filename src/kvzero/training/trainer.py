@@ -13,7 +13,7 @@ import torch
 from kvzero.agent import Planner
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import EnvError
-from kvzero.model import Network, choose_device
+from kvzero.model import choose_device
 from kvzero.replay import Replay, sample_ahead
 from kvzero.reports import (
     ENV_STEPS,
@@ -30,6 +30,8 @@ from kvzero.training.collector import Collector, Episode
 from kvzero.training.config import RunConfig
 from kvzero.training.evaluator import evaluate
 from kvzero.training.learner import Learner
+from kvzero.training.network import build_network
+from kvzero.training.returns import ReturnWatch
 
 __all__ = ["Observer", "Result", "Round", "Silence", "Trainer"]
 
@@ -101,7 +103,7 @@ class Trainer:
     def _build(self, resume_from: Path | None) -> None:
         config, num_envs = self._config, self._envs.num_envs
         torch.manual_seed(_seed(config, "weights"))
-        network = Network(config.agent.model, self._envs.spec).to(choose_device(config.device))
+        network = build_network(config, self._envs.spec).to(choose_device(config.device))
         self._learner = Learner(
             network,
             config.learner,
@@ -122,7 +124,10 @@ class Trainer:
             self._restore(load_checkpoint(resume_from, self._learner, self._replay))
         self._env_seed = _seed(config, "collect", self._env_steps)
         self._planner = Planner(network, config.agent, num_envs=num_envs)
-        self._collector = Collector(self._envs, self._planner, self._replay, seed=self._env_seed, rng=self._rng)
+        watch = ReturnWatch(network.support, num_envs=num_envs, discount=config.agent.search.discount)
+        self._collector = Collector(
+            self._envs, self._planner, self._replay, seed=self._env_seed, rng=self._rng, watch=watch
+        )
         self._episodes: list[Episode] = []
         self._figures: dict[str, torch.Tensor] = {}
 
