@@ -111,7 +111,7 @@ class Network(nn.Module):
             env, feature = wrong[0]
             raise EnvError(
                 f"environment {envs[env]} shows {observations[env, feature]:g} as its feature {feature}, and the "
-                f"encoder takes at most {LARGEST_FEATURE:g}; give --normalize-observations True, or show smaller numbers"
+                f"encoder takes at most {LARGEST_FEATURE:g}; give --normalize-observations True, or smaller numbers"
             )
 
     def encode(self, observations: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch embed"]:
