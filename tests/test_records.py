@@ -85,7 +85,7 @@ def test_a_record_that_does_not_fit_is_refused_by_the_name_of_the_field(found, w
         structure(found, EnvSpec)
 
 
-@pytest.mark.parametrize("name", errors.__all__)
+@pytest.mark.parametrize("name", [name for name in errors.__all__ if name != "KvzeroWarning"])
 def test_every_error_is_one_of_kvzero_and_one_that_callers_expect(name):
     kind = getattr(errors, name)
     assert issubclass(kind, KvzeroError)
