@@ -2,6 +2,7 @@
 
 from importlib.metadata import version as _version
 
+import kvzero.interrupts as _interrupts  # noqa: F401  # before all that takes time
 from kvzero.agent import Agent, AgentConfig, Tokenizer, TransformerConfig, WorldModel
 from kvzero.cache import CacheConfig, CacheStats, EvictionStrategy, KeysValues, KVCacheManager, KVCachePool
 from kvzero.compat import LightZeroWarning

@@ -1,15 +1,15 @@
 """Which environment is played, how many of it at once, and what only Atari or DeepMind Control have settings for."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 
 from kvzero.checks import read_fields
+from kvzero.envs.arguments import EnvArguments, read_arguments
+from kvzero.envs.ids import ATARI_PREFIX, DMC_ID, canonical_id
 from kvzero.errors import ConfigError
 
-__all__ = ["ATARI_PREFIX", "DMC_ID", "EnvConfig"]
+__all__ = ["EnvConfig"]
 
-ATARI_PREFIX = "ALE/"
-DMC_ID = "dmc"
-_GENERAL_FIELDS = frozenset({"env_id", "num_envs"})
+_GENERAL_FIELDS = frozenset({"env_id", "num_envs", "env_kwargs"})
 _NOT_ATARI_FIELDS = frozenset({"num_env_workers", "action_bins_per_dim"})
 _DMC_FIELDS = frozenset({"task", "action_repeat", "from_pixels"})
 
@@ -20,6 +20,9 @@ class EnvConfig:
 
     env_id: str = "CartPole-v1"
     """Gymnasium id ("CartPole-v1", "ALE/Pong-v5"), your own as "package.module:Class", or "dmc" and a task."""
+
+    env_kwargs: EnvArguments = field(default_factory=dict, hash=False)
+    """Arguments for the constructor of a Gymnasium id or your own class; as words, key=value with values as in JSON."""
 
     num_envs: int = 8
     """Environments played at once while collecting."""
@@ -73,10 +76,17 @@ class EnvConfig:
 
     def __post_init__(self) -> None:
         read_fields(self)
+        object.__setattr__(self, "env_id", canonical_id(self.env_id))
+        object.__setattr__(self, "env_kwargs", read_arguments(self.env_kwargs))
         self._check_ranges()
         if self.is_dmc and not self.task:
             raise ConfigError('env_id is "dmc" and task is empty; give --task, such as cartpole-swingup')
         self._refuse_settings_without_effect()
+
+    @property
+    def name(self) -> str:
+        """What the environment is called in messages."""
+        return f"{self.env_id} {self.task}" if self.is_dmc else self.env_id
 
     @property
     def is_atari(self) -> bool:
@@ -118,6 +128,11 @@ class EnvConfig:
             )
 
     def _refuse_settings_without_effect(self) -> None:
+        if self.env_kwargs and (self.is_atari or self.is_dmc):
+            raise ConfigError(
+                f"env_kwargs {self.env_kwargs} would have no effect on {self.env_id!r}, which has settings of its own; "
+                "leave them out"
+            )
         names = {field.name for field in fields(self)}
         atari = names - _GENERAL_FIELDS - _NOT_ATARI_FIELDS - _DMC_FIELDS
         allowed = set(_GENERAL_FIELDS)

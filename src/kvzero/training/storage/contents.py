@@ -13,7 +13,7 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
-from kvzero.agent import AgentConfig, load_tensors, load_weights, save_agent, save_weights
+from kvzero.agent import AgentConfig, check_environment, load_tensors, load_weights, save_agent, save_weights
 from kvzero.errors import CheckpointError
 from kvzero.replay import Replay
 from kvzero.reports import write_atomically
@@ -65,8 +65,9 @@ def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
     """Read a checkpoint into a learner and a replay buffer of the same configuration.
 
     Raises:
-        CheckpointError: if it is damaged, of another configuration, or of a newer version of kvzero.
+        CheckpointError: if it is damaged, of another configuration or environment, or of a newer version of kvzero.
     """
+    check_environment(folder, learner.network.spec)
     state = _read_state(folder)
     found_format = int(state["format"])
     load_weights(learner.network, folder / "weights.safetensors")
