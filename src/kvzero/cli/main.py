@@ -17,8 +17,8 @@ from kvzero.cli.evaluate import evaluate
 from kvzero.cli.presets import presets
 from kvzero.cli.streams import watched_stdout
 from kvzero.cli.train import train
-from kvzero.errors import KvzeroWarning
-from kvzero.interrupts import begin_command
+from kvzero.errors import ConfigError, DeviceError, KvzeroError, KvzeroWarning
+from kvzero.interrupts import STATUS, begin_command
 
 __all__ = ["main"]
 

@@ -35,7 +35,7 @@ class Support(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         limit = size // 2
-        self.largest = expand(torch.tensor(float(limit))).item()
+        self.largest = decompress(torch.tensor(float(limit))).item()
         self.register_buffer("bins", torch.arange(-limit, limit + 1, dtype=torch.float32), persistent=False)
         self.bins: Tensor
 
