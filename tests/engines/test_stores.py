@@ -1,9 +1,13 @@
 """Which store a config builds, what it refuses, and that all of them give one and the same agent."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.training.environments import ACTIONS, FEATURES
 from tests.training.samples import MODEL, tiny_config, tiny_network
 
@@ -12,6 +16,7 @@ from kvzero import AgentConfig, CacheConfig, SearchConfig
 from kvzero.agent import Planner
 from kvzero.cache import ContextStore, KeyedStore, TreeStore
 from kvzero.errors import ConfigError
+from kvzero.model import network as network_module
 from kvzero.reports import read_metrics
 
 KEYED = ["pooled", "legacy"]
@@ -19,8 +24,8 @@ SEARCH = SearchConfig(num_simulations=6)
 NUM_ENVS = 3
 
 
-def planner_of(store: str, cache: CacheConfig | None = None) -> Planner:
-    config = AgentConfig(model=MODEL, search=SEARCH, store=store, cache=cache or CacheConfig())
+def planner_of(store: str, cache: CacheConfig | None = None, **settings) -> Planner:
+    config = AgentConfig(model=MODEL, search=SEARCH, store=store, cache=cache or CacheConfig(), **settings)
     return Planner(tiny_network(5), config, num_envs=NUM_ENVS)
 
 
@@ -98,6 +103,64 @@ def test_statistics_can_be_left_out():
     live(planner, num_steps=3)
     assert planner.store.stats() is None
     assert planner.store.figures() == {}
+
+
+def keys_of(planner: Planner) -> set[int]:
+    """Return the keys of all contexts that a pooled store holds, of roots and of nodes."""
+    manager = planner.store.levels.manager
+    return {key for pool in (*manager.init_pools, manager.recur_pool) for key in pool.keys()}  # noqa: SIM118
+
+
+def move_weights_apart(planner: Planner, distance: float) -> None:
+    with torch.no_grad():
+        planner._network.latent_head.second.bias.add_(distance)  # a part that no latent depends on
+
+
+@pytest.mark.parametrize("search_dtype", ["float32", "bfloat16"])
+def test_two_networks_with_equal_counters_and_other_weights_never_share_a_key(search_dtype):
+    planners = [planner_of("pooled", search_dtype=search_dtype) for _ in range(3)]
+    for planner, distance in zip(planners, (1, 2, 1), strict=True):
+        move_weights_apart(planner, distance)
+    assert len({planner._network.version for planner in planners}) == 1
+    observations = np.random.default_rng(0).normal(size=(NUM_ENVS, FEATURES)).astype(np.float32)
+    for planner in planners:
+        envs = np.arange(NUM_ENVS)
+        planner.observe(envs, observations, actions=np.zeros(NUM_ENVS, np.int64), starts=np.ones(NUM_ENVS, bool))
+        planner.plan(envs, np.ones((NUM_ENVS, ACTIONS), bool), rng=None)
+    one, other, again = map(keys_of, planners)
+    assert len(one) == len(other) == NUM_ENVS * (1 + SEARCH.num_simulations)
+    assert one.isdisjoint(other)
+    assert one == again
+
+
+def test_the_same_weights_give_the_same_keys_in_every_process():
+    program = (
+        "from tests.engines.test_stores import keys_of, live, planner_of\n"
+        "planner = planner_of('pooled')\n"
+        "planner._network.mark_changed()\n"  # its counter is another one
+        "live(planner, num_steps=3)\n"
+        "print(sorted(keys_of(planner)))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, cwd=root)
+    planner = planner_of("pooled")
+    live(planner, num_steps=3)
+    assert done.stdout.strip() == str(sorted(keys_of(planner)))
+
+
+def test_only_keyed_stores_have_the_weights_hashed_and_once_for_each_version(monkeypatch):
+    hashed = []
+    monkeypatch.setattr(network_module, "digest_weights", lambda weights: hashed.append(len(weights)) or bytes(32))
+    planner = planner_of("tree")
+    for distance in (1, 2):
+        live(planner, num_steps=5)
+        move_weights_apart(planner, distance)
+    assert hashed == []
+    planner = planner_of("pooled")
+    for distance in (1, 2):
+        live(planner, num_steps=5)
+        move_weights_apart(planner, distance)
+    assert len(hashed) == 2
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -13,6 +13,7 @@ from tests.equivalence.scenario import Life
 from tests.equivalence.test_exactness import SHAPES
 
 from kvzero.cache import TreeStore
+from kvzero.cache.ledger import RootLedger
 from kvzero.engines import native as native_module
 from kvzero.errors import SearchError
 from kvzero.model.native import build as build_module
@@ -77,7 +78,7 @@ def never_pack_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_notice_stale_keys(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(TreeStore, "is_stale", lambda *_: False)
+    patch.setattr(RootLedger, "is_stale", lambda self, envs, version: np.zeros(len(envs), bool))
 
 
 def keep_roots_over_episode_ends(patch: pytest.MonkeyPatch) -> None:

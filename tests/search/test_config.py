@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from kvzero.errors import ConfigError
+from kvzero.records import structure, unstructure
 from kvzero.search import PuctConfig, SearchConfig
 
 
@@ -36,6 +37,16 @@ def test_a_setting_that_cannot_work_is_refused(settings: dict[str, Any], message
 def test_a_setting_of_puct_that_cannot_work_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         PuctConfig(**settings)
+
+
+def test_the_config_of_a_run_of_before_the_rules_is_read() -> None:
+    older = {"num_simulations": 7, "discount": 0.9, "pb_c_init": 2.0, "noise_weight": 0.5, "min_value_range": 0.1}
+    wanted = SearchConfig(
+        num_simulations=7, discount=0.9, min_value_range=0.1, puct=PuctConfig(pb_c_init=2.0, noise_weight=0.5)
+    )
+    assert structure(older, SearchConfig) == wanted == structure(unstructure(wanted), SearchConfig)
+    with pytest.raises(ConfigError, match="pb_c"):
+        structure({**unstructure(wanted), "pb_c": 1.0}, SearchConfig)
 
 
 def test_the_limits_are_allowed() -> None:

@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -14,6 +15,7 @@ from kvzero.cli.bench import bench
 from kvzero.cli.compare import compare
 from kvzero.cli.evaluate import evaluate
 from kvzero.cli.presets import presets
+from kvzero.cli.streams import watched_stdout
 from kvzero.cli.train import train
 from kvzero.errors import ConfigError, DeviceError, KvzeroError, KvzeroWarning
 from kvzero.interrupts import STATUS, begin_command
@@ -21,6 +23,8 @@ from kvzero.interrupts import STATUS, begin_command
 __all__ = ["main"]
 
 HELP = ("-h", "--help")
+CLOSED_PIPE = 141
+"""What a shell shows of a program that writes to a pipe which nobody reads."""
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
@@ -51,14 +55,23 @@ usage: kvzero COMMAND [ARGUMENTS]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0 done, 1 failed on the way, 2 bad input, 130 interrupted."""
-    try:
-        begin_command()
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
-    except KvzeroError as error:
-        return _refuse(str(error), status=2 if isinstance(error, ConfigError | DeviceError) else 1)
-    except KeyboardInterrupt:
-        return _refuse("interrupted", status=STATUS)
+    """Run one command and return the exit status.
+
+    It is 0 done, 1 failed on the way, 2 bad input, 130 interrupted, 141 nobody reads what is printed any more.
+    """
+    begin_command()
+    with watched_stdout() as stdout:
+        try:
+            try:
+                return _run(list(sys.argv[1:] if arguments is None else arguments))
+            finally:  # help ends the program by itself
+                stdout.flush()
+        except OSError as error:
+            if error is not stdout.failure:
+                raise
+            if isinstance(error, BrokenPipeError):
+                return CLOSED_PIPE
+            return _refuse(f"standard output cannot be written: {error.strerror}", status=1)
 
 
 def _run(words: list[str]) -> int:
@@ -72,20 +85,27 @@ def _run(words: list[str]) -> int:
         return _refuse(f"there is no command {words[0]!r}; choose one of {', '.join(COMMANDS)}")
     if "" not in sys.path:
         sys.path.insert(0, "")  # a console script does not look in the current folder, where users keep environments
-    with warnings.catch_warnings():
-        warnings.showwarning = partial(_show_warning, warnings.showwarning)
-        return COMMANDS[words[0]](words[1:])
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_show_warning, warnings.showwarning)
+            return COMMANDS[words[0]](words[1:])
+    except KvzeroError as error:
+        return _refuse(str(error), status=2 if isinstance(error, ConfigError | DeviceError) else 1)
+    except KeyboardInterrupt:
+        return _refuse("interrupted", status=STATUS)
 
 
 def _show_warning(show: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
     """Tell of what kvzero warns of in a line of its own; of anything else as Python does."""
-    if issubclass(category, KvzeroWarning):
-        print(f"warning: {message}", file=sys.stderr)
-    else:
+    if not issubclass(category, KvzeroWarning):
         show(message, category, *place)
+        return
+    with suppress(OSError):  # what only shows ends no run
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def _refuse(message: str, *, status: int = 2) -> int:
     line = Text.assemble(("error:", "bold red"), " ", " ".join(message.split()))
-    Console(stderr=True, soft_wrap=True).print(line, highlight=False)
+    with suppress(OSError):  # where there is no standard error, the status has to do
+        Console(stderr=True, soft_wrap=True).print(line, highlight=False)
     return status

@@ -12,12 +12,12 @@ from kvzero.cache import (
     CacheConfig,
     ContextLevels,
     ContextStore,
+    KeyedParts,
     KeyedStore,
     KVCacheManager,
     LegacyCaches,
     LegacyLevels,
     ManagerSettings,
-    Parts,
     PooledLevels,
     TreeStore,
     Window,
@@ -27,16 +27,16 @@ from kvzero.cache import (
 from kvzero.engines.config import StoreKind
 from kvzero.engines.search_network import SearchNetwork
 
-__all__ = ["NetworkReplayer", "build_store"]
+__all__ = ["ContextRegenerator", "build_store"]
 
 
-class NetworkReplayer:
+class ContextRegenerator:
     """Makes a node's context anew by passing what led to it through the network."""
 
     def __init__(self, network: SearchNetwork) -> None:
         self._network = network
 
-    def replay(
+    def regenerate(
         self,
         window: Window,
         *,
@@ -123,11 +123,12 @@ def _build_legacy(request: _Request) -> ContextStore:
 
 
 def _build_keyed(request: _Request, levels: ContextLevels) -> ContextStore:
-    parts = Parts(
+    parts = KeyedParts(
         layout=request.settings.layout,
         levels=levels,
         keys=make_keys(request.cache.key_mode),
-        regenerator=NetworkReplayer(request.network),
+        weights=lambda: request.network.current.digest,
+        regenerator=ContextRegenerator(request.network),
         device=request.device,
         dtype=request.dtype,
     )

@@ -1,8 +1,10 @@
 """What a batch of environments hands out at each step, and the protocol by which it is played."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from math import inf
+from numbers import Real
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
@@ -11,6 +13,7 @@ from kvzero.errors import ConfigError, EnvError
 from kvzero.records import EnvSpec
 
 __all__ = [
+    "DEFAULT_FPS",
     "Environments",
     "Frame",
     "Observation",
@@ -20,7 +23,11 @@ __all__ = [
     "check_actions",
     "check_alike",
     "check_seed",
+    "read_fps",
 ]
+
+DEFAULT_FPS = 30.0
+"""Speed of a video of an environment that names none."""
 
 Observation: TypeAlias = UInt8[np.ndarray, "channel height width"] | Float32[np.ndarray, " feature"]
 Observations: TypeAlias = UInt8[np.ndarray, "env channel height width"] | Float32[np.ndarray, "env feature"]
@@ -80,6 +87,8 @@ class Environments(Protocol):
 
     spec: EnvSpec
     num_envs: int
+    frames_per_second: float
+    """How many frames, one for each step, make a second of the environment's own time."""
 
     def reset(self, seed: int | None = None) -> Start:
         """Begin a new episode everywhere; environment `i` is seeded with `seed + i`, or goes on with its own chance."""
@@ -101,13 +110,20 @@ class Environments(Protocol):
         ...
 
 
-def check_alike(specs: Sequence[EnvSpec], indices: Sequence[int], name: str) -> EnvSpec:
+def read_fps(metadata: Mapping[str, Any]) -> float:
+    """Return the `render_fps` of a Gymnasium environment's metadata; 30 where it says nothing that can be shown."""
+    fps = metadata.get("render_fps")
+    if isinstance(fps, Real) and not isinstance(fps, bool) and 0 < float(fps) < inf:
+        return float(fps)
+    return DEFAULT_FPS
+
+
+def check_alike(specs: Sequence[EnvSpec], indices: Sequence[int]) -> EnvSpec:
     """Return what all environments with these numbers show and accept; refuse, with an `EnvError`, if they differ."""
     for index, spec in zip(indices, specs, strict=True):
         if spec != specs[0]:
             raise EnvError(
-                f"environment {index} ({name}) has {spec}, but environment {indices[0]} has {specs[0]}; make copies "
-                "that are alike"
+                f"environment {index} has {spec}, but environment {indices[0]} has {specs[0]}; make them alike"
             )
     return specs[0]
 

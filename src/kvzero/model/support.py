@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Support", "compress", "expand"]
+__all__ = ["Support", "compress", "decompress"]
 
 EPSILON = 0.001
 
@@ -18,7 +18,7 @@ def compress(scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return scalars.sign() * ((scalars.abs() + 1).sqrt() - 1) + EPSILON * scalars
 
 
-def expand(compressed: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def decompress(compressed: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Return the inverse of `compress`.
 
     With `u = sqrt(|x| + 1)` the definition is the quadratic `0.001 u^2 + u - (1 + 0.001 + |h|) = 0`; its positive
@@ -35,9 +35,13 @@ class Support(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         limit = size // 2
-        self.largest = expand(torch.tensor(float(limit))).item()
         self.register_buffer("bins", torch.arange(-limit, limit + 1, dtype=torch.float32), persistent=False)
         self.bins: Tensor
+
+    @property
+    def largest(self) -> float:
+        """The scalar of the last bin; its negative is that of the first."""
+        return decompress(self.bins[-1]).item()
 
     @staticmethod
     def size_for(scalar: float) -> int:
@@ -64,7 +68,7 @@ class Support(nn.Module):
 
     def decode(self, logits: Float[Tensor, "*shape bin"]) -> Float[Tensor, "*shape"]:
         """Return the scalar that categorical logits stand for: the expected bin, transformed back."""
-        return expand(self.expect(logits))
+        return decompress(self.expect(logits))
 
     def expect(self, logits: Float[Tensor, "*shape bin"]) -> Float[Tensor, "*shape"]:
         """Return the expected bin, in transformed units."""

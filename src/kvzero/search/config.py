@@ -1,8 +1,9 @@
 """The knobs of one search: how many simulations, how they weigh what they find, how much chance at the root."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from math import isfinite
-from typing import Literal, get_args
+from typing import Any, Literal
 
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
@@ -56,12 +57,18 @@ class SearchConfig:
     puct: PuctConfig = field(default_factory=PuctConfig)
     """The rule puct."""
 
+    @staticmethod
+    def upgrade(found: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a mapping in which the rule's knobs have a record of their own; earlier versions had all in one."""
+        older = {name: found[name] for name in (knob.name for knob in fields(PuctConfig)) if name in found}
+        if not older:
+            return found
+        return {**{name: found[name] for name in found if name not in older}, "puct": older}
+
     def __post_init__(self) -> None:
         read_fields(self)
         if self.num_simulations < 1:
             raise ConfigError(f"num_simulations is {self.num_simulations}; a search needs at least 1")
-        if self.rule not in get_args(RuleKind):
-            raise ConfigError(f"rule is {self.rule!r}; choose {' or '.join(get_args(RuleKind))}")
         _require_share("discount", self.discount)
         _require_positive("min_value_range", self.min_value_range)
 

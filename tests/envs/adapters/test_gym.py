@@ -1,5 +1,6 @@
 """Gymnasium environments played together: what steps report, and what failures say."""
 
+import math
 from functools import partial
 
 import gymnasium
@@ -10,6 +11,7 @@ from gymnasium.spaces import Box, Discrete
 
 from kvzero.envs import EnvConfig, make_environments
 from kvzero.envs.adapters import GymEnvironments
+from kvzero.envs.environments import read_fps
 from kvzero.errors import ConfigError, EnvError
 
 
@@ -285,7 +287,7 @@ def test_actions_that_cannot_be_are_refused(scripted, actions, words):
 def test_copies_that_are_not_alike_are_refused(scripted, change):
     first = Box(-1, 1, (1,)) if isinstance(change.get("action_space"), Box) else Discrete(2)
     alike = partial(scripted, action_space=first)
-    with pytest.raises(EnvError, match=r"environment 2 \(fake\) has .*, but environment 0 has .*; make copies"):
+    with pytest.raises(EnvError, match=r"environment 2 has .*, but environment 0 has .*; make them"):
         together(in_turn(alike, alike, partial(scripted, **{"action_space": first} | change)))
 
 
@@ -347,3 +349,20 @@ def test_classic_environments_render_frames(env_id):
     envs.reset(seed=0)
     assert envs.render().shape == (400, 600, 3)
     envs.close()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "speed"),
+    [
+        ({"render_fps": 12}, 12.0),
+        ({"render_fps": np.float32(2.5)}, 2.5),
+        ({}, 30.0),
+        ({"render_fps": None}, 30.0),
+        ({"render_fps": 0}, 30.0),
+        ({"render_fps": math.nan}, 30.0),
+        ({"render_fps": True}, 30.0),
+        ({"render_fps": "fast"}, 30.0),
+    ],
+)
+def test_frames_have_the_speed_that_the_environment_names(metadata, speed):
+    assert read_fps(metadata) == speed

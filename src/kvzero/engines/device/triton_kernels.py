@@ -106,7 +106,7 @@ def load_halves(at: tl.tensor, half: tl.constexpr, is_number: tl.tensor) -> Any:
 
 @kernel
 def load_turned(at: tl.tensor, rotation: tl.tensor, half: tl.constexpr, is_number: tl.tensor) -> Any:
-    """Return both halves of a query or key turned by a row of the table of rotations, see `kvzero.model.rotary`."""
+    """Return both halves of a query or key turned by a row of the table of rotations, see `kvzero.model.positions`."""
     low, high = load_halves(at, half, is_number)
     cosine = tl.load(rotation, mask=is_number, other=0.0)
     sine = tl.load(rotation + 3 * half, mask=is_number, other=0.0)
@@ -223,7 +223,7 @@ def decode(  # noqa: PLR0913, PLR0917
     weights = tl.exp(numbers - tl.max(numbers, axis=0))
     weights = tl.where(is_bin, weights / tl.sum(weights, axis=0), 0.0)
     expected = tl.sum(weights * (lanes - num_bins // 2).to(tl.float32), axis=0)
-    constant = tl.abs(expected) + 1.001  # see `kvzero.model.expand`
+    constant = tl.abs(expected) + 1.001  # see `kvzero.model.decompress`
     root = 2.0 * constant / (1.0 + tl.sqrt(1.0 + 0.004 * constant))
     sign = tl.where(expected == 0, 0.0, tl.where(expected < 0, -1.0, 1.0))
     scalar = sign * (root * root - 1.0)
