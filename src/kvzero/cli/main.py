@@ -97,11 +97,11 @@ def _run(words: list[str]) -> int:
 
 def _show_warning(show: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
     """Tell of what kvzero warns of in a line of its own; of anything else as Python does."""
-    if issubclass(category, KvzeroWarning):
-        with suppress(OSError):  # a warning is for those who can see it
-            print(f"warning: {message}", file=sys.stderr)
-    else:
+    if not issubclass(category, KvzeroWarning):
         show(message, category, *place)
+        return
+    with suppress(OSError):  # what only shows ends no run
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def _refuse(message: str, *, status: int = 2) -> int:

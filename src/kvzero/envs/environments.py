@@ -118,13 +118,12 @@ def read_fps(metadata: Mapping[str, Any]) -> float:
     return DEFAULT_FPS
 
 
-def check_alike(specs: Sequence[EnvSpec], indices: Sequence[int], name: str) -> EnvSpec:
+def check_alike(specs: Sequence[EnvSpec], indices: Sequence[int]) -> EnvSpec:
     """Return what all environments with these numbers show and accept; refuse, with an `EnvError`, if they differ."""
     for index, spec in zip(indices, specs, strict=True):
         if spec != specs[0]:
             raise EnvError(
-                f"environment {index} ({name}) has {spec}, but environment {indices[0]} has {specs[0]}; make copies "
-                "that are alike"
+                f"environment {index} has {spec}, but environment {indices[0]} has {specs[0]}; make them alike"
             )
     return specs[0]
 

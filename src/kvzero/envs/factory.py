@@ -29,8 +29,7 @@ def make_environments(config: EnvConfig, *, num_envs: int, training: bool, rende
     if config.is_atari:
         return AtariEnvironments(config, num_envs=num_envs, training=training, render=render)
     if config.num_env_workers and not render:
-        make = partial(make_slice, config)
-        return WorkerEnvironments(make, name=config.name, num_envs=num_envs, num_workers=config.num_env_workers)
+        return WorkerEnvironments(partial(make_slice, config), num_envs=num_envs, num_workers=config.num_env_workers)
     return make_slice(config, num_envs=num_envs, render=render)
 
 

@@ -35,7 +35,7 @@ class WorkerEnvironments:
     A worker computes and draws with one thread: the cores are shared among workers, and with the learner.
     """
 
-    def __init__(self, make_slice: SliceMaker, *, name: str, num_envs: int, num_workers: int) -> None:
+    def __init__(self, make_slice: SliceMaker, *, num_envs: int, num_workers: int) -> None:
         """Start the processes and make their environments.
 
         Raises:
@@ -51,7 +51,7 @@ class WorkerEnvironments:
                     self._workers.append(_start(make_slice, first, end - first))
                 self._receive()
                 specs = [worker.call(_spec_of) for worker in self._workers]
-            self.spec: EnvSpec = check_alike(specs, self._edges[:-1], name)
+            self.spec: EnvSpec = check_alike(specs, self._edges[:-1])
         except BaseException:
             self.close()
             raise

@@ -35,9 +35,13 @@ class Support(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         limit = size // 2
-        self.largest = decompress(torch.tensor(float(limit))).item()
         self.register_buffer("bins", torch.arange(-limit, limit + 1, dtype=torch.float32), persistent=False)
         self.bins: Tensor
+
+    @property
+    def largest(self) -> float:
+        """The scalar of the last bin; its negative is that of the first."""
+        return decompress(self.bins[-1]).item()
 
     @staticmethod
     def size_for(scalar: float) -> int:

@@ -9,7 +9,6 @@ from kvzero.agent import Planner
 from kvzero.envs import Environments, Steps
 from kvzero.replay import StepBatch, StepSink
 from kvzero.search import Outcome
-from kvzero.training.returns import ReturnWatch
 
 __all__ = ["Collector", "Episode"]
 
@@ -29,21 +28,13 @@ class Collector:
     """Steps all environments together, one search per step, and hands each step to a sink."""
 
     def __init__(
-        self,
-        envs: Environments,
-        planner: Planner,
-        sink: StepSink,
-        *,
-        seed: int,
-        rng: np.random.Generator,
-        watch: ReturnWatch | None = None,
+        self, envs: Environments, planner: Planner, sink: StepSink, *, seed: int, rng: np.random.Generator
     ) -> None:
-        """Reset the environments with `seed` and observe what they show; `watch`, if given, sees all rewards."""
+        """Reset the environments with `seed` and observe what they show."""
         self._envs = envs
         self._planner = planner
         self._sink = sink
         self._rng = rng
-        self._watch = watch
         self._everyone = np.arange(envs.num_envs)
         start = envs.reset(seed)
         self._observations, self._masks = start.observations, start.action_masks
@@ -58,8 +49,6 @@ class Collector:
         actions = outcome.actions
         steps = self._envs.step(actions)
         self._hand_on(outcome, steps)
-        if self._watch is not None:
-            self._watch.show(steps.rewards, steps.terminated | steps.truncated)
         self._observations, self._masks = steps.observations, steps.action_masks
         self._planner.observe(
             self._everyone, steps.observations, actions=actions, starts=steps.terminated | steps.truncated

@@ -2,11 +2,9 @@
 
 import warnings
 
-import numpy as np
-from jaxtyping import Bool, Float
-
 from kvzero.errors import KvzeroWarning
 from kvzero.model import Support
+from kvzero.replay import StepBatch, StepSink
 
 __all__ = ["ReturnWatch"]
 
@@ -15,29 +13,35 @@ LONGEST = 10_000
 
 
 class ReturnWatch:
-    """Looks at every episode that ends for rewards and discounted returns that the support would clip."""
+    """A sink before another, which looks at every episode for rewards and returns that the support would clip."""
 
-    def __init__(self, support: Support, *, num_envs: int, discount: float) -> None:
-        self._support = support
+    def __init__(self, sink: StepSink, support: Support, *, num_envs: int, discount: float) -> None:
+        self._sink = sink
+        self._num_bins, self._limit = len(support.bins), support.largest
         self._discount = discount
         self._rewards: list[list[float]] = [[] for _ in range(num_envs)]
         self._is_told = False
 
-    def show(self, rewards: Float[np.ndarray, " env"], ends: Bool[np.ndarray, " env"]) -> None:
-        """Take in the rewards to learn from of one step, and where an episode ended with it; warn at the first excess.
+    def add(self, batch: StepBatch) -> None:
+        """Hand on one step of all environments; warn at the first episode that ends with an excess.
 
         Warns:
-            KvzeroWarning: with the largest reward or return of the episodes that ended, and the support that holds it.
+            KvzeroWarning: with the largest reward or discounted return of the episodes that ended, and the support that
+                holds it.
         """
-        if self._is_told:
-            return
-        for env, reward in enumerate(rewards.tolist()):
-            self._rewards[env].append(reward)
-        over = [env for env, found in enumerate(self._rewards) if ends[env] or len(found) >= LONGEST]
+        self._sink.add(batch)
+        if not self._is_told:
+            self._look(batch)
+
+    def _look(self, batch: StepBatch) -> None:
+        for rewards, reward in zip(self._rewards, batch.fields["rewards"].tolist(), strict=True):
+            rewards.append(reward)
+        ends = batch.terminated | batch.truncated
+        over = [env for env, rewards in enumerate(self._rewards) if ends[env] or len(rewards) >= LONGEST]
         largest = max((self._largest(self._rewards[env]) for env in over), default=0.0)
         for env in over:
             self._rewards[env] = []
-        if largest > self._support.largest:
+        if largest > self._limit:
             self._is_told = True
             warnings.warn(self._say(largest), KvzeroWarning, stacklevel=2)
 
@@ -52,6 +56,6 @@ class ReturnWatch:
     def _say(self, largest: float) -> str:
         return (
             f"an episode had a return of size {largest:,.0f}, but values and rewards beyond "
-            f"{self._support.largest:,.0f} are clipped, where the support of {len(self._support.bins)} bins ends; "
-            f"--support-size {self._support.size_for(largest)} would hold it, or make rewards smaller"
+            f"{self._limit:,.0f} are clipped, where the support of {self._num_bins} bins ends; "
+            f"--support-size {Support.size_for(largest)} would hold it, or make rewards smaller"
         )

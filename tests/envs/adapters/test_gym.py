@@ -287,7 +287,7 @@ def test_actions_that_cannot_be_are_refused(scripted, actions, words):
 def test_copies_that_are_not_alike_are_refused(scripted, change):
     first = Box(-1, 1, (1,)) if isinstance(change.get("action_space"), Box) else Discrete(2)
     alike = partial(scripted, action_space=first)
-    with pytest.raises(EnvError, match=r"environment 2 \(fake\) has .*, but environment 0 has .*; make copies"):
+    with pytest.raises(EnvError, match=r"environment 2 has .*, but environment 0 has .*; make them"):
         together(in_turn(alike, alike, partial(scripted, **{"action_space": first} | change)))
 
 

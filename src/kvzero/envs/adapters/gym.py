@@ -8,16 +8,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from jaxtyping import Shaped
 
 from kvzero.envs.adapters.guard import Guard
-from kvzero.envs.environments import (
-    Frame,
-    Observations,
-    Start,
-    Steps,
-    check_actions,
-    check_alike,
-    check_seed,
-    read_fps,
-)
+from kvzero.envs.environments import Frame, Observations, Start, Steps, check_actions, check_alike, check_seed, read_fps
 from kvzero.envs.lookup import Maker, build_environment
 from kvzero.errors import ConfigError
 
@@ -33,7 +24,7 @@ class GymEnvironments:
         self._guards = [Guard(env, name=name, index=first_index + index) for index, env in enumerate(made)]
         self.num_envs = num_envs
         indices = range(first_index, first_index + num_envs)
-        self.spec = check_alike([guard.delivered for guard in self._guards], indices, name)
+        self.spec = check_alike([guard.delivered for guard in self._guards], indices)
         # Same-step autoreset gives both the final observation and the next episode's first, and wastes no action.
         self._vector: SyncVectorEnv[Any, Any] = SyncVectorEnv(
             [partial(_given, guard) for guard in self._guards], autoreset_mode=AutoresetMode.SAME_STEP
