@@ -9,7 +9,9 @@ __all__ = [
     "EngineError",
     "EnvError",
     "KvzeroError",
+    "KvzeroWarning",
     "PoolFullError",
+    "ProcessError",
     "RunError",
     "SearchError",
     "StaleContextError",
@@ -18,6 +20,10 @@ __all__ = [
 
 class KvzeroError(Exception):
     """Base of every error raised on purpose by kvzero."""
+
+
+class KvzeroWarning(UserWarning):
+    """Something is lost or done without, and the work goes on."""
 
 
 class ConfigError(KvzeroError, ValueError):
@@ -54,6 +60,10 @@ class PoolFullError(CacheError, RuntimeError):
 
 class StaleContextError(KvzeroError, RuntimeError):
     """Cached keys were about to be read that other weights had made."""
+
+
+class ProcessError(KvzeroError, RuntimeError):
+    """A process that kvzero began ended before it answered; the message says how."""
 
 
 class RunError(KvzeroError, OSError):

@@ -7,7 +7,10 @@ from contextlib import redirect_stderr
 from typing import Any, TypeVar
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from kvzero.cli.arguments import read_words, to_words
+from kvzero.envs import EnvArguments
 from kvzero.errors import ConfigError
 
 __all__ = ["parse", "parse_some"]
@@ -21,6 +24,22 @@ RULE = re.compile(r"[─-]{4,}")
 PLACE = re.compile(r"^(Value error; )?(Error parsing [\w.]+: )?")
 FOOTER = "For full helptext"
 """What tyro draws around a refusal, in colour on a terminal, and without a frame where there is only ASCII."""
+
+REGISTRY = ConstructorRegistry()
+
+
+@REGISTRY.primitive_rule
+def _read_arguments(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[EnvArguments] | None:
+    """Return how an environment's arguments are read; tyro would want names and values in turn, all of one type."""
+    if info.type != EnvArguments:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="KEY=VALUE",
+        instance_from_str=read_words,
+        is_instance=lambda found: isinstance(found, dict),
+        str_from_instance=to_words,
+    )
 
 
 def parse(kind: type[Record], words: Sequence[str], *, prog: str, **options: Any) -> Record:
@@ -46,7 +65,7 @@ def parse_some(kind: type[Record], words: Sequence[str], *, prog: str) -> tuple[
 
 
 def _refused_in_a_line(read: Callable[[], Any], prog: str) -> Any:
-    with redirect_stderr(io.StringIO()) as said:
+    with REGISTRY, redirect_stderr(io.StringIO()) as said:
         try:
             return read()
         except SystemExit as end:

@@ -6,6 +6,7 @@ from kvzero.model.encoders import build_encoder
 from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
 from kvzero.model.native import Drawing, NativeNetwork, NativeSearch
+from kvzero.model.native import load_library as load_native_library
 from kvzero.model.network import Network, Predictions, RootReading
 from kvzero.model.passes import (
     ActionReadings,
@@ -65,6 +66,7 @@ __all__ = [
     "expand_nodes",
     "latent_distance",
     "lay_out_pass",
+    "load_native_library",
     "look_up_weights",
     "read_gaussian",
     "shift_error",

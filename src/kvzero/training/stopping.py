@@ -2,13 +2,11 @@
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-__all__ = ["StopSignal", "ignoring_stops"]
+from kvzero.processes import STOP_SIGNALS
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+__all__ = ["StopSignal"]
 
 
 class StopSignal:
@@ -29,7 +27,9 @@ class StopSignal:
     def __enter__(self) -> "StopSignal":
         """Take over the signals."""
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._note) for number in SIGNALS if _is_for_us(number)}
+            self._previous = {
+                number: signal.signal(number, self._note) for number in STOP_SIGNALS if _is_for_us(number)
+            }
         return self
 
     def __exit__(
@@ -50,17 +50,3 @@ class StopSignal:
 
 def _is_for_us(number: signal.Signals) -> bool:
     return number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
-
-
-@contextmanager
-def ignoring_stops() -> Iterator[None]:
-    """Ignore stop signals here, and for good in processes started meanwhile; only in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -108,16 +108,6 @@ class NativeNetwork:
         """Call the function at `expand_address`, whose arguments engine.c names."""
         self._library.kvzero_expand(search.address, *arguments)
 
-    def multiply(self, num_rows: int, num_simulations: int) -> None:
-        """Compute the linear layers alone of so many simulations, of numbers that mean nothing; for measuring.
-
-        Raises:
-            EngineError: if there is no memory for the rows.
-        """
-        self.refresh(self.network.version)
-        if not self._library.kvzero_multiply(self._address, num_rows, num_simulations, torch.get_num_threads()):
-            raise EngineError(f"there is no memory for {num_rows} rows")
-
     def extend_roots(
         self,
         search: "NativeSearch",
@@ -241,8 +231,6 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.kvzero_pack.argtypes = (pointer, pointer)
     library.kvzero_expand.restype = None
     library.kvzero_expand.argtypes = (pointer, number, number, number, *[pointer] * 6)
-    library.kvzero_multiply.restype = number
-    library.kvzero_multiply.argtypes = (pointer, number, number, number)
     library.kvzero_extend_roots.restype = None
     library.kvzero_extend_roots.argtypes = (pointer, number, *[pointer] * 5)
     return library
