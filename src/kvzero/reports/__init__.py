@@ -1,7 +1,5 @@
 """What a run tells people: metrics, progress, plots, summary and report; knows no torch."""
 
-from kvzero.reports.arrays import load_arrays, save_arrays
-from kvzero.reports.atomic import write_atomically
 from kvzero.reports.characters import SPELLED
 from kvzero.reports.costs import plot_costs
 from kvzero.reports.curve import plot_learning_curve
@@ -15,10 +13,10 @@ from kvzero.reports.figures import (
     TRAIN_RETURN,
     WALL_SECONDS,
 )
+from kvzero.reports.files import load_arrays, reachable, save_arrays, write_atomically
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
 from kvzero.reports.page import write_report
 from kvzero.reports.progress import ProgressDisplay
-from kvzero.reports.reachable import reachable
 from kvzero.reports.sinks import (
     SINKS,
     FigureLog,

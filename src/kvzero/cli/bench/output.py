@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
+from kvzero.cli.streams import make_console
 from kvzero.errors import RunError
 from kvzero.reports import machine_facts, write_atomically
 
@@ -74,7 +74,7 @@ def show(title: str, figures: Mapping[str, Any]) -> None:
     for name, value in figures.items():
         if value is not None:
             table.add_row(name, f"{value:,}" if isinstance(value, int | float) else _listed(value))
-    Console().print(table)
+    make_console().print(table, soft_wrap=False)
 
 
 def _listed(value: Any) -> str:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 from kvzero.records import unstructure
-from kvzero.reports.atomic import write_atomically
 from kvzero.reports.characters import spell
 from kvzero.reports.comparison.agreement import compare_curves
 from kvzero.reports.comparison.figures import summarise
 from kvzero.reports.comparison.page import render_page
 from kvzero.reports.comparison.records import Comparison
 from kvzero.reports.comparison.verdict import judge
+from kvzero.reports.files import write_atomically
 
 __all__ = ["FORMAT", "write_comparison"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import SupportsFloat
 
 from kvzero.errors import RunError
-from kvzero.reports.reachable import reachable
+from kvzero.reports.files import reachable
 
 __all__ = ["TensorBoardSink"]
 
