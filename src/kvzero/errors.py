@@ -49,7 +49,7 @@ class CacheError(KvzeroError, ValueError):
     """A key, an entry or an environment that a cache cannot take."""
 
 
-class PoolFullError(KvzeroError, RuntimeError):
+class PoolFullError(CacheError, RuntimeError):
     """A pool has to evict, but everything in it is pinned."""
 
 

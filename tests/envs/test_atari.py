@@ -233,6 +233,7 @@ def test_the_frames_shown_are_those_of_environment_0(max_frames, num_steps):
         num_games += steps.game_over[0]
     assert num_games > 0
     assert (envs.render().shape, envs.render().dtype) == ((210, 160, 3), np.uint8)
+    assert envs.frames_per_second == 60 / config.frame_skip
 
 
 def test_the_frames_shown_follow_without_a_seed_too():

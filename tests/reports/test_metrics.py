@@ -1,37 +1,31 @@
-"""Metrics survive kills, hold one history, are valid JSON, and reach TensorBoard."""
+"""Metrics survive kills, hold one history and are valid JSON."""
 
 import json
 import math
-import os
-import subprocess
-import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import kvzero
 from kvzero.errors import RunError
-from kvzero.reports import MetricsLog, logged_until, read_metrics
+from kvzero.reports import JsonlSink, read_metrics
+
+
+def opened(run_dir: Path, *, resume_from: int | None = None) -> closing[JsonlSink]:
+    return closing(JsonlSink(run_dir, resume_from=resume_from))
 
 
 def log_steps(run_dir: Path, *steps: int, resume_from: int | None = None) -> None:
-    with MetricsLog(run_dir, resume_from=resume_from) as log:
+    with opened(run_dir, resume_from=resume_from) as log:
         for step in steps:
             log.write(step, {"loss": step / 2})
 
 
-def read_scalars(run_dir: Path, name: str) -> list[tuple[int, float]]:
-    accumulator = EventAccumulator(str(run_dir))
-    accumulator.Reload()
-    return [(event.step, event.value) for event in accumulator.Scalars(name)]
-
-
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    with MetricsLog(tmp_path / "new" / "run") as log:
+    with opened(tmp_path / "new" / "run") as log:
         log.write(8, {"loss": 2.5, "train_return": np.float32(21)})
         log.write(16, {"eval_return_mean": 9})
     assert read_metrics(tmp_path / "new" / "run") == [
@@ -41,14 +35,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_a_line_is_on_disk_as_soon_as_it_is_written(tmp_path: Path) -> None:
-    with MetricsLog(tmp_path) as log:
+    with opened(tmp_path) as log:
         log.write(3, {"loss": 1.0})
         assert read_metrics(tmp_path) == [{"env_steps": 3, "loss": 1.0}]
 
 
 @pytest.mark.parametrize("figure", [math.nan, math.inf, -math.inf])
 def test_figures_that_are_not_finite_are_valid_json(tmp_path: Path, figure: float) -> None:
-    with MetricsLog(tmp_path) as log:
+    with opened(tmp_path) as log:
         log.write(3, {"loss": figure})
     line = (tmp_path / "metrics.jsonl").read_text()
     assert json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")) == {
@@ -86,12 +80,6 @@ def test_a_kill_inside_the_last_line_loses_that_line_only(tmp_path_factory: pyte
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
-def test_what_was_logged_up_to_a_checkpoint_is_read_and_nothing_where_there_is_no_file(tmp_path: Path) -> None:
-    assert logged_until(tmp_path, 9) == []
-    log_steps(tmp_path, 1, 2, 3, 4)
-    assert [line["env_steps"] for line in logged_until(tmp_path, 3)] == [1, 2, 3]
-
-
 @pytest.mark.parametrize(
     "damaged", ["{torn", '{"loss": 1.0}', '{"env_steps": null}', '{"env_steps": 1, "loss": "low"}', "[1, 2]", "3"]
 )
@@ -99,7 +87,7 @@ def test_damage_before_the_last_line_is_refused(tmp_path: Path, damaged: str) ->
     log_steps(tmp_path, 1, 2)
     path = tmp_path / "metrics.jsonl"
     path.write_text(f"{damaged}\n{path.read_text()}")
-    for use in (read_metrics, MetricsLog):
+    for use in (read_metrics, JsonlSink):
         with pytest.raises(RunError, match=r"line 1 of .*metrics\.jsonl.*repair or delete that line"):
             use(tmp_path)
 
@@ -112,47 +100,15 @@ def test_a_folder_without_metrics_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(RunError, match="cannot write"):
-        MetricsLog(tmp_path / "run")
+        JsonlSink(tmp_path / "run")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
-    log = MetricsLog(tmp_path)
+    log = JsonlSink(tmp_path)
     log._file.close()
     log._file = Path("/dev/full").open("w")  # noqa: SIM115
     with pytest.raises(RunError, match="No space left"):
         log.write(1, {"loss": 1.0})
     with pytest.raises(RunError, match="No space left"):
         log.close()
-
-
-def test_tensorboard_reads_the_scalars(tmp_path: Path) -> None:
-    with MetricsLog(tmp_path) as log:
-        log.write(8, {"loss": 2.5, "train_return": 21.0})
-        log.write(16, {"loss": 1.25})
-    assert read_scalars(tmp_path, "loss") == [(8, 2.5), (16, 1.25)]
-    assert read_scalars(tmp_path, "train_return") == [(8, 21.0)]
-
-
-def test_tensorboard_drops_what_the_resumed_run_took_back(tmp_path: Path) -> None:
-    log_steps(tmp_path, 10, 20, 30, 40)
-    first = next(tmp_path.glob("events*"))
-    os.rename(first, first.with_name("events.out.tfevents.0000000001.first"))  # noqa: PTH104  # files are read in order
-    log_steps(tmp_path, 30, 50, resume_from=20)
-    assert read_scalars(tmp_path, "loss") == [(10, 5.0), (20, 10.0), (30, 15.0), (50, 25.0)]
-
-
-def test_the_room_imports_neither_torch_nor_what_is_slow_before_it_is_needed(tmp_path: Path) -> None:
-    code = f"""
-import sys, types
-from pathlib import Path
-kvzero = types.ModuleType("kvzero")  # the package without its façade, which imports everything
-kvzero.__path__ = [{str(Path(kvzero.__file__).parent)!r}]
-sys.modules["kvzero"] = kvzero
-from kvzero.reports import MetricsLog
-assert "matplotlib" not in sys.modules and "tensorboard" not in sys.modules
-with MetricsLog(Path({str(tmp_path)!r})) as log:
-    log.write(1, {{"loss": 1.0}})
-assert "torch" not in sys.modules and "tensorflow" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)

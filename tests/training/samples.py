@@ -18,7 +18,7 @@ from kvzero import (
     ScheduleConfig,
     SearchConfig,
 )
-from kvzero.agent import SamplingConfig
+from kvzero.engines import SamplingConfig
 from kvzero.records import EnvSpec
 from kvzero.replay import Replay, Segments
 from kvzero.training import Learner

@@ -13,7 +13,8 @@ from tests.training.test_train import Stopper, history, weights
 
 import kvzero
 from kvzero import Agent, AgentConfig, LearnerConfig, ModelConfig, Network, ReplayConfig, SearchConfig
-from kvzero.agent import Planner, SamplingConfig, newest_checkpoint
+from kvzero.agent import Planner, newest_checkpoint
+from kvzero.engines import SamplingConfig
 from kvzero.envs import EnvConfig, Environments, make_environments
 from kvzero.model import read_gaussian
 from kvzero.replay import Replay

@@ -1,9 +1,7 @@
 """Joins model, search and cache: observe, plan, act."""
 
 from kvzero.agent.agent import Agent
-from kvzero.agent.config import AgentConfig, EngineKind, SamplingConfig, SearchDtype, StoreKind
-from kvzero.agent.devices import choose_device
-from kvzero.agent.expander import CachedExpander
+from kvzero.agent.config import AgentConfig
 from kvzero.agent.inference import InitialInference, RecurrentInference
 from kvzero.agent.planner import Planner
 from kvzero.agent.tokenizer import Tokenizer
@@ -24,20 +22,14 @@ __all__ = [
     "CHECKPOINTS",
     "Agent",
     "AgentConfig",
-    "CachedExpander",
-    "EngineKind",
     "InitialInference",
     "LossTargets",
     "Planner",
     "RecurrentInference",
-    "SamplingConfig",
-    "SearchDtype",
-    "StoreKind",
     "Tokenizer",
     "TransformerConfig",
     "WorldModel",
     "WorldModelLoss",
-    "choose_device",
     "load_network",
     "load_tensors",
     "load_weights",

@@ -148,7 +148,7 @@ class ContextKeeper:
     def _start(self, env: int, step: int) -> Handle:
         """Return the handle that an episode's first latent follows; learned positions do not count steps."""
         step = 0 if self._layout.is_sliding else step
-        return Handle(start_key(env, self._version, step), 2 * step + NO_TOKENS, 0)
+        return Handle(start_key(env, self._network.digest, step), 2 * step + NO_TOKENS, 0)
 
     def _handle_of_node(self, env: int, node: int, alone: Handle) -> Handle:
         handle = self._roots.get(env, alone) if node == ROOT else self._nodes.get((env, node))

@@ -263,10 +263,6 @@ class TransformerConfig:
             )
 
     def _check_losses(self) -> None:
-        if self.predict_latent_loss_type not in ("group_kl", "mse", "smooth_l1"):
-            raise ConfigError(
-                f"predict_latent_loss_type is {self.predict_latent_loss_type!r}; choose group_kl, mse or smooth_l1"
-            )
         if not 0 < self.gamma <= 1:
             raise ConfigError(f"gamma is {self.gamma}; give a factor above 0 and up to 1")
         if not 0 <= self.policy_entropy_weight < float("inf"):

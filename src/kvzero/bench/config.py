@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kvzero.agent import AgentConfig, EngineKind, SamplingConfig, StoreKind
+from kvzero.agent import AgentConfig
+from kvzero.engines import EngineKind, SamplingConfig, StoreKind
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
 from kvzero.records import EnvSpec

@@ -8,8 +8,7 @@ from torch import nn
 
 from kvzero.agent import Planner
 from kvzero.bench.config import SearchBench
-from kvzero.model import Network
-from kvzero.training import choose_device
+from kvzero.model import Network, choose_device
 
 __all__ = ["OwnSearch", "random_network"]
 
@@ -44,7 +43,7 @@ class OwnSearch:
     @property
     def engine(self) -> str:
         """What computes the search."""
-        return self._planner.engine
+        return self._planner.engine.name
 
     @property
     def kv_bytes(self) -> int:

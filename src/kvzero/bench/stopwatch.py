@@ -14,8 +14,9 @@ from kvzero.agent import Planner
 from kvzero.envs import Environments, Start, Steps
 from kvzero.replay import Replay
 from kvzero.search import Outcome
+from kvzero.training import Learner
 
-__all__ = ["Stopwatch", "TimedEnvironments", "TimedPlanner", "TimedReplay", "time_encoder"]
+__all__ = ["Stopwatch", "TimedEnvironments", "TimedLearner", "TimedPlanner", "TimedReplay", "time_encoder"]
 
 
 class Stopwatch:
@@ -79,6 +80,7 @@ class TimedEnvironments:
         self._stopwatch = stopwatch
         self.spec = envs.spec
         self.num_envs = envs.num_envs
+        self.frames_per_second = envs.frames_per_second
 
     def reset(self, seed: int | None = None) -> Start:
         """Begin new episodes."""
@@ -127,6 +129,39 @@ class TimedReplay(Replay):
         """Store one step."""
         with timed(self._stopwatch, "replay"):
             super().add(**step)
+
+
+class TimedLearner(Learner):
+    """A learner the stages of whose updates count as `targets`, `forward`, `backward`, `optimiser` and `ema`."""
+
+    def __init__(self, stopwatch: Stopwatch, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._stopwatch = stopwatch
+
+    def make_targets(self, *arguments: Any) -> Any:
+        """Ask the EMA network."""
+        with timed(self._stopwatch, "targets"):
+            return super().make_targets(*arguments)
+
+    def forward(self, *arguments: Any) -> Any:
+        """Compute the loss."""
+        with timed(self._stopwatch, "forward"):
+            return super().forward(*arguments)
+
+    def backward(self, *arguments: Any) -> None:
+        """Compute the gradient."""
+        with timed(self._stopwatch, "backward"):
+            super().backward(*arguments)
+
+    def step_optimizer(self) -> Any:
+        """Change the weights."""
+        with timed(self._stopwatch, "optimiser"):
+            return super().step_optimizer()
+
+    def follow(self) -> None:
+        """Move the EMA network."""
+        with timed(self._stopwatch, "ema"):
+            super().follow()
 
 
 @contextmanager

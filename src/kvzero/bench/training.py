@@ -7,13 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from kvzero.bench.stopwatch import Stopwatch, TimedEnvironments, TimedPlanner, TimedReplay, time_encoder
+from kvzero.bench.stopwatch import (
+    Stopwatch,
+    TimedEnvironments,
+    TimedLearner,
+    TimedPlanner,
+    TimedReplay,
+    time_encoder,
+)
 from kvzero.bench.threads import torch_threads
 from kvzero.envs import make_environments
 from kvzero.errors import ConfigError
-from kvzero.model import Network
+from kvzero.model import Network, choose_device
 from kvzero.replay import sample_ahead
-from kvzero.training import Collector, Learner, RunConfig, choose_device, keep_freed_memory
+from kvzero.training import Collector, Learner, RunConfig, keep_freed_memory
 
 __all__ = ["TrainBench", "TrainFigures", "measure_training"]
 
@@ -114,7 +121,8 @@ def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Lear
     with closing(make_environments(run.env, num_envs=num_envs, training=True)) as envs:
         torch.manual_seed(config.seed)
         network = Network(run.agent.model, envs.spec).to(device)
-        learner = Learner(network, run.learner, discount=run.agent.search.discount, total_updates=config.num_updates)
+        discount = run.agent.search.discount
+        learner = TimedLearner(stopwatch, network, run.learner, discount=discount, total_updates=config.num_updates)
         kept = run.agent.num_kept_actions(envs.spec)
         replay = TimedReplay(
             stopwatch, run.replay, envs.spec, num_envs=num_envs, seed=config.seed, num_sampled_actions=kept
@@ -155,4 +163,4 @@ def _update(learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_upd
     with closing(batches):
         for segments in batches:
             stopwatch.mark("sample")
-            learner.update(segments, mark=stopwatch.mark)
+            learner.update(segments)

@@ -17,6 +17,7 @@ from kvzero.records import EnvSpec
 __all__ = ["AtariEnvironments"]
 
 _SCREEN_SIZE = (210, 160)
+_CONSOLE_FPS = 60.0
 _MAX_SEED = 2**31 - 1
 
 
@@ -39,6 +40,7 @@ class AtariEnvironments:
         self._lives: Int[np.ndarray, " env"] = np.zeros(num_envs, dtype=np.int32)
         self._ages = np.zeros(num_envs, dtype=np.int64)  # steps since the game began
         self.num_envs = num_envs
+        self.frames_per_second = _CONSOLE_FPS / config.frame_skip
         self.spec = EnvSpec(
             observation_shape=(3, config.image_size, config.image_size),
             num_actions=read_action_space(self._games.single_action_space, config.env_id).num_actions,

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import Shaped
 
-from kvzero.envs.environments import Frame, Start, Steps, check_actions, check_seed
+from kvzero.envs.environments import DEFAULT_FPS, Frame, Start, Steps, check_actions, check_seed
 from kvzero.envs.gym import GymEnvironments
 from kvzero.errors import ConfigError, EnvError, KvzeroError, ProcessError
 from kvzero.processes import RemoteObject
@@ -54,6 +54,7 @@ class WorkerEnvironments:
         except BaseException:
             self.close()
             raise
+        self.frames_per_second = DEFAULT_FPS  # of pictures that nobody draws
 
     def reset(self, seed: int | None = None) -> Start:
         """Begin a new episode everywhere."""

@@ -1,19 +1,33 @@
 """Encoders, transformer, heads, supports and losses; knows a context's layout, not who lives in which slot."""
 
 from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
+from kvzero.model.devices import choose_device
 from kvzero.model.encoders import build_encoder
 from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
-from kvzero.model.native import Drawing, NativeEngine, NativeSearch
+from kvzero.model.native import Drawing, NativeNetwork, NativeSearch
 from kvzero.model.native import load_library as load_native_library
 from kvzero.model.network import Network, Predictions, RootReading
-from kvzero.model.one_pass import ActionReadings, NodeReadings, OnePassStepper, PassLayout, lay_out_pass
+from kvzero.model.passes import (
+    ActionReadings,
+    Affine,
+    Expansion,
+    HeadWeights,
+    LayerWeights,
+    NodeReadings,
+    NodeStepper,
+    OnePassStepper,
+    PassLayout,
+    PassWeights,
+    SlidingStepper,
+    build_stepper,
+    expand_nodes,
+    lay_out_pass,
+    look_up_weights,
+)
 from kvzero.model.shift_error import ShiftError, shift_error
-from kvzero.model.sliding_stepper import SlidingStepper, build_stepper, expand_nodes
-from kvzero.model.stepper import Expansion, NodeStepper
-from kvzero.model.support import Support, compress, expand
+from kvzero.model.support import Support, compress, decompress
 from kvzero.model.transformer import band_mask
-from kvzero.model.weights import Affine, HeadWeights, LayerWeights, PassWeights, look_up_weights
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
@@ -27,7 +41,7 @@ __all__ = [
     "LatentLoss",
     "LayerWeights",
     "ModelConfig",
-    "NativeEngine",
+    "NativeNetwork",
     "NativeSearch",
     "Network",
     "NodeReadings",
@@ -44,10 +58,11 @@ __all__ = [
     "band_mask",
     "build_encoder",
     "build_stepper",
+    "choose_device",
     "compress",
     "cross_entropy",
+    "decompress",
     "entropy",
-    "expand",
     "expand_nodes",
     "latent_distance",
     "lay_out_pass",

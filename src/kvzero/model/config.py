@@ -1,7 +1,7 @@
 """The knobs of the network."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from kvzero.cache import ContextLayout
 from kvzero.checks import read_fields
@@ -87,8 +87,6 @@ class ModelConfig:
                 f"embed_dim {self.embed_dim} is not divisible by {SIMNORM_GROUP}, the group size of simnorm; "
                 "change it or use latent_norm=layernorm"
             )
-        if self.latent_norm not in ("simnorm", "layernorm"):
-            raise ConfigError(f"latent_norm is {self.latent_norm!r}; choose simnorm or layernorm")
         if self.support_size < 3 or self.support_size % 2 == 0:
             raise ConfigError(f"support_size is {self.support_size}; give an odd number of bins, at least 3")
         if self.encoder_channels % 16:
@@ -108,9 +106,6 @@ class ModelConfig:
         )
 
     def _check_positions(self) -> None:
-        for name, choices in (("positions", get_args(Positions)), ("window", get_args(WindowSlide))):
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}; choose {' or '.join(choices)}")
         if self.positions == "learned":
             if self.max_tokens < self.context_tokens:
                 raise ConfigError(

@@ -1,24 +1,22 @@
-"""The log of a run's figures over environment steps: lines of JSON that outlive a kill, and TensorBoard beside them."""
+"""The figures of a run as lines of JSON over environment steps, which outlive a kill and can be read back."""
 
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, SupportsFloat
 
 from kvzero.errors import RunError
 from kvzero.reports.atomic import write_atomically
-from kvzero.reports.events import EventLog
 from kvzero.reports.figures import ENV_STEPS
 
-__all__ = ["METRICS_FILE", "MetricsLog", "logged_until", "read_metrics"]
+__all__ = ["METRICS_FILE", "JsonlSink", "read_metrics"]
 
 METRICS_FILE = "metrics.jsonl"
 
 
-class MetricsLog:
-    """Appends figures to `metrics.jsonl` and to TensorBoard's event files in the run's folder.
+class JsonlSink:
+    """Appends figures to `metrics.jsonl` in the run's folder.
 
     A file that is there already is continued; a last line that a kill tore is dropped first.
 
@@ -37,12 +35,11 @@ class MetricsLog:
             run_dir.mkdir(parents=True, exist_ok=True)
             _repair(self._path, resume_from)
             self._file = self._path.open("a", encoding="utf-8")
-            self._events = EventLog(run_dir, resume_from=resume_from)
         except OSError as error:
             raise _refusal(self._path, error) from error
 
-    def write(self, step: int, figures: Mapping[str, SupportsFloat]) -> None:
-        """Log these figures as of `step` environment steps; one that is not finite becomes `null` in JSON.
+    def write(self, env_steps: int, figures: Mapping[str, SupportsFloat]) -> None:
+        """Write these figures as of so many environment steps; one that is not finite becomes `null`.
 
         Raises:
             RunError: if the folder cannot be written to.
@@ -50,31 +47,21 @@ class MetricsLog:
         numbers = {name: float(figure) for name, figure in figures.items()}
         finite = {name: number if math.isfinite(number) else None for name, number in numbers.items()}
         try:
-            self._file.write(json.dumps({ENV_STEPS: step, **finite}, allow_nan=False) + "\n")
+            self._file.write(json.dumps({ENV_STEPS: env_steps, **finite}, allow_nan=False) + "\n")
             self._file.flush()
-            self._events.write(step, numbers)
         except OSError as error:
             raise _refusal(self._path, error) from error
 
     def close(self) -> None:
-        """Write out what is waiting and close the files.
+        """Write out what is waiting and close the file.
 
         Raises:
             RunError: if the folder cannot be written to.
         """
         try:
-            self._events.close()
             self._file.close()
         except OSError as error:
             raise _refusal(self._path, error) from error
-
-    def __enter__(self) -> "MetricsLog":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, float]]:
@@ -90,17 +77,6 @@ def read_metrics(run_dir: Path) -> list[dict[str, float]]:
         {name: math.nan if figure is None else float(figure) for name, figure in record.items()}
         for _, record in _whole_lines(path)
     ]
-
-
-def logged_until(run_dir: Path, env_steps: int) -> list[dict[str, float]]:
-    """Return the lines of a run's metrics up to so many environment steps; none where there is no such file.
-
-    Raises:
-        RunError: if the file is damaged before its last line.
-    """
-    if not (run_dir / METRICS_FILE).exists():
-        return []
-    return [line for line in read_metrics(run_dir) if line[ENV_STEPS] <= env_steps]
 
 
 def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -124,7 +100,7 @@ def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _is_record(content: object) -> bool:
-    """Return whether this is what `MetricsLog.write` writes: names and numbers, or null, with environment steps."""
+    """Return whether this is what `JsonlSink.write` writes: names and numbers, or null, with environment steps."""
     return (
         isinstance(content, dict)
         and isinstance(content.get(ENV_STEPS), int | float)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Shaped
 from kvzero.agent import Planner
 from kvzero.envs import Environments, Steps
 from kvzero.replay import Replay
-from kvzero.search import Outcome, sample_actions, visit_policy
+from kvzero.search import Outcome
 
 __all__ = ["Collector", "Episode"]
 
@@ -45,8 +45,8 @@ class Collector:
 
     def step(self, temperature: float) -> list[Episode]:
         """Plan, act, store and observe once in every environment; return the games that ended."""
-        outcome = self._planner.plan(self._everyone, self._masks, rng=self._rng)
-        actions = outcome.actions_at(sample_actions(visit_policy(outcome.visit_counts, temperature), self._rng))
+        outcome = self._planner.plan(self._everyone, self._masks, rng=self._rng, temperature=temperature)
+        actions = outcome.actions
         steps = self._envs.step(actions)
         self._store(actions, outcome, steps)
         self._observations, self._masks = steps.observations, steps.action_masks
@@ -65,7 +65,7 @@ class Collector:
             observations=self._observations,
             actions=actions,
             rewards=steps.rewards,
-            policies=visit_policy(outcome.visit_counts, 1.0).astype(np.float32),
+            policies=outcome.policy.astype(np.float32),
             root_values=outcome.values.astype(np.float32),
             terminated=steps.terminated,
             truncated=steps.truncated,

@@ -33,6 +33,7 @@ static void pass_alone(const Alone *alone, int is_shared, int64_t first_row, int
     }
 }
 
+/* A tile goes through all simulations before the next one: with small weights no thread waits for another. */
 static void multiply_small_tiles(const void *context, const void *what, int64_t begin, int64_t end) {
     const Alone *alone = context;
     const int64_t tiles = *(const int64_t *)what;
@@ -51,7 +52,8 @@ static void multiply_large_tiles(const Alone *alone, int is_shared) {
         }
 }
 
-/* Share the work as `run` does. */
+/* Share the work as `run` does, with the same tiles and barriers: the floor is of this way to compute, on this
+ * machine. */
 static void multiply_alone(const Alone *alone) {
     int is_small = alone->job.search->engine->weight_bytes <= SMALL_BYTES;
     int64_t rows = alone->job.num_rows, threads = alone->job.search->num_threads;

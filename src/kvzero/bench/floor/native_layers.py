@@ -11,8 +11,7 @@ from kvzero.bench.config import SearchBench
 from kvzero.bench.floor.layers import simulations_at_once
 from kvzero.bench.turns import Searcher
 from kvzero.errors import EngineError
-from kvzero.model import load_native_library
-from kvzero.training import choose_device
+from kvzero.model import choose_device, load_native_library
 
 __all__ = ["NativeLayers", "native_ways"]
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from kvzero.bench.config import SearchBench
 from kvzero.bench.floor.layers import layer_sizes
 from kvzero.bench.turns import Searcher
-from kvzero.training import choose_device
+from kvzero.model import choose_device
 
 __all__ = ["LinearLayers", "torch_ways"]
 

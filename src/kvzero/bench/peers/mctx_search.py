@@ -16,7 +16,7 @@ from kvzero.bench.config import NumberType, SearchBench
 from kvzero.bench.own import random_network
 from kvzero.bench.peers.mctx_model import Params, expand_node, read_params
 from kvzero.errors import ConfigError
-from kvzero.training import choose_device
+from kvzero.model import choose_device
 
 __all__ = ["MctxSearch", "jax_device"]
 

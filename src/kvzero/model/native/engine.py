@@ -16,10 +16,10 @@ from kvzero.model.actions import ActionProjection
 from kvzero.model.gaussian import BOUNDS
 from kvzero.model.native.build import load_library
 from kvzero.model.network import Network
-from kvzero.model.rotary import Rotary
-from kvzero.model.weights import look_up_weights
+from kvzero.model.passes import look_up_weights
+from kvzero.model.positions import Rotary
 
-__all__ = ["Drawing", "NativeEngine", "NativeSearch"]
+__all__ = ["Drawing", "NativeNetwork", "NativeSearch"]
 
 
 class _Sizes(ctypes.Structure):
@@ -62,7 +62,7 @@ class Drawing:
     """Actions from -1 to 1; those of the roots are there before the search."""
 
 
-class NativeEngine:
+class NativeNetwork:
     """Packed weights of a network in the number type of the search, renewed when the network's version changes."""
 
     def __init__(self, network: Network, *, dtype: torch.dtype, max_rows: int) -> None:
@@ -141,7 +141,7 @@ class NativeSearch:
 
     def __init__(
         self,
-        engine: NativeEngine,
+        engine: NativeNetwork,
         memory: TreeMemory,
         envs: Int[np.ndarray, " batch"],
         root_positions: Int[np.ndarray, " batch"],

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from kvzero.agent import AgentConfig, choose_device
+from kvzero.agent import AgentConfig
 from kvzero.envs import make_environments
 from kvzero.errors import RunError
+from kvzero.model import choose_device
 from kvzero.processes import ShouldStop
 from kvzero.reports import describe_machine, library_versions
 from kvzero.reports.comparison import Comparison, Variant, write_comparison

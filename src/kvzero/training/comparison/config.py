@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from kvzero.agent import AgentConfig, StoreKind
+from kvzero.agent import AgentConfig
 from kvzero.cache import CacheConfig, EvictionName
 from kvzero.checks import read_fields
+from kvzero.engines import StoreKind
 from kvzero.errors import ConfigError
 from kvzero.reports.comparison import Variant
 from kvzero.training.config import RunConfig

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from safetensors.numpy import load_file, save_file
 
-from kvzero.agent import Planner, choose_device, load_network
+from kvzero.agent import Planner, load_network
 from kvzero.envs import Environments, make_environments
-from kvzero.model import Network
+from kvzero.model import Network, choose_device
 from kvzero.records import EnvSpec
 from kvzero.reports.comparison import Identity
-from kvzero.search import Outcome, greedy_actions
+from kvzero.search import Outcome
 from kvzero.training.config import RunConfig
 
 __all__ = ["Plans", "Precision", "compare_plans", "num_steps_of", "plan_stream", "record_stream"]
@@ -105,7 +105,7 @@ def _play(envs: Environments, planner: Planner, num_steps: int) -> dict[str, np.
             stream[name].append(array.copy())
         planner.observe(everyone, observations, actions=actions, starts=starts)
         outcome = planner.plan(everyone, masks, rng=None)
-        actions = outcome.actions_at(greedy_actions(outcome.visit_counts))
+        actions = outcome.actions
         actions[1::2] = _draw(envs.spec, masks, rng)[1::2]
         steps = envs.step(actions)
         observations, masks = steps.observations, steps.action_masks

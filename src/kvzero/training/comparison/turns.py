@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from kvzero.reports import ENV_STEPS, MetricsLog, library_versions, peak_rss_bytes, rss_bytes
+from kvzero.reports import ENV_STEPS, FigureLog, library_versions, peak_rss_bytes, rss_bytes
 from kvzero.reports.comparison import Ended, Turn
 from kvzero.training.comparison.probe import Precision, plan_stream, record_stream
 from kvzero.training.config import RunConfig
-from kvzero.training.folders import new_run
-from kvzero.training.trainer import Round, Silence, Trainer
+from kvzero.training.session import RoundResult, Trainer
+from kvzero.training.storage import new_run
 
 __all__ = ["Job", "MeasuredTurn", "RunInTurns", "begin_run"]
 
@@ -61,9 +61,9 @@ class RunInTurns:
         """
         self._config = job.config
         self._open = ExitStack()
-        self._trainer = self._open.enter_context(closing(Trainer(job.config, job.folder, Silence())))
+        self._trainer = self._open.enter_context(closing(Trainer(job.config, job.folder)))
         self._open.enter_context(new_run(job.folder, job.config, library_versions()))
-        self._log = self._open.enter_context(MetricsLog(job.folder))
+        self._log = self._open.enter_context(FigureLog(job.folder, names=job.config.sinks))
 
     def close(self) -> None:
         """Close the environments and the log."""
@@ -71,7 +71,7 @@ class RunInTurns:
 
     def advance(self, should_stop: Callable[[], bool], *, lap: int, position: int, env_steps: int) -> MeasuredTurn:
         """Train until the run has made so many environment steps, or `should_stop` says to end early."""
-        rounds: list[Round] = []
+        rounds: list[RoundResult] = []
         curve: list[dict[str, float | None]] = []
         games: list[Ended] = []
         while self._trainer.env_steps < env_steps and not should_stop():
