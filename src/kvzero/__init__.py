@@ -2,6 +2,7 @@
 
 from importlib.metadata import version as _version
 
+import kvzero.interrupts as _interrupts  # noqa: F401  # before all that takes time
 from kvzero.agent import Agent, AgentConfig, Tokenizer, TransformerConfig, WorldModel
 from kvzero.cache import CacheConfig, CacheStats, EvictionStrategy, KeysValues, KVCacheManager, KVCachePool
 from kvzero.compat import LightZeroWarning
@@ -9,6 +10,7 @@ from kvzero.envs import EnvConfig
 from kvzero.errors import KvzeroError
 from kvzero.model import ModelConfig, Network
 from kvzero.recipes import PRESETS, preset
+from kvzero.records import EnvSpec
 from kvzero.replay import ReplayConfig
 from kvzero.search import SearchConfig
 from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig, evaluate_run, resume, train
@@ -20,6 +22,7 @@ __all__ = [
     "CacheConfig",
     "CacheStats",
     "EnvConfig",
+    "EnvSpec",
     "EvictionStrategy",
     "KVCacheManager",
     "KVCachePool",

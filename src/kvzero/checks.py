@@ -11,10 +11,11 @@ from types import NoneType, UnionType
 from typing import Any, Literal, SupportsIndex, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from jaxtyping import Bool
 
 from kvzero.errors import ConfigError, KvzeroError
 
-__all__ = ["check_field", "read_fields", "read_int", "read_value"]
+__all__ = ["check_field", "read_fields", "read_int", "read_mask", "read_value"]
 
 
 def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -> int:
@@ -29,6 +30,28 @@ def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -
         except TypeError:  # an array or a tensor of several numbers, or of fractions
             pass
     raise error(_refusal(name, value, "an integer"))
+
+
+def read_mask(name: str, value: object, error: type[KvzeroError] = ConfigError) -> Bool[np.ndarray, "..."]:
+    """Return flags as booleans: booleans as they are, or numbers that are all zeros and ones.
+
+    Raises:
+        KvzeroError: `error`, with the name and what is no flag, if it is anything else: what is added to logits (0 and
+            -inf), NaN, numbers of actions, strings.
+    """
+    try:
+        flags = np.asarray(value)
+    except (TypeError, ValueError) as cause:  # rows of different lengths, or a tensor on a GPU
+        raise error(f"{name} is no array ({cause}); give one flag per action") from cause
+    if flags.dtype == np.bool_:
+        return flags
+    is_flag = np.isin(flags, (0, 1)) if flags.dtype.kind in "iuf" else np.zeros(flags.shape, np.bool_)
+    if not is_flag.all():
+        raise error(
+            f"{name} holds {flags[~is_flag].tolist()[0]!r}; give one flag per action, True or 1 where it is legal and "
+            "False or 0 where not (of numbers that are added to logits: numbers == 0)"
+        )
+    return flags.astype(np.bool_)
 
 
 def read_fields(config: Any) -> None:

@@ -9,6 +9,7 @@ __all__ = [
     "EngineError",
     "EnvError",
     "KvzeroError",
+    "KvzeroWarning",
     "PoolFullError",
     "ProcessError",
     "RunError",
@@ -19,6 +20,10 @@ __all__ = [
 
 class KvzeroError(Exception):
     """Base of every error raised on purpose by kvzero."""
+
+
+class KvzeroWarning(UserWarning):
+    """Something is lost or done without, and the work goes on."""
 
 
 class ConfigError(KvzeroError, ValueError):

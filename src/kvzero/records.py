@@ -88,6 +88,15 @@ class EnvSpec:
         """Whether an action is a vector of numbers from -1 to 1 rather than a number from a list."""
         return self.action_dim > 0
 
+    def __str__(self) -> str:
+        """Say in words what differs between two environments."""
+        seen = f"observations of shape {self.observation_shape}"
+        if not self.is_continuous:
+            return f"{seen} and {self.num_actions} actions"
+        bounds = self.action_bounds or ((-1.0, 1.0),) * self.action_dim
+        each = f"each in {bounds[0]}" if len(set(bounds)) == 1 else f"in {', '.join(map(str, bounds))}"
+        return f"{seen} and actions of {self.action_dim} numbers {each}"
+
     def blank_actions(self, *shape: int) -> np.ndarray:
         """Return zeros in the form of actions: int64 `[*shape]`, or float32 `[*shape, action_dim]`."""
         return np.zeros((*shape, self.action_dim), np.float32) if self.is_continuous else np.zeros(shape, np.int64)

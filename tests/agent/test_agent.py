@@ -8,7 +8,7 @@ from tests.training.samples import MODEL, SPEC, tiny_network
 
 from kvzero import Agent, AgentConfig, SearchConfig
 from kvzero.agent import Planner
-from kvzero.errors import ConfigError, DeviceError, RunError
+from kvzero.errors import ConfigError, DeviceError, EnvError, RunError
 from kvzero.records import EnvSpec
 
 CONFIG = AgentConfig(model=MODEL, search=SearchConfig(num_simulations=2), num_eval_simulations=9)
@@ -132,6 +132,17 @@ def test_observations_that_cannot_be_read_are_refused_and_forgotten(observations
     np.testing.assert_array_equal(root_logits(agent), root_logits(twin))
 
 
+def test_numbers_too_large_for_the_encoder_are_refused_and_forgotten():
+    agent, twin = agent_of(2), agent_of(2)
+    seen = looks(3, 2)
+    seen[0, 1, 4] = -3e38
+    with pytest.raises(EnvError, match=r"environment 1 shows -3e\+38 as its feature 4.*--normalize-observations True"):
+        agent.act(seen[0])
+    for look in seen[1:]:
+        np.testing.assert_array_equal(agent.act(look), twin.act(look))
+    np.testing.assert_array_equal(root_logits(agent), root_logits(twin))
+
+
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
@@ -144,6 +155,29 @@ def test_observations_that_cannot_be_read_are_refused_and_forgotten(observations
 def test_masks_that_do_not_fit_are_refused(masks, message):
     with pytest.raises(ConfigError, match=message):
         agent_of(2).act(looks(1, 2)[0], action_masks=masks)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ([0, -np.inf, 0], r"action_masks holds -inf; .* numbers == 0"),
+        ([1, np.nan, 0], "holds nan"),
+        (["1", "0", "1"], "holds '1'"),
+        ([0, 2, 1], "holds 2"),
+        ([2], "holds 2"),
+        ([1, [0], 1], "is no array"),
+    ],
+)
+def test_masks_that_are_no_flags_are_refused_and_forgotten(mask, message):
+    agent, twin, seen = agent_of(), agent_of(), looks(1, 1)[0, 0]
+    with pytest.raises(ConfigError, match=message):
+        agent.act(seen, action_masks=mask)
+    assert (
+        agent.act(seen, action_masks=[0, 1.0, False])
+        == twin.act(seen, action_masks=np.array([False, True, False]))
+        == 1
+    )
+    np.testing.assert_array_equal(root_logits(agent), root_logits(twin))
 
 
 def test_images_must_be_bytes():

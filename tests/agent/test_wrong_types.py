@@ -57,7 +57,7 @@ REFUSED = {
     "agent.reset([0.5])": "ConfigError: environments [0.5] were to begin anew",
     "agent.reset('all')": "ConfigError: environments all were to begin anew",
     "agent.act([[1, 2, 3], [4, 5]])": "ConfigError: observations are no array",
-    "agent.act([[1, 2, 3], [4, 5, 6]], action_masks=[[True], [True, False]])": "ConfigError: action_masks are no array",
+    "agent.act([[1, 2, 3], [4, 5, 6]], action_masks=[[True], [True, False]])": "ConfigError: action_masks is no array",
     "agent.act([None, None])": "ConfigError: observations have shape (2,)",
     "sizes('2')": "ConfigError: start_pos is '2'",
     "sizes([1.5, 2])": "ConfigError: start_pos is 1.5",

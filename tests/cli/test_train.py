@@ -55,9 +55,28 @@ def test_a_finished_run_goes_on_to_a_later_end(command, trained_run, tmp_path):
     assert "44 environment steps and 8 updates" in said.out
 
 
+def test_arguments_of_an_environment_are_kept_with_the_run(command, tmp_path):
+    words = [
+        *SMALL[:-1],
+        "tests.training.environments:Sized",
+        "--env-kwargs",
+        "num_features=7",
+        "--num-env-workers",
+        "1",
+    ]
+    assert command("train", "cartpole", *words, "--runs-dir", tmp_path, "--run-name", "one").status == 0
+    config = json.loads((tmp_path / "one" / "config.json").read_text())
+    assert config["env"]["env_kwargs"] == {"num_features": 7}
+    assert command("train", "--resume", tmp_path / "one", "--total-env-steps", "16").status == 0
+    assert command("evaluate", tmp_path / "one", "--episodes", "1").status == 0
+
+
 @pytest.mark.parametrize(
     ("words", "status", "parts"),
     [
+        (["--env-id", "tests.training.environments:Speck"], 2, ["environments:Speck: images are 8x8", "--image-size"]),
+        (["--env-id", "tests.training.environments:Huge"], 1, ["shows -3e+38", "give --normalize-observations True"]),
+        (["--env-kwargs", "size=8"], 2, ["unexpected keyword argument 'size'", "give --env-kwargs key=value"]),
         (["--env-id", "CartPol-v1"], 2, ["CartPol-v1", "did you mean", "CartPole-v1"]),
         (["--env-id", "nowhere.to_be:Found"], 2, ["nowhere"]),
         (["--env-id", "gymnasium.envs.toy_text:BlackjackEnv"], 2, ["Tuple", "kvzero reads Box"]),
@@ -100,3 +119,16 @@ def test_a_truncated_checkpoint_is_named(command, trained_run, tmp_path, name):
     said = command("train", "--resume", run, "--total-env-steps", "60")
     assert said.status == 1
     assert str(path) in said.err
+
+
+@pytest.mark.filterwarnings("default::kvzero.errors.KvzeroWarning")
+def test_a_warning_is_one_line_and_the_run_goes_on(command, tmp_path):
+    said = command("train", "cartpole", *SMALL[:-1], "tests.training.environments:Rich", "--runs-dir", tmp_path)
+    assert said.status == 0
+    assert said.err.startswith("warning: an episode had a return of size ")
+    assert said.err.count("\n") == 1
+
+
+def test_numbers_near_the_end_of_float32_are_learnt_from_when_they_are_normalised(command, tmp_path):
+    words = [*SMALL[:-1], "tests.training.environments:Huge", "--normalize-observations", "True"]
+    assert command("train", "cartpole", *words, "--runs-dir", tmp_path).status == 0

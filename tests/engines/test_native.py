@@ -256,12 +256,6 @@ def test_weights_in_another_type_are_refused_by_name() -> None:
         make_planner(network, engine="native")
 
 
-def test_two_builds_leave_one_library(tmp_path: Path) -> None:
-    first = build_module.build_library(tmp_path / "cache")
-    assert build_module.build_library(tmp_path / "cache") == first
-    assert list((tmp_path / "cache").iterdir()) == [first]
-
-
 def other_builds() -> list[tuple[str, ...]]:
     """Return flags for poorer machines than this one, which can run what they build."""
     info = Path("/proc/cpuinfo")

@@ -7,9 +7,9 @@ from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 
 from kvzero.envs import EnvConfig, make_environments
+from kvzero.envs.adapters import GymEnvironments
 from kvzero.envs.factory import _find_maker
 from kvzero.envs.gl import choose_gl
-from kvzero.envs.gym import GymEnvironments
 from kvzero.errors import ConfigError, EnvError
 
 MUJOCO = ["HalfCheetah-v5", "Hopper-v5"]

@@ -28,8 +28,13 @@ def break_down():
 def make_number():
     return 7
 
+class Sized(Maze):
+    def __init__(self, size, *, render_mode=None):
+        self.observation_space = Box(-1, 1, (int(size),), numpy.float32)
+
 number = 7
 gymnasium.register("kvzero_tests/Maze-v0", Maze)
+gymnasium.register("kvzero_tests/Sized-v0", Sized)
 """
 
 
@@ -43,13 +48,14 @@ def own(tmp_path, monkeypatch):
     (folder / "needy.py").write_text("import a_package_that_is_not_there")
     monkeypatch.syspath_prepend(tmp_path)
     yield "own_package"
-    gymnasium.registry.pop("kvzero_tests/Maze-v0", None)
+    for env_id in ("kvzero_tests/Maze-v0", "kvzero_tests/Sized-v0"):
+        gymnasium.registry.pop(env_id, None)
     for name in [name for name in sys.modules if name.startswith("own_package")]:
         del sys.modules[name]
 
 
-def make(env_id, *, render=False):
-    return make_environments(EnvConfig(env_id=env_id), num_envs=2, training=True, render=render)
+def make(env_id, *, render=False, **settings):
+    return make_environments(EnvConfig(env_id=env_id, **settings), num_envs=2, training=True, render=render)
 
 
 @pytest.mark.parametrize("name", ["mazes:Maze", "mazes:make_maze", "mazes:kvzero_tests/Maze-v0"])
@@ -79,6 +85,21 @@ def test_each_failure_to_load_says_what_is_wrong(own, name, kind, words):
         make(f"{own}.{name}")
 
 
+@pytest.mark.parametrize("name", ["Sized", "kvzero_tests/Sized-v0"])
+def test_arguments_reach_the_constructor(own, name):
+    assert make(f"{own}.mazes:{name}", env_kwargs={"size": 7}).spec.observation_shape == (7,)
+    for arguments, words in [({}, "missing 1 required positional argument: 'size'"), ({"sise": 7}, "'sise'")]:
+        with pytest.raises(ConfigError, match=rf"does not take what .*{words}.*; give --env-kwargs key=value"):
+            make(f"{own}.mazes:{name}", env_kwargs=arguments)
+    with pytest.raises(EnvError, match=r"raised TypeError while it was made: int\(\) argument must be"):
+        make(f"{own}.mazes:{name}", env_kwargs={"size": [7]})
+
+
+def test_a_constructor_without_a_render_mode_is_not_told_to_be_given_arguments(own):
+    with pytest.raises(EnvError, match=r"raised TypeError while it was made: .*'render_mode'"):
+        make(f"{own}.mazes:make_maze", render=True)
+
+
 def test_a_missing_parent_package_is_named():
     with pytest.raises(ConfigError, match="there is no module 'not_there'"):
         make("not_there.mazes:Maze")
@@ -105,9 +126,9 @@ def test_an_unknown_id_suggests_a_close_one(env_id, close):
         make(env_id)
 
 
-def test_an_id_like_no_other_suggests_nothing():
-    with pytest.raises(ConfigError, match="no environment is called 'qqq'; give"):
-        make("qqq")
+def test_an_id_like_no_other_suggests_the_module_that_registers_it():
+    with pytest.raises(ConfigError, match=r"no environment is called 'Qqq-v0'; give .*\(\"module:Qqq-v0\"\)"):
+        make("Qqq-v0")
 
 
 def test_a_missing_extra_names_the_command_that_installs_it(monkeypatch):

@@ -43,6 +43,18 @@ class Cliff(Walk):
             raise ZeroDivisionError("fell off")
         return super().step(action)
 
+class Stairs(Walk):
+    def __init__(self, height, render_mode=None):
+        self.height = height
+
+    def look(self):
+        return np.full(3, self.height, np.float32)
+
+class Moody(Walk):
+    def __init__(self, render_mode=None):
+        import os
+        self.action_space = Box(-2, 2 + os.getpid(), (1,))
+
 class Broken(Walk):
     def __init__(self, render_mode=None):
         raise OSError("no map")
@@ -67,8 +79,8 @@ def own(tmp_path, monkeypatch):
 def make(own):
     made = []
 
-    def make(name="Walk", *, num_envs=5, num_env_workers=2):
-        config = EnvConfig(env_id=f"{own}:{name}", num_env_workers=num_env_workers)
+    def make(name="Walk", *, num_envs=5, num_env_workers=2, **settings):
+        config = EnvConfig(env_id=f"{own}:{name}", num_env_workers=num_env_workers, **settings)
         made.append(make_environments(config, num_envs=num_envs, training=True))
         return made[-1]
 
@@ -93,6 +105,11 @@ def test_workers_do_what_one_process_does(make):
 
 def test_a_worker_has_one_thread_for_each_kind_of_work(make):
     assert make("threads", num_envs=2).reset(0).observations.tolist() == [[1, 1, 0]] * 2
+
+
+def test_arguments_reach_the_environments_of_workers(make):
+    envs = make("Stairs", num_envs=2, env_kwargs={"height": 6.5})
+    assert envs.reset(0).observations.tolist() == [[6.5] * 3] * 2
 
 
 def test_no_more_workers_are_started_than_there_are_environments(make):
@@ -121,6 +138,11 @@ def test_what_cannot_be_made_is_refused_as_in_one_process(make, own):
     envs.reset(0)
     with pytest.raises(EnvError, match="environment 4 was given action"):
         envs.step(np.array([[0], [0], [0], [0], [2]], np.float32))
+
+
+def test_workers_whose_environments_are_not_alike_are_refused(make):
+    with pytest.raises(EnvError, match=r"environment 2 \(walks:Moody\) has .*, but environment 0 has"):
+        make("Moody")
 
 
 def test_a_worker_that_is_killed_is_named(make):

@@ -39,6 +39,18 @@ class Ladder(gymnasium.Env[np.ndarray, np.int64]):
         return np.full((20, 30, 3), 20 * self.time, np.uint8)
 
 
+class Sized(Ladder):
+    """A ladder that shows as many numbers as it is told to, some of them twice."""
+
+    def __init__(self, num_features: int, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.num_features = num_features
+        self.observation_space = Box(-np.inf, np.inf, (num_features,), np.float32)
+
+    def look(self) -> np.ndarray:
+        return np.resize(super().look(), self.num_features)
+
+
 class Reach(Ladder):
     """A ladder whose actions are two numbers, of which the first one is worth itself."""
 
@@ -100,3 +112,56 @@ class Failing(Ladder):
                 raise ZeroDivisionError("the ladder broke")
             observation = observation * np.float32(np.nan) if self.how == "nan" else observation[:-1]
         return observation, reward, terminated, truncated, info
+
+
+class Rich(Ladder):
+    """A ladder that pays a thousand for every step."""
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        observation, _, *rest = super().step(action)
+        return observation, 1000.0, *rest
+
+
+class Huge(Ladder):
+    """A ladder that shows numbers near the end of float32."""
+
+    def look(self) -> np.ndarray:
+        return np.append(super().look()[:-1], np.float32(-3e38))
+
+
+class Speck(Ladder):
+    """A ladder that shows images of eight pixels a side."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = Box(0, 255, (8, 8, 3), np.uint8)
+
+    def look(self) -> np.ndarray:
+        return np.zeros((8, 8, 3), np.uint8)
+
+
+class Taller(Ladder):
+    """A ladder that shows one more number."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = Box(-np.inf, np.inf, (FEATURES + 1,), np.float32)
+
+    def look(self) -> np.ndarray:
+        return np.append(super().look(), np.float32(0))
+
+
+class Wider(Ladder):
+    """A ladder with one more action."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.action_space = Discrete(ACTIONS + 1)
+
+
+class FartherReach(Reach):
+    """A reach whose second action goes twice as far."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.action_space = Box(np.float32([-2, 0]), np.float32([2, 2]))

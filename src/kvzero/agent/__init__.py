@@ -8,6 +8,7 @@ from kvzero.agent.tokenizer import Tokenizer
 from kvzero.agent.transformer_config import TransformerConfig
 from kvzero.agent.weights import (
     CHECKPOINTS,
+    check_environment,
     load_network,
     load_tensors,
     load_weights,
@@ -30,6 +31,7 @@ __all__ = [
     "TransformerConfig",
     "WorldModel",
     "WorldModelLoss",
+    "check_environment",
     "load_network",
     "load_tensors",
     "load_weights",

@@ -1,14 +1,19 @@
 """The agent that a user holds: weights, history and search behind `reset` and `act`."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
+from gymnasium.vector import VectorEnv
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.planner import Planner
-from kvzero.agent.weights import load_network, newest_checkpoint
-from kvzero.checks import read_int
+from kvzero.agent.weights import check_environment, load_network, newest_checkpoint
+from kvzero.checks import read_int, read_mask
+from kvzero.envs import read_spec
 from kvzero.errors import ConfigError
 from kvzero.model import Network, choose_device
 
@@ -40,15 +45,27 @@ class Agent:
         self._actions = network.spec.blank_actions(num_envs)
 
     @classmethod
-    def load(cls, run: str | Path, *, num_envs: int = 1, device: str = "auto") -> "Agent":
-        """Return the agent of a run's newest checkpoint.
+    def load(
+        cls,
+        run: str | Path,
+        *,
+        num_envs: int = 1,
+        device: str = "auto",
+        env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any] | None = None,
+    ) -> "Agent":
+        """Return the agent of a run's newest checkpoint; given the `env` that it will play in, see that it fits.
 
         Raises:
             RunError: if the folder holds no checkpoint.
-            CheckpointError: if the checkpoint is damaged or its config cannot be read.
+            CheckpointError: if the checkpoint is damaged or its config cannot be read, or `env` has other observations,
+                actions or bounds than the environment that it was trained in.
+            ConfigError: if `env` has spaces that kvzero does not play.
             DeviceError: if there is no such device.
         """
-        network, config = load_network(newest_checkpoint(Path(run)), choose_device(device))
+        checkpoint = newest_checkpoint(Path(run))
+        if env is not None:
+            check_environment(checkpoint, read_spec(env))
+        network, config = load_network(checkpoint, choose_device(device))
         return cls(network, config, num_envs=num_envs)
 
     def reset(self, envs: Int[np.ndarray, " env"] | Bool[np.ndarray, " env"] | None = None) -> None:
@@ -68,7 +85,10 @@ class Agent:
         self._starts[given if is_mask else given.astype(np.int64)] = True
 
     def act(
-        self, observations: Shaped[np.ndarray, "..."], *, action_masks: Bool[np.ndarray, "..."] | None = None
+        self,
+        observations: Shaped[np.ndarray, "..."],
+        *,
+        action_masks: Shaped[np.ndarray, "..."] | Sequence[Any] | None = None,
     ) -> int | Shaped[np.ndarray, "..."]:
         """Return the best action for what the environments show now.
 
@@ -79,10 +99,11 @@ class Agent:
 
         Raises:
             ConfigError: if `observations` or `action_masks` have another shape, images are not uint8, a number is not
-                finite, or a mask allows no action. The agent is unchanged then.
+                finite, or a mask allows no action or holds what is no flag. The agent is unchanged then.
+            EnvError: if a number is too large for the network's encoder; the agent is unchanged then, too.
         """
         spec = self.network.spec
-        observations = _as_array("observations", observations)
+        observations = _as_array(observations)
         is_single = observations.shape == spec.observation_shape and self.num_envs == 1
         batch = self._read(observations[None] if is_single else observations)
         masks = self._masks(action_masks)
@@ -101,7 +122,9 @@ class Agent:
         spec = self.network.spec
         wanted = (self.num_envs, *spec.observation_shape)
         if observations.shape != wanted:
-            raise ConfigError(f"observations have shape {observations.shape}; this agent wants {wanted}")
+            raise ConfigError(
+                f"observations have shape {observations.shape}; this agent wants {wanted}, trained with {spec}"
+            )
         if spec.is_image:
             if observations.dtype != np.uint8:
                 raise ConfigError(f"observations are {observations.dtype}; this agent reads images of bytes, uint8")
@@ -114,18 +137,18 @@ class Agent:
             raise ConfigError("observations hold NaN or infinite numbers; look at what the environment returned")
         return numbers
 
-    def _masks(self, action_masks: np.ndarray | None) -> Bool[np.ndarray, "env action"]:
+    def _masks(self, action_masks: object) -> Bool[np.ndarray, "env action"]:
         spec = self.network.spec
         shape = (self.num_envs, spec.num_actions)
         if spec.is_continuous and action_masks is not None:
             raise ConfigError("action_masks would have no effect on continuous actions; leave them out")
         if action_masks is None:
             return np.ones(shape, bool)
-        masks = _as_array("action_masks", action_masks).astype(np.bool_)
+        masks = read_mask("action_masks", action_masks)
         if self.num_envs == 1 and masks.shape == shape[1:]:
             masks = masks[None]
         if masks.shape != shape:
-            raise ConfigError(f"action_masks have shape {masks.shape}; this agent wants {shape}")
+            raise ConfigError(f"action_masks have shape {masks.shape}; this agent wants {shape}, trained with {spec}")
         if not masks.any(axis=1).all():
             raise ConfigError(
                 "action_masks allow an environment no action; allow one, or reset where its episode ended"
@@ -133,8 +156,8 @@ class Agent:
         return masks
 
 
-def _as_array(name: str, values: object) -> np.ndarray:
+def _as_array(observations: object) -> np.ndarray:
     try:
-        return np.asarray(values)
+        return np.asarray(observations)
     except ValueError as error:  # rows of different lengths
-        raise ConfigError(f"{name} are no array ({error}); give as many numbers in each row") from error
+        raise ConfigError(f"observations are no array ({error}); give as many numbers in each row") from error

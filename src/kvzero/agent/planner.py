@@ -65,7 +65,11 @@ class Planner:
         """Take in what these environments show now, after `actions`; `starts` marks the first of an episode.
 
         The action of an environment that starts is not read.
+
+        Raises:
+            EnvError: if a number is too large for the network's encoder. Nothing has changed then.
         """
+        self._network.check_observations(envs, observations)
         begun = envs[starts]
         self.store.reset(begun)
         self._history.reset(begun)

@@ -14,6 +14,7 @@ from kvzero.records import EnvSpec, structure, unstructure
 
 __all__ = [
     "CHECKPOINTS",
+    "check_environment",
     "load_network",
     "load_tensors",
     "load_weights",
@@ -95,12 +96,31 @@ def load_network(folder: Path, device: torch.device) -> tuple[Network, AgentConf
     Raises:
         CheckpointError: if a file is missing, damaged or from another version.
     """
-    path = folder / AGENT_FILE
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        config, spec = structure(found["agent"], AgentConfig), structure(found["spec"], EnvSpec)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); it is damaged or from another version") from error
+    config, spec = _read_agent(folder)
     network = Network(config.model, spec).to(device)
     load_weights(network, folder / WEIGHTS_FILE)
     return network, config
+
+
+def check_environment(folder: Path, spec: EnvSpec) -> None:
+    """Refuse an environment that is not like the one that a checkpoint was trained in.
+
+    Raises:
+        CheckpointError: if observations, actions or their bounds differ; with both. Or if the file that says what they
+            were is missing, damaged or from another version.
+    """
+    _, trained = _read_agent(folder)
+    if spec != trained:
+        raise CheckpointError(
+            f"the environment has {spec}, but {folder} was trained with {trained}; bring the environment back to what "
+            "it was, or train anew"
+        )
+
+
+def _read_agent(folder: Path) -> tuple[AgentConfig, EnvSpec]:
+    path = folder / AGENT_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return structure(found["agent"], AgentConfig), structure(found["spec"], EnvSpec)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); it is damaged or from another version") from error

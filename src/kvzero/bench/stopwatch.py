@@ -12,7 +12,7 @@ from torch import nn
 
 from kvzero.agent import Planner
 from kvzero.envs import Environments, Start, Steps
-from kvzero.replay import Replay
+from kvzero.replay import Replay, StepBatch
 from kvzero.search import Outcome
 from kvzero.training import Learner
 
@@ -125,10 +125,10 @@ class TimedReplay(Replay):
         super().__init__(*arguments, **options)
         self._stopwatch = stopwatch
 
-    def add(self, **step: Any) -> None:
+    def add(self, batch: StepBatch) -> None:
         """Store one step."""
         with timed(self._stopwatch, "replay"):
-            super().add(**step)
+            super().add(batch)
 
 
 class TimedLearner(Learner):

@@ -7,19 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from kvzero.bench.stopwatch import (
-    Stopwatch,
-    TimedEnvironments,
-    TimedLearner,
-    TimedPlanner,
-    TimedReplay,
-    time_encoder,
-)
+from kvzero.bench.stopwatch import Stopwatch, TimedEnvironments, TimedLearner, TimedPlanner, TimedReplay, time_encoder
 from kvzero.bench.threads import torch_threads
 from kvzero.envs import make_environments
 from kvzero.errors import ConfigError
 from kvzero.model import Network, choose_device
-from kvzero.replay import sample_ahead
+from kvzero.replay import build_row_spec, sample_ahead
 from kvzero.training import Collector, Learner, RunConfig, keep_freed_memory
 
 __all__ = ["TrainBench", "TrainFigures", "measure_training"]
@@ -123,10 +116,8 @@ def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Lear
         network = Network(run.agent.model, envs.spec).to(device)
         discount = run.agent.search.discount
         learner = TimedLearner(stopwatch, network, run.learner, discount=discount, total_updates=config.num_updates)
-        kept = run.agent.num_kept_actions(envs.spec)
-        replay = TimedReplay(
-            stopwatch, run.replay, envs.spec, num_envs=num_envs, seed=config.seed, num_sampled_actions=kept
-        )
+        row_spec = build_row_spec(envs.spec, num_sampled_actions=run.agent.num_kept_actions(envs.spec))
+        replay = TimedReplay(stopwatch, run.replay, row_spec, num_envs=num_envs, seed=config.seed)
         planner = TimedPlanner(stopwatch, network, run.agent, num_envs=num_envs)
         rng = np.random.default_rng(config.seed)
         collector = Collector(TimedEnvironments(envs, stopwatch), planner, replay, seed=config.seed, rng=rng)
@@ -159,7 +150,7 @@ def _measure_updates(
 
 def _update(learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int) -> None:
     """Do what a run does: while one batch is trained on, a thread draws the next, so that `sample` is only waiting."""
-    batches = sample_ahead(replay, num_updates, batch_size=batch_size, num_steps=learner.window_steps)
+    batches = sample_ahead(replay, num_updates, batch_size=batch_size, num_steps=learner.segment_steps)
     with closing(batches):
         for segments in batches:
             stopwatch.mark("sample")

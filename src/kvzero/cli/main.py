@@ -1,9 +1,12 @@
 """The command line: which command is run, and how errors reach the user."""
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -14,7 +17,8 @@ from kvzero.cli.evaluate import evaluate
 from kvzero.cli.presets import presets
 from kvzero.cli.streams import watched_stdout
 from kvzero.cli.train import train
-from kvzero.errors import ConfigError, DeviceError, KvzeroError
+from kvzero.errors import ConfigError, DeviceError, KvzeroError, KvzeroWarning
+from kvzero.interrupts import STATUS, begin_command
 
 __all__ = ["main"]
 
@@ -55,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     It is 0 done, 1 failed on the way, 2 bad input, 130 interrupted, 141 nobody reads what is printed any more.
     """
+    begin_command()
     with watched_stdout() as stdout:
         try:
             try:
@@ -81,11 +86,22 @@ def _run(words: list[str]) -> int:
     if "" not in sys.path:
         sys.path.insert(0, "")  # a console script does not look in the current folder, where users keep environments
     try:
-        return COMMANDS[words[0]](words[1:])
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_show_warning, warnings.showwarning)
+            return COMMANDS[words[0]](words[1:])
     except KvzeroError as error:
         return _refuse(str(error), status=2 if isinstance(error, ConfigError | DeviceError) else 1)
     except KeyboardInterrupt:
-        return _refuse("interrupted", status=130)
+        return _refuse("interrupted", status=STATUS)
+
+
+def _show_warning(show: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """Tell of what kvzero warns of in a line of its own; of anything else as Python does."""
+    if issubclass(category, KvzeroWarning):
+        with suppress(OSError):  # a warning is for those who can see it
+            print(f"warning: {message}", file=sys.stderr)
+    else:
+        show(message, category, *place)
 
 
 def _refuse(message: str, *, status: int = 2) -> int:

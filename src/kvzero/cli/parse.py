@@ -7,12 +7,31 @@ from contextlib import redirect_stderr
 from typing import Any, TypeVar
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from kvzero.cli.arguments import read_words, to_words
+from kvzero.envs import EnvArguments
 from kvzero.errors import ConfigError
 
 __all__ = ["parse", "parse_some"]
 
 Parsed = TypeVar("Parsed")
+
+REGISTRY = ConstructorRegistry()
+
+
+@REGISTRY.primitive_rule
+def _read_arguments(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[EnvArguments] | None:
+    """Return how an environment's arguments are read; tyro would want names and values in turn, all of one type."""
+    if info.type != EnvArguments:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="KEY=VALUE",
+        instance_from_str=read_words,
+        is_instance=lambda found: isinstance(found, dict),
+        str_from_instance=to_words,
+    )
 
 
 def parse(kind: type[Parsed], words: Sequence[str], *, prog: str, **options: Any) -> Parsed:
@@ -42,7 +61,7 @@ def parse_some(kind: type[Parsed], words: Sequence[str], *, prog: str) -> tuple[
 def _parsed(read: Callable[[], Parsed]) -> Parsed:
     """Return what is read. A record's own refusal, which tyro would print as its own, is raised again."""
     stderr = sys.stderr
-    with redirect_stderr(io.StringIO()) as said:
+    with REGISTRY, redirect_stderr(io.StringIO()) as said:
         try:
             return read()
         except SystemExit as end:

@@ -52,7 +52,7 @@ def watched_stdout() -> Iterator[Stdout]:
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors=SPELLED)
     watched = Stdout(stream)
-    sys.stdout = watched  # type: ignore[assignment]
+    sys.stdout = watched
     try:
         yield watched
     finally:

@@ -62,11 +62,15 @@ class VideoWriter:
             self._discard()
 
     @property
-    def _partial(self) -> Path:
-        """Where the file is written before it is whole."""
+    def _place(self) -> Path:
         if self._path is None:
             raise ConfigError("this writer was made without a path; give one to keep frames")
-        return self._path.with_name(f"partial-{self._path.name}")
+        return self._path
+
+    @property
+    def _partial(self) -> Path:
+        """Where the file is written before it is whole."""
+        return self._place.with_name(f"partial-{self._place.name}")
 
     def _append(self, frame: UInt8[np.ndarray, "height width 3"], frames_per_second: float) -> None:
         height, width = (pixels // LEAST_PIXELS * LEAST_PIXELS for pixels in frame.shape[:2])
@@ -104,8 +108,7 @@ class VideoWriter:
             num_whole = 0
         if num_whole != self._num_frames:
             raise RunError(f"{num_whole} of {self._num_frames} frames can be read in {self._path}; free some space")
-        self._partial.replace(self._path)
-        self.written = self._path
+        self.written = self._partial.replace(self._place)
 
     def _discard(self) -> None:
         with suppress(OSError):

@@ -1,6 +1,6 @@
 """Engines: what computes the searches below the roots of one store, and what chooses which of them does."""
 
-from kvzero.engines.build import build_engine
+from kvzero.engines.build import build_engine, find_limit
 from kvzero.engines.config import EngineKind, SamplingConfig, SearchDtype, StoreKind
 from kvzero.engines.engine import Engine, Past
 from kvzero.engines.search_network import SearchNetwork
@@ -16,4 +16,5 @@ __all__ = [
     "StoreKind",
     "build_engine",
     "build_store",
+    "find_limit",
 ]

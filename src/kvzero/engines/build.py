@@ -1,11 +1,11 @@
 """The one place that decides which engine computes a search."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from functools import cache
 
 from kvzero.cache import ContextStore
-from kvzero.engines.config import EngineKind, SamplingConfig
+from kvzero.engines.config import EngineKind, SamplingConfig, StoreKind
 from kvzero.engines.device import DeviceEngine
 from kvzero.engines.eager import EagerEngine
 from kvzero.engines.engine import Engine
@@ -14,11 +14,11 @@ from kvzero.engines.search_network import SearchNetwork
 from kvzero.errors import EngineError
 from kvzero.search import SearchConfig
 
-__all__ = ["build_engine"]
+__all__ = ["build_engine", "find_limit"]
 
 logger = logging.getLogger(__name__)
 
-ENGINES: Mapping[str, Callable[[SearchNetwork, ContextStore, SearchConfig, SamplingConfig], Engine]] = {
+ENGINES: dict[str, Callable[[SearchNetwork, ContextStore, SearchConfig, SamplingConfig], Engine]] = {
     "native": NativeEngine,
     "device": DeviceEngine,
     "eager": EagerEngine,
@@ -42,6 +42,13 @@ def build_engine(
     except EngineError as error:
         _tell_once(str(error))
     return EagerEngine(network, store, search, sampling)
+
+
+def find_limit(kind: EngineKind, stores: Collection[StoreKind]) -> str | None:
+    """Return what an engine serves only, where that is not all of these stores in float32 and in float64; else None."""
+    if kind == "native":
+        return "the tree store in float32"
+    return "the tree store" if kind == "device" and set(stores) != {"tree"} else None
 
 
 @cache

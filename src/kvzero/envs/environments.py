@@ -1,6 +1,6 @@
 """What a batch of environments hands out at each step, and the protocol by which it is played."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from numbers import Real
@@ -21,6 +21,7 @@ __all__ = [
     "Start",
     "Steps",
     "check_actions",
+    "check_alike",
     "check_seed",
     "read_fps",
 ]
@@ -112,8 +113,20 @@ class Environments(Protocol):
 def read_fps(metadata: Mapping[str, Any]) -> float:
     """Return the `render_fps` of a Gymnasium environment's metadata; 30 where it says nothing that can be shown."""
     fps = metadata.get("render_fps")
-    is_speed = isinstance(fps, Real) and not isinstance(fps, bool) and 0 < float(fps) < inf
-    return float(fps) if is_speed else DEFAULT_FPS
+    if isinstance(fps, Real) and not isinstance(fps, bool) and 0 < float(fps) < inf:
+        return float(fps)
+    return DEFAULT_FPS
+
+
+def check_alike(specs: Sequence[EnvSpec], indices: Sequence[int], name: str) -> EnvSpec:
+    """Return what all environments with these numbers show and accept; refuse, with an `EnvError`, if they differ."""
+    for index, spec in zip(indices, specs, strict=True):
+        if spec != specs[0]:
+            raise EnvError(
+                f"environment {index} ({name}) has {spec}, but environment {indices[0]} has {specs[0]}; make copies "
+                "that are alike"
+            )
+    return specs[0]
 
 
 def check_seed(seed: int | None) -> None:

@@ -14,9 +14,15 @@ from gymnasium.error import DependencyNotInstalled
 
 from kvzero.envs.extras import missing_dependency
 from kvzero.envs.gl import choose_gl, require_gl
-from kvzero.errors import ConfigError, EnvError
+from kvzero.envs.ids import ATARI_PREFIX
+from kvzero.errors import ConfigError, EnvError, KvzeroError
 
 __all__ = ["Maker", "build_environment", "find_maker", "find_registration"]
+
+ATARI_ENTRY_POINT = "ale_py.env:AtariEnv"
+
+WRONG_ARGUMENTS = ("unexpected keyword argument", "required positional", "required keyword-only", "takes no arguments")
+"""What Python says of a call that does not fit."""
 
 Environment = gymnasium.Env[Any, Any]
 Maker = Callable[..., Environment]
@@ -28,8 +34,11 @@ def find_maker(env_id: str) -> Maker:
     "package.module:Id-v0", which imports the module that registers the id, is understood as well.
 
     Raises:
-        ConfigError: the id is unknown (close ones are named), or the module or its attribute cannot be loaded.
+        ConfigError: the id is unknown (close ones are named), the module or its attribute cannot be loaded, or it is an
+            Atari game that would show its raw frames.
     """
+    if env_id == ATARI_ENTRY_POINT:
+        raise ConfigError(f"{env_id!r} shows raw frames; name the game, such as --env-id ALE/Pong-v5")
     module_name, colon, name = env_id.rpartition(":")
     if not colon:
         return _registered_maker(find_registration(env_id))
@@ -42,11 +51,12 @@ def find_maker(env_id: str) -> Maker:
 def find_registration(env_id: str) -> Registration:
     """Return what Gymnasium knows of a registered id, Atari included; raise `ConfigError` for an unknown one."""
     if env_id not in gymnasium.registry:
-        gymnasium.register_envs(importlib.import_module("ale_py"))
+        _register_atari()
     if env_id not in gymnasium.registry:
         raise ConfigError(
-            f"no environment is called {env_id!r}{_did_you_mean(env_id, gymnasium.registry)}; "
-            'give a Gymnasium id such as "CartPole-v1", or your own environment as "package.module:Class"'
+            f"no environment is called {env_id!r}{_did_you_mean(env_id, _playable_ids())}; "
+            f'give a Gymnasium id such as "CartPole-v1", with the module that registers it if another package does '
+            f'("module:{env_id}"), or your own environment as "package.module:Class"'
         )
     return gymnasium.registry[env_id]
 
@@ -64,6 +74,8 @@ def build_environment(make: Maker, *, name: str, render: bool) -> Environment:
         raise missing_dependency(name, error) from error
     except ConfigError:
         raise
+    except TypeError as error:
+        raise _wrong_arguments(name, error) from error
     except Exception as error:  # whatever the user's own code may raise
         raise EnvError(f"{name} raised {type(error).__name__} while it was made: {error}") from error
     if not isinstance(env, gymnasium.Env):
@@ -75,12 +87,51 @@ def build_environment(make: Maker, *, name: str, render: bool) -> Environment:
     return env
 
 
+def _wrong_arguments(name: str, error: TypeError) -> KvzeroError:
+    text = str(error)
+    if "'render_mode'" in text or not any(words in text for words in WRONG_ARGUMENTS):
+        return EnvError(f"{name} raised TypeError while it was made: {text}")
+    return ConfigError(
+        f"{name} does not take what it was made with ({text}); give --env-kwargs key=value as it asks for"
+    )
+
+
+def _register_atari() -> None:
+    gymnasium.register_envs(importlib.import_module("ale_py"))
+
+
+def _is_atari(registration: Registration) -> bool:
+    """Return whether this is an Atari game as the emulator shows it, not wrapped by who registered it."""
+    return registration.entry_point == ATARI_ENTRY_POINT and not registration.additional_wrappers
+
+
+def _playable_ids() -> list[str]:
+    return [name for name, found in gymnasium.registry.items() if name.startswith(ATARI_PREFIX) or not _is_atari(found)]
+
+
+def _refuse_raw_frames(registration: Registration) -> None:
+    """Refuse an Atari game by a name under which it would be neither shrunk nor cut as `AtariEnvironments` does."""
+    _register_atari()
+    game, is_ours = registration.kwargs.get("game"), registration.id.startswith(ATARI_PREFIX)
+    known = [
+        name for name, found in gymnasium.registry.items() if _is_atari(found) and found.kwargs.get("game") == game
+    ]
+    env_id = next(name for name in known if name.startswith(ATARI_PREFIX))
+    sticky = 0.0 if is_ours else registration.kwargs.get("repeat_action_probability", 0.0)
+    raise ConfigError(
+        f"{registration.id!r} shows the raw frames of an Atari game, and skips and repeats in ways of its own; kvzero "
+        f"plays it as --env-id {env_id}" + (f" --sticky-action-probability {sticky}" if sticky else "")
+    )
+
+
 def _registered_maker(registration: Registration) -> Maker:
+    if _is_atari(registration):
+        _refuse_raw_frames(registration)
     # Gymnasium's own checker only warns; Guard checks the same things and raises.
     return partial(_make_registered, registration)
 
 
-def _make_registered(registration: Registration, **options: Any) -> Environment:
+def _make_registered(registration: Registration, /, **options: Any) -> Environment:
     if "mujoco" in str(registration.entry_point):
         choose_gl()
         if "render_mode" in options:

@@ -3,14 +3,24 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.vector import VectorEnv
 
 from kvzero.envs.environments import Observation
 from kvzero.errors import ConfigError, EnvError
 from kvzero.records import EnvSpec
 
-__all__ = ["NumberedFormat", "ObservationFormat", "VectorFormat", "read_action_space", "read_observation_space"]
+__all__ = [
+    "NumberedFormat",
+    "ObservationFormat",
+    "VectorFormat",
+    "join_spec",
+    "read_action_space",
+    "read_observation_space",
+    "read_spec",
+]
 
 Layout = Literal["vector", "grey", "channel_first", "channel_last"]
 
@@ -41,6 +51,8 @@ class ObservationFormat:
         Raises:
             EnvError: the observation has another shape or type than its space, or a value that is not finite.
         """
+        if observation is None:
+            raise EnvError("returned None for an observation; return what the environment shows")
         array = np.asarray(observation)
         if array.shape != self.raw_shape:
             raise EnvError(
@@ -95,6 +107,26 @@ class VectorFormat:
         """Return an action in the box's own units, shape and type, never beyond its bounds."""
         scaled = self._spec.to_bounds(action).reshape(self._space.shape).astype(self._space.dtype)
         return np.clip(scaled, self._space.low, self._space.high)
+
+
+def read_spec(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> EnvSpec:
+    """Return what an environment, or each of several, shows and accepts; raise `ConfigError` for other spaces."""
+    name = type(env).__name__ if env.spec is None else env.spec.id
+    if isinstance(env, VectorEnv):
+        observations, actions = env.single_observation_space, env.single_action_space
+    else:
+        observations, actions = env.observation_space, env.action_space
+    return join_spec(read_observation_space(observations, name), read_action_space(actions, name))
+
+
+def join_spec(observations: ObservationFormat, actions: NumberedFormat | VectorFormat) -> EnvSpec:
+    """Return what observations and actions in these formats are to an agent."""
+    return EnvSpec(
+        observation_shape=observations.shape,
+        num_actions=actions.num_actions,
+        action_dim=len(actions.action_bounds),
+        action_bounds=actions.action_bounds,
+    )
 
 
 def read_action_space(space: Space[Any], name: str) -> NumberedFormat | VectorFormat:

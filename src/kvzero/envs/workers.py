@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import Shaped
 
-from kvzero.envs.environments import DEFAULT_FPS, Frame, Start, Steps, check_actions, check_seed
-from kvzero.envs.gym import GymEnvironments
+from kvzero.envs.adapters import GymEnvironments
+from kvzero.envs.environments import DEFAULT_FPS, Frame, Start, Steps, check_actions, check_alike, check_seed
 from kvzero.errors import ConfigError, EnvError, KvzeroError, ProcessError
 from kvzero.processes import RemoteObject
 from kvzero.records import EnvSpec
@@ -35,7 +35,7 @@ class WorkerEnvironments:
     A worker computes and draws with one thread: the cores are shared among workers, and with the learner.
     """
 
-    def __init__(self, make_slice: SliceMaker, *, num_envs: int, num_workers: int) -> None:
+    def __init__(self, make_slice: SliceMaker, *, name: str, num_envs: int, num_workers: int) -> None:
         """Start the processes and make their environments.
 
         Raises:
@@ -50,7 +50,8 @@ class WorkerEnvironments:
                 for first, end in zip(self._edges, self._edges[1:], strict=False):
                     self._workers.append(_start(make_slice, first, end - first))
                 self._receive()
-                self.spec: EnvSpec = self._workers[0].call(_spec_of)
+                specs = [worker.call(_spec_of) for worker in self._workers]
+            self.spec: EnvSpec = check_alike(specs, self._edges[:-1], name)
         except BaseException:
             self.close()
             raise

@@ -9,7 +9,10 @@ from kvzero.model.config import SIMNORM_GROUP, LatentNorm, ModelConfig
 from kvzero.model.normaliser import Normaliser
 from kvzero.records import EnvSpec
 
-__all__ = ["SimNorm", "VectorEncoder", "build_encoder", "build_latent_norm"]
+__all__ = ["LARGEST_FEATURE", "SimNorm", "VectorEncoder", "build_encoder", "build_latent_norm"]
+
+LARGEST_FEATURE = 1e16
+"""The first layer norm squares and adds what the first layer makes of features; float32 ends at 3.4e38."""
 
 MIN_IMAGE_SIZE = 16
 
@@ -80,7 +83,11 @@ class ImageEncoder(nn.Module):
         super().__init__()
         channels, height, width = shape
         if min(height, width) < MIN_IMAGE_SIZE:
-            raise ConfigError(f"images are {height}x{width}; the image encoder needs at least {MIN_IMAGE_SIZE} a side")
+            raise ConfigError(
+                f"images are {height}x{width}; the image encoder needs at least {MIN_IMAGE_SIZE} a side: give Atari "
+                "games and DeepMind Control a larger --image-size, wrap other environments in "
+                "gymnasium.wrappers.ResizeObservation, or in FlattenObservation to have vectors"
+            )
         wide, half = config.encoder_channels, config.encoder_channels // 2
         self.stages = nn.Sequential(
             nn.Conv2d(channels, half, 3, 2, 1, bias=False),

@@ -4,16 +4,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kvzero.cache import Window
+from kvzero.errors import EnvError
 from kvzero.model.actions import build_action_table
 from kvzero.model.config import ModelConfig
 from kvzero.model.digest import digest_weights
-from kvzero.model.encoders import VectorEncoder, build_encoder, build_latent_norm
+from kvzero.model.encoders import LARGEST_FEATURE, VectorEncoder, build_encoder, build_latent_norm
 from kvzero.model.heads import PairedHead
 from kvzero.model.normaliser import Normaliser
 from kvzero.model.sliding import slide_window
@@ -120,6 +122,22 @@ class Network(nn.Module):
     def normaliser(self) -> Normaliser | None:
         """What normalises observations; None where they are shown as they are."""
         return self.encoder.normaliser if isinstance(self.encoder, VectorEncoder) else None
+
+    def check_observations(self, envs: Int[np.ndarray, " env"], observations: Shaped[np.ndarray, "env ..."]) -> None:
+        """Refuse vectors that would be infinite inside an encoder that does not normalise them.
+
+        Raises:
+            EnvError: with the environment, the number and the setting that helps.
+        """
+        if not isinstance(self.encoder, VectorEncoder) or self.normaliser is not None:
+            return
+        wrong = np.argwhere(np.abs(observations) > LARGEST_FEATURE)
+        if wrong.size:
+            env, feature = wrong[0]
+            raise EnvError(
+                f"environment {envs[env]} shows {observations[env, feature]:g} as its feature {feature}, and the "
+                f"encoder takes at most {LARGEST_FEATURE:g}; give --normalize-observations True, or smaller numbers"
+            )
 
     def encode(self, observations: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch embed"]:
         """Return the latent token of each observation."""

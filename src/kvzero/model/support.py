@@ -1,6 +1,7 @@
 """Categorical scalars: two-hot over an integer support of transformed rewards and values."""
 
 from collections.abc import Callable
+from math import ceil
 
 import torch
 from jaxtyping import Float
@@ -34,8 +35,14 @@ class Support(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         limit = size // 2
+        self.largest = decompress(torch.tensor(float(limit))).item()
         self.register_buffer("bins", torch.arange(-limit, limit + 1, dtype=torch.float32), persistent=False)
         self.bins: Tensor
+
+    @staticmethod
+    def size_for(scalar: float) -> int:
+        """Return the least size of a support that holds a scalar without clipping it."""
+        return 2 * ceil(compress(torch.tensor(abs(scalar), dtype=torch.float64)).item()) + 1
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Support":
         """Move with the network, but stay float32: bfloat16 has no integer between 256 and 258."""

@@ -15,12 +15,19 @@ from kvzero.reports.figures import (
     WALL_SECONDS,
 )
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
-from kvzero.reports.metrics import JsonlSink, read_metrics
 from kvzero.reports.page import write_report
 from kvzero.reports.progress import ProgressDisplay
-from kvzero.reports.sinks import SINKS, FigureLog, FigureSink, SinkName, SinkOpener
+from kvzero.reports.sinks import (
+    SINKS,
+    FigureLog,
+    FigureSink,
+    JsonlSink,
+    SinkName,
+    SinkOpener,
+    TensorBoardSink,
+    read_metrics,
+)
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
-from kvzero.reports.tensorboard import TensorBoardSink
 
 __all__ = [
     "ENV_STEPS",

@@ -8,8 +8,8 @@ from typing import Any
 
 from kvzero.errors import RunError
 from kvzero.reports.atomic import write_atomically
-from kvzero.reports.metrics import read_metrics
 from kvzero.reports.rendering import render
+from kvzero.reports.sinks import read_metrics
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary
 
 __all__ = ["write_report"]

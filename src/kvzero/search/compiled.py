@@ -1,6 +1,8 @@
 """How a plain annotated function becomes machine code: with numba, whether or not shapes are being checked."""
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from inspect import getfile, unwrap
@@ -35,9 +37,20 @@ def compiled(kernel: Kernel) -> Kernel:
     plain = unwrap(kernel)
     for other in _kernels_within(plain):  # so that each rule's kernels have files of their own, which name its types
         plain.__qualname__ += f".{other.__module__}.{other.__qualname__}"
-    made: Any = njit(cache=True, error_model="numpy", inline="always", nogil=True)(plain)
-    made._cache = _RoomCache(plain)  # type: ignore[no-untyped-call]
+    made: Any = njit(error_model="numpy", inline="always", nogil=True)(plain)
+    if _may_be_kept(plain):
+        with suppress(RuntimeError):  # no folder can be written: every process compiles for itself
+            made._cache = _RoomCache(plain)  # type: ignore[no-untyped-call]
     return cast("Kernel", made)
+
+
+def _may_be_kept(kernel: Callable[..., Any]) -> bool:
+    """Return whether numba would look for a folder in its right mind: without a home it makes one named `~`."""
+    return (
+        Path(os.path.expanduser("~")).is_absolute()  # noqa: PTH111  # Path raises where there is no home
+        or bool(os.environ.get("NUMBA_CACHE_DIR"))
+        or os.access(Path(getfile(kernel)).parent, os.W_OK)
+    )
 
 
 class _RoomCache(FunctionCache):
@@ -46,6 +59,20 @@ class _RoomCache(FunctionCache):
     A kernel that is built for a rule has the rule's own kernel in its closure. numba would pickle that into the key,
     where it is never twice the same.
     """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return what is kept; None of what was cut short, and is made anew."""
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except Exception:  # whatever reading half a pickle may raise
+            with suppress(OSError):
+                self.flush()  # type: ignore[no-untyped-call]
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep it, unless the disk is full."""
+        with suppress(OSError):
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         others = tuple(getfile(other) for other in _kernels_within(self._py_func))

@@ -48,6 +48,9 @@ class TensorOperations:
         tree = self._workspace.tree
         best = self._best_actions(node)
         below = tree.children[:, :node].gather(2, best[:, :, None])[:, :, 0]
+        # Where the best edge has no node below, a node links to itself and the descent ends there. Following links of
+        # double the length each time, every node finds its end in log2(node) steps, however deep a tree is; and which
+        # operations run does not depend on the trees, so that they can be recorded.
         links = torch.where(below == UNVISITED, self._nodes[:node], below)
         for _ in range((node - 1).bit_length()):
             links = links.gather(1, links)

@@ -145,6 +145,8 @@ def build_kernels(best_action: Callable[[Tree, Any, int, int], int]) -> Kernels:
         for env in range(tree.parents.shape[0]):
             parent = 0
             action = best_action(tree, numbers, env, parent)
+            # A node that is there was evaluated; the first edge without one ends the descent (Schrittwieser et al.
+            # 2020, appendix B). There always is such an edge: every simulation adds a node, and none is ever final.
             while tree.children[env, parent, action] != UNVISITED:
                 parent = tree.children[env, parent, action]
                 action = best_action(tree, numbers, env, parent)
@@ -168,6 +170,7 @@ def build_kernels(best_action: Callable[[Tree, Any, int, int], int]) -> Kernels:
         answers = rewards.ctypes.data, values.ctypes.data, logits.ctypes.data
         for node in range(1, num_nodes):
             select(tree, numbers, node)
+            # The trees' own arrays go over, so that nothing is copied: the other side reads column `node` of each.
             call_address(function, (state, num_envs, num_nodes, node) + questions + answers)  # noqa: RUF005
             broken_env = back_up(tree, numbers.discount, node, rewards, values, logits)
             if broken_env >= 0:
@@ -195,10 +198,12 @@ def edge_value(tree: Tree, discount: float, env: int, child: int) -> float:
 @compiled
 def _back_up_path(tree: Tree, discount: float, env: int, node: int, value: float) -> None:
     """Count one visit with a return of `value` at `node`, and the discounted return at every node above it."""
+    # G(k) = r(k) + discount * G(k+1), upwards (appendix B, equation 3). The mean of an edge is renewed with its node's
+    # sums, before the node above reads the bounds by which it will scale it.
     while node != UNVISITED:
         tree.value_sums[env, node] += value
         tree.visit_counts[env, node] += 1
-        if node != 0:
+        if node != 0:  # no edge leads to the root
             found = edge_value(tree, discount, env, node)
             tree.bounds[env, 0] = min(tree.bounds[env, 0], found)
             tree.bounds[env, 1] = max(tree.bounds[env, 1], found)
@@ -218,7 +223,7 @@ def _is_finite(reward: float, value: float, logits: Float32[np.ndarray, " action
 @compiled
 def _softmax(logits: Float32[np.ndarray, " action"], priors: Float64[np.ndarray, " action"]) -> None:
     """Write the probabilities of `logits` into `priors`, computed in float64."""
-    top = np.float64(logits.max())
+    top = np.float64(logits.max())  # the largest exponent is 0: nothing overflows
     total = 0.0
     for action in range(logits.size):
         priors[action] = exp(np.float64(logits[action]) - top)

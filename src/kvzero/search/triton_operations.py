@@ -100,6 +100,8 @@ def _select(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by itse
     num_actions: tl.constexpr,
     num_lanes: tl.constexpr,
 ) -> None:
+    # One program, one tree; its lanes are the actions, padded to a power of two. Addresses are eight bytes wide: the
+    # arrays of many trees pass 2^31 numbers.
     env = tl.program_id(0).to(tl.int64)
     trees = env * num_nodes
     lanes = tl.arange(0, num_lanes)
@@ -108,9 +110,10 @@ def _select(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by itse
     low = tl.load(bounds + env * 2)
     span = tl.maximum(tl.load(bounds + env * 2 + 1) - low, tl.load(rule + 1))
     is_legal = tl.load(legal + env * num_actions + lanes, mask=is_action, other=0.0) != 0.0
-    here = env * 0
+    here = env * 0  # variables of a loop keep the type that they begin with
     parent = here
     action = tl.min(lanes, axis=0)
+    # `rules.puct.select_action` at each node, in the same order of operations, down to an edge without a node below.
     while here >= 0:
         parent = here
         edges = (trees + parent) * num_actions
@@ -127,6 +130,7 @@ def _select(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by itse
         prior = tl.load(priors + edges + lanes, mask=is_action, other=0.0)
         score += prior * weight / (1.0 + num_below)
         score = tl.where(is_action & (is_legal | (parent != 0)), score, -float("inf"))
+        # Of equal scores the highest key wins, of equal keys the lowest action.
         tie_key = tl.load(tie_keys + edges + lanes, mask=is_action, other=-1.0)
         tie_key = tl.where(score == tl.max(score, axis=0), tie_key, -1.0)
         action = tl.min(tl.where(tie_key == tl.max(tie_key, axis=0), lanes, num_lanes), axis=0)
@@ -162,6 +166,8 @@ def _back_up(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by its
     reward = tl.load(row).to(tl.float64)
     received = tl.load(row + 1).to(tl.float64)
     logits = tl.load(row + 2 + lanes, mask=is_action, other=0.0).to(tl.float64)
+    # What is not finite is noted with the first node that has it, and zeros go up in its place: the host looks when the
+    # search is over, and a NaN would have spoiled the whole tree by then.
     num_finite = tl.sum((tl.abs(logits) < float("inf")).to(tl.int32), axis=0)
     is_finite = (num_finite == num_lanes) & (tl.abs(reward) < float("inf")) & (tl.abs(received) < float("inf"))
     failure = tl.load(failures + env)
@@ -176,6 +182,8 @@ def _back_up(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by its
     low = tl.load(bounds + env * 2)
     high = tl.load(bounds + env * 2 + 1)
     here = env * 0 + node
+    # `tree._back_up_path`: from the new node to the root. All that the next turn reads is loaded before anything is
+    # stored, and each turn writes to a node of its own, so that no barrier is needed.
     while here >= 0:
         value_sum = tl.load(value_sums + trees + here) + received
         num_visits = tl.load(visit_counts + trees + here) + 1

@@ -153,8 +153,8 @@ class RunConfig:
         if model.positions == "learned" and num_tokens > model.max_tokens:
             raise ConfigError(
                 f"max_tokens is {model.max_tokens}, but unroll_steps {self.learner.unroll_steps} and bootstrap_steps "
-                f"{self.learner.bootstrap_steps} make training windows of {num_tokens} tokens; give max_tokens at "
-                "least that many, or shorten the windows"
+                f"{self.learner.bootstrap_steps} make training segments of {num_tokens} tokens; give max_tokens at "
+                "least that many, or shorten the segments"
             )
 
     def _check_pools(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from kvzero.agent import Planner, load_network, newest_checkpoint
+from kvzero.agent import Planner, check_environment, load_network, newest_checkpoint
 from kvzero.envs import Environments, make_environments
 from kvzero.model import choose_device
 from kvzero.reports import Dispensable
@@ -50,7 +50,7 @@ def evaluate_run(
 
     Raises:
         RunError: if the folder is not that of a run or holds no checkpoint.
-        CheckpointError: if the checkpoint is damaged.
+        CheckpointError: if the checkpoint is damaged, or the environment has changed since.
         DeviceError: if there is no such device.
     """
     run = Path(run)
@@ -60,6 +60,7 @@ def evaluate_run(
     num_envs = min(num_episodes, config.schedule.num_eval_envs)
     envs = make_environments(config.env, num_envs=num_envs, training=False, render=on_frame is not None)
     try:
+        check_environment(checkpoint, envs.spec)
         if num_simulations is None:
             num_simulations = agent.num_eval_simulations
         planner = Planner(network, agent, num_envs=num_envs, num_simulations=num_simulations)

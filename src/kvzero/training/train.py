@@ -71,7 +71,7 @@ def resume(
     Raises:
         RunError: if the folder is not that of a run, holds no checkpoint, is already at its end, or is being written by
             another process.
-        CheckpointError: if the checkpoint is damaged, of another configuration or of a newer version.
+        CheckpointError: if the checkpoint is damaged, of another configuration or environment, or of a newer version.
     """
     run = Path(run)
     config = read_config(run)

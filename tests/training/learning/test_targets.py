@@ -12,11 +12,11 @@ from tests.training.samples import MODEL
 
 from kvzero import Network, ReplayConfig
 from kvzero.records import EnvSpec
-from kvzero.replay import Replay
-from kvzero.training.learning.targets import Unroll, make_targets, n_step_returns, to_device, window_steps
+from kvzero.replay import Replay, StepBatch, build_row_spec
+from kvzero.training.learning.targets import Unroll, make_targets, n_step_returns, segment_steps, to_device
 
 NUM_STEPS, BOOTSTRAP = 3, 4
-WINDOW = window_steps(NUM_STEPS, BOOTSTRAP) + 1
+NUM_ROWS = segment_steps(NUM_STEPS, BOOTSTRAP) + 1
 SPEC = EnvSpec(observation_shape=(4,), num_actions=ACTIONS)
 NUM_ENVS = 2
 
@@ -37,21 +37,17 @@ def slow_return(rewards, values, end, terminated, *, start, discount):
 
 @settings(deadline=None, max_examples=60)
 @given(
-    rows=st.lists(st.tuples(st.integers(1, WINDOW - 1), st.booleans()), min_size=1, max_size=5),
+    rows=st.lists(st.tuples(st.integers(1, NUM_ROWS - 1), st.booleans()), min_size=1, max_size=5),
     discount=st.sampled_from([0.0, 0.3, 0.997, 1.0]),
     seed=st.integers(0, 99),
 )
 def test_n_step_returns_equal_a_loop_over_every_episode(rows, discount, seed):
     rng = np.random.default_rng(seed)
-    rewards, values = rng.normal(size=(2, len(rows), WINDOW)).astype(np.float32)
+    rewards, values = rng.normal(size=(2, len(rows), NUM_ROWS)).astype(np.float32)
     unroll = Unroll(
-        observations=torch.zeros(len(rows), WINDOW, 4),
-        actions=torch.zeros(len(rows), WINDOW, dtype=torch.long),
-        rewards=torch.from_numpy(rewards),
-        policies=torch.zeros(len(rows), WINDOW, ACTIONS),
+        fields={"rewards": torch.from_numpy(rewards)},
         ends=torch.tensor([end for end, _ in rows]),
         terminated=torch.tensor([terminated for _, terminated in rows]),
-        weights=torch.ones(len(rows)),
     )
     found = n_step_returns(
         unroll, torch.from_numpy(values), num_steps=NUM_STEPS, bootstrap_steps=BOOTSTRAP, discount=discount
@@ -82,7 +78,7 @@ class Recorder:
 
     def __init__(self, seed: int, num_steps: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.replay = Replay(ReplayConfig(replay_capacity=400), SPEC, num_envs=NUM_ENVS, seed=seed)
+        self.replay = Replay(ReplayConfig(replay_capacity=400), build_row_spec(SPEC), num_envs=NUM_ENVS, seed=seed)
         self.episodes = {}  # by the name of an episode: observations, rewards, policies, how it ended
         self.names = [self.begin() for _ in range(NUM_ENVS)]
         for _ in range(num_steps):
@@ -101,22 +97,19 @@ class Recorder:
         episodes = [self.episodes[name] for name in self.names]
         chance = self.rng.random(NUM_ENVS)
         terminated, truncated = chance < 0.2, chance > 0.85
-        step = {
+        fields = {
             "observations": np.stack([episode["observations"][-1] for episode in episodes]),
             "rewards": self.rng.normal(size=NUM_ENVS).astype(np.float32),
             "policies": self.rng.dirichlet(np.ones(ACTIONS), size=NUM_ENVS).astype(np.float32),
+            "actions": self.rng.integers(ACTIONS, size=NUM_ENVS),
         }
         for env, episode in enumerate(episodes):
-            episode["rewards"].append(float(step["rewards"][env]))
-            episode["policies"].append(step["policies"][env])
+            episode["rewards"].append(float(fields["rewards"][env]))
+            episode["policies"].append(fields["policies"][env])
             episode["observations"].append(self.look(self.names[env]))
+        final_observations = np.stack([episode["observations"][-1] for episode in episodes])
         self.replay.add(
-            **step,
-            actions=self.rng.integers(ACTIONS, size=NUM_ENVS),
-            root_values=np.zeros(NUM_ENVS, np.float32),
-            terminated=terminated,
-            truncated=truncated,
-            final_observations=np.stack([episode["observations"][-1] for episode in episodes]),
+            StepBatch(fields=fields, terminated=terminated, truncated=truncated, final_observations=final_observations)
         )
         for env in np.flatnonzero(terminated | truncated):
             episodes[env]["ending"] = "terminated" if terminated[env] else "truncated"
@@ -137,18 +130,19 @@ def slow_targets(episode, start, discount):
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 999), num_steps=st.integers(2, 25), discount=st.sampled_from([0.5, 0.997]))
-def test_targets_of_replayed_windows_equal_those_of_the_episodes_that_were_played(seed, num_steps, discount):
+def test_targets_of_replayed_segments_equal_those_of_the_episodes_that_were_played(seed, num_steps, discount):
     recorder = Recorder(seed, num_steps)
-    segments = recorder.replay.sample(16, num_steps=WINDOW - 1)
+    unroll = to_device(recorder.replay.sample(16, num_steps=NUM_ROWS - 1), torch.device("cpu"))
     targets = make_targets(
-        to_device(segments, torch.device("cpu")),
+        unroll,
         Oracle(),
         num_steps=NUM_STEPS,
         bootstrap_steps=BOOTSTRAP,
         discount=discount,
     )
+    steps = unroll.first(NUM_STEPS)
     for row in range(16):
-        _, name, start, _ = segments.observations[row, 0]
+        _, name, start, _ = unroll.fields["observations"][row, 0]
         for step in range(NUM_STEPS):
             wanted = slow_targets(recorder.episodes[int(name)], int(start) + step, discount)
             assert bool(targets.is_known[row, step]) == (wanted is not None)
@@ -158,27 +152,23 @@ def test_targets_of_replayed_windows_equal_those_of_the_episodes_that_were_playe
             value, reward, policy, after = wanted
             assert bool(targets.is_real[row, step]) == (policy is not None)
             assert targets.values[row, step].item() == pytest.approx(value, abs=1e-5)
-            assert targets.rewards[row, step].item() == pytest.approx(reward, abs=1e-6)
+            assert steps["rewards"][row, step].item() == pytest.approx(reward, abs=1e-6)
             np.testing.assert_array_equal(targets.latents[row, step, :4], after)
             if policy is not None:
-                np.testing.assert_array_equal(targets.policies[row, step], policy)
+                np.testing.assert_array_equal(steps["policies"][row, step], policy)
 
 
-def test_a_window_is_just_long_enough_for_the_last_bootstrap():
-    assert window_steps(NUM_STEPS, BOOTSTRAP) == NUM_STEPS - 1 + BOOTSTRAP
-    assert window_steps(1, 1) == 1
+def test_a_segment_is_just_long_enough_for_the_last_bootstrap():
+    assert segment_steps(NUM_STEPS, BOOTSTRAP) == NUM_STEPS - 1 + BOOTSTRAP
+    assert segment_steps(1, 1) == 1
 
 
 def test_no_discount_leaves_the_next_reward_alone():
     unroll = Unroll(
-        observations=torch.zeros(1, WINDOW, 4),
-        actions=torch.zeros(1, WINDOW, dtype=torch.long),
-        rewards=torch.arange(1.0, WINDOW + 1)[None],
-        policies=torch.zeros(1, WINDOW, ACTIONS),
-        ends=torch.tensor([WINDOW - 1]),
+        fields={"rewards": torch.arange(1.0, NUM_ROWS + 1)[None]},
+        ends=torch.tensor([NUM_ROWS - 1]),
         terminated=torch.tensor([False]),
-        weights=torch.ones(1),
     )
-    values = torch.full((1, WINDOW), math.pi)
+    values = torch.full((1, NUM_ROWS), math.pi)
     found = n_step_returns(unroll, values, num_steps=NUM_STEPS, bootstrap_steps=BOOTSTRAP, discount=0.0)
     assert found.tolist() == [[1.0, 2.0, 3.0]]

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 from tests.training.environments import FEATURES
 from tests.training.samples import LEARNER, MODEL, filled_replay, tiny_learner, tiny_network
 
-from kvzero import AgentConfig
+from kvzero import AgentConfig, ReplayConfig
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import CheckpointError, RunError
+from kvzero.records import EnvSpec
+from kvzero.replay import Replay, build_row_spec
 from kvzero.training import Learner
 from kvzero.training.storage import Progress, contents, load_checkpoint, save_checkpoint
 
@@ -41,7 +45,7 @@ def save(run: Path, learner: Learner, replay, env_steps: int, *, keep: int = 2) 
 
 def train(learner: Learner, replay, num_updates: int) -> None:
     for _ in range(num_updates):
-        segments = replay.sample(5, num_steps=learner.window_steps)
+        segments = replay.sample(5, num_steps=learner.segment_steps)
         learner.update(segments)
         torch.rand(3)  # somebody draws
 
@@ -53,7 +57,7 @@ def everything(learner: Learner, replay) -> dict[str, torch.Tensor | int]:
         **{f"target.{name}": weights for name, weights in learner.target_network.state_dict().items()},
         **{f"adam.{index}.{name}": value for index, entry in state.items() for name, value in entry.items()},
         **{f"replay.{name}": torch.from_numpy(array.copy()) for name, array in replay.state_arrays().items()},
-        "drawn next": torch.from_numpy(replay.sample(7, num_steps=2).indices),
+        "drawn next": torch.from_numpy(replay.sample(7, num_steps=2).fields["observations"]),
         "torch's next": torch.rand(4),
         "rate": torch.tensor([group["lr"] for group in learner.optimizer.param_groups], dtype=torch.float64),
     }
@@ -204,6 +208,41 @@ def test_a_checkpoint_whose_waiting_observations_are_missing_is_refused_unless_i
     load_checkpoint(folder, learner, filled_replay())
     learner.take_in()
     assert learner.network.normaliser.count == 0
+
+
+def test_a_checkpoint_of_the_second_format_goes_on_without_its_root_values(tmp_path):
+    learner, replay = tiny_learner(), filled_replay()
+    folder = save(tmp_path, learner, replay, 6)
+    arrays = load_file(folder / "replay.safetensors")
+    former = {f"root_values.{env}": np.ones(len(arrays[f"rewards.{env}"]), np.float32) for env in range(2)}
+    save_file({**arrays, **former}, folder / "replay.safetensors")
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | {"format": 2}))
+    other, other_replay = tiny_learner(seed=1), filled_replay(seed=2, num_steps=3)
+    load_checkpoint(folder, other, other_replay)
+    wanted, found = everything(learner, replay), everything(other, other_replay)
+    del wanted["torch's next"], found["torch's next"]
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+def test_a_replay_is_taken_into_memory_once(tmp_path):
+    """While a checkpoint is read, a small part of its replay is held beside the replay that it is read into."""
+    spec, num_rows = build_row_spec(EnvSpec(observation_shape=(3, 16, 16), num_actions=2)), 20_000
+    full, empty = (Replay(ReplayConfig(replay_capacity=num_rows), spec, num_envs=1, seed=0) for _ in range(2))
+    rng = np.random.default_rng(0)
+    rows = {f"{name}.0": rng.integers(2, size=(num_rows, *field.shape)) for name, field in spec.items()}
+    rows = {key: values.astype(spec[key.removesuffix(".0")].dtype) for key, values in rows.items()}
+    counts = {"num_written": np.array([num_rows + 5]), "rows_per_env": np.array([num_rows])}
+    full.load_state_arrays({**rows, **counts, "kinds.0": np.ones(num_rows, np.int8)})
+    folder = save(tmp_path, tiny_learner(), full, 8)
+    other = tiny_learner()
+    tracemalloc.start()
+    load_checkpoint(folder, other, empty)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.1 * full.nbytes
+    for key, values in rows.items():
+        np.testing.assert_array_equal(empty.state_arrays()[key], values)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -335,7 +335,7 @@ typedef struct {
     float mean, inverse;
 } Moments;
 
-/* Mean and 1 / sqrt(variance + epsilon) (Ba et al. 2016, eq. 3). The row is read twice: E[x^2] - E[x]^2 would cancel. */
+/* Mean and 1 / sqrt(variance + epsilon) (Ba et al. 2016, eq. 3). The row is read twice: E[x^2] - E[x]^2 cancels. */
 static Moments moments(const float *x, int64_t n) {
     int64_t i;
     vec total = splat(0.0f), squares = splat(0.0f);
@@ -384,7 +384,7 @@ static void simnorm(float *x, int64_t n) {
     }
 }
 
-/* What ends a next latent and the token of a continuous action: SimNorm, or LayerNorm without scale and shift. */
+/* What ends a next latent and a continuous action token: SimNorm, or LayerNorm without scale and shift. */
 static void latent_norm(const Engine *engine, float *x) {
     int64_t n = engine->sizes.embed;
     if (engine->sizes.is_simnorm) {

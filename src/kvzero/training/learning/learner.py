@@ -13,7 +13,7 @@ from kvzero.errors import SearchError
 from kvzero.model import Network, cross_entropy, entropy, latent_distance, read_gaussian
 from kvzero.replay import Segments
 from kvzero.training.learning.config import LearnerConfig
-from kvzero.training.learning.targets import Targets, Unroll, make_targets, to_device, window_steps
+from kvzero.training.learning.targets import Targets, Unroll, make_targets, segment_steps, to_device
 
 __all__ = ["Learner", "Losses"]
 
@@ -47,9 +47,9 @@ class Learner:
         )
 
     @property
-    def window_steps(self) -> int:
+    def segment_steps(self) -> int:
         """Steps that a sampled segment must have."""
-        return window_steps(self._config.unroll_steps, self._config.bootstrap_steps)
+        return segment_steps(self._config.unroll_steps, self._config.bootstrap_steps)
 
     def update(self, segments: Segments) -> dict[str, Tensor]:
         """Make one gradient step; return figures as tensors, so that nothing waits for the device.
@@ -80,7 +80,7 @@ class Learner:
         """Return the loss, and the figures that it is made of."""
         with self._autocast:
             losses = self._losses(unroll, targets)
-        return self._combine(losses, targets, unroll.weights)
+        return self._combine(losses, targets)
 
     def backward(self, total: Float[Tensor, ""]) -> None:
         """Compute the gradient of the loss."""
@@ -104,26 +104,25 @@ class Learner:
         self.target_network.mark_changed()
 
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
-        num_steps = self._config.unroll_steps
-        actions = unroll.actions[:, :num_steps]
-        observations = unroll.observations[:, :num_steps]
+        steps = unroll.first(self._config.unroll_steps)
+        observations = steps["observations"]
         latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
-        predictions = self.network(latents, actions)
+        predictions = self.network(latents, steps["actions"])
         support = self.network.support
-        policy_loss, policy_entropy = _policy_losses(predictions.policy_logits, targets)
+        policy_loss, policy_entropy = _policy_losses(
+            predictions.policy_logits, steps["policies"], action_sets=steps.get("action_sets")
+        )
         return Losses(
             latent=latent_distance(predictions.next_latents, targets.latents, self._config.latent_loss),
-            reward=cross_entropy(predictions.reward_logits, support.encode(targets.rewards)),
+            reward=cross_entropy(predictions.reward_logits, support.encode(steps["rewards"])),
             value=cross_entropy(predictions.value_logits, support.encode(targets.values)),
             policy=policy_loss,
             entropy=policy_entropy,
         )
 
-    def _combine(
-        self, losses: Losses, targets: Targets, weights: Float[Tensor, " batch"]
-    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    def _combine(self, losses: Losses, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         config = self._config
-        real, known = targets.is_real * weights[:, None], targets.is_known * weights[:, None]
+        real, known = targets.is_real.float(), targets.is_known.float()
         figures = {
             "loss_latent": _mean(losses.latent, known),
             "loss_reward": _mean(losses.reward, known),
@@ -175,15 +174,20 @@ class Learner:
             )
 
 
-def _policy_losses(policies: Float[Tensor, "batch time policy"], targets: Targets) -> tuple[Tensor, Tensor]:
-    """Return cross-entropy of the visit shares and entropy of the policy, both `[batch, time]`, in nats.
+def _policy_losses(
+    predicted: Float[Tensor, "batch time policy"],
+    shares: Float[Tensor, "batch time action"],
+    *,
+    action_sets: Float[Tensor, "batch time action dim"] | None,
+) -> tuple[Float[Tensor, "batch time"], Float[Tensor, "batch time"]]:
+    """Return cross-entropy of the visit shares and entropy of the predicted policy, in nats.
 
     For continuous actions the shares weigh the log-densities of the actions that the search drew (Hubert et al. 2021).
     """
-    if targets.action_sets is None:
-        return cross_entropy(policies, targets.policies), entropy(policies)
-    gaussian = read_gaussian(policies)
-    return -(targets.policies * gaussian.log_density(targets.action_sets)).sum(-1), gaussian.entropy()
+    if action_sets is None:
+        return cross_entropy(predicted, shares), entropy(predicted)
+    gaussian = read_gaussian(predicted)
+    return -(shares * gaussian.log_density(action_sets)).sum(-1), gaussian.entropy()
 
 
 def _mean(values: Tensor, weights: Tensor) -> Float[Tensor, ""]:

@@ -8,12 +8,14 @@ import torch
 
 from kvzero.agent import Planner
 from kvzero.envs import Environments, make_environments
-from kvzero.model import Network, choose_device
+from kvzero.model import choose_device
 from kvzero.records import EnvSpec
-from kvzero.replay import Replay
+from kvzero.replay import Replay, build_row_spec
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
 from kvzero.training.learning import Learner
+from kvzero.training.network import build_network
+from kvzero.training.returns import ReturnWatch
 from kvzero.training.storage import Progress, load_checkpoint
 
 __all__ = ["Components", "build_components"]
@@ -54,12 +56,13 @@ def _build_around(envs: Environments, config: RunConfig, resume_from: Path | Non
     progress = _restore(learner, replay, rng, resume_from)
     planner = Planner(learner.network, config.agent, num_envs=envs.num_envs)  # now that the weights are there
     seed = config.seed_for("collect", progress.env_steps)  # after a pause, other episodes than those it began with
+    watch = ReturnWatch(learner.network.support, num_envs=envs.num_envs, discount=config.agent.search.discount)
     components = Components(
         envs=envs,
         learner=learner,
         replay=replay,
         planner=planner,
-        collector=Collector(envs, planner, replay, seed=seed, rng=rng),
+        collector=Collector(envs, planner, replay, seed=seed, rng=rng, watch=watch),
         search_rng=rng,
     )
     return components, progress
@@ -67,7 +70,7 @@ def _build_around(envs: Environments, config: RunConfig, resume_from: Path | Non
 
 def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
     torch.manual_seed(config.seed_for("weights"))
-    network = Network(config.agent.model, spec).to(choose_device(config.device))
+    network = build_network(config, spec).to(choose_device(config.device))
     return Learner(
         network,
         config.learner,
@@ -77,13 +80,8 @@ def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
 
 
 def _build_replay(config: RunConfig, envs: Environments) -> Replay:
-    return Replay(
-        config.replay,
-        envs.spec,
-        num_envs=envs.num_envs,
-        seed=config.seed_for("replay"),
-        num_sampled_actions=config.agent.num_kept_actions(envs.spec),
-    )
+    row_spec = build_row_spec(envs.spec, num_sampled_actions=config.agent.num_kept_actions(envs.spec))
+    return Replay(config.replay, row_spec, num_envs=envs.num_envs, seed=config.seed_for("replay"))
 
 
 def _restore(learner: Learner, replay: Replay, rng: np.random.Generator, resume_from: Path | None) -> Progress:

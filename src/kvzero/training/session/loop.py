@@ -85,7 +85,7 @@ class Loop:
             return
         learner.take_in()
         batches = sample_ahead(
-            replay, int(self.updates_owed), batch_size=self._batch_size, num_steps=learner.window_steps
+            replay, int(self.updates_owed), batch_size=self._batch_size, num_steps=learner.segment_steps
         )
         with closing(batches):
             while self.updates_owed >= 1 and not should_stop():

@@ -13,17 +13,19 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
-from kvzero.agent import AgentConfig, load_tensors, load_weights, save_agent, save_weights
+from kvzero.agent import AgentConfig, check_environment, load_tensors, load_weights, save_agent, save_weights
 from kvzero.errors import CheckpointError
 from kvzero.replay import Replay
 from kvzero.reports import write_atomically
 from kvzero.training.learning import Learner
 from kvzero.training.storage.progress import Progress, read_progress
+from kvzero.training.storage.saved_arrays import list_arrays
 
 __all__ = ["FORMAT", "load_checkpoint", "write_contents", "write_state"]
 
 FORMAT = 3
-"""Format 1 lacks the observations that the normaliser has not taken in yet; formats 1 and 2, the last evaluation."""
+"""Format 1 lacks the observations that the normaliser has not taken in yet; formats 1 and 2 lack the last evaluation,
+and hold root values of the replay, which are left alone."""
 
 STATE_FILE = "state.json"
 UNSEEN_FILE = "unseen.safetensors"
@@ -63,16 +65,18 @@ def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
     """Read a checkpoint into a learner and a replay buffer of the same configuration.
 
     Raises:
-        CheckpointError: if it is damaged, of another configuration, or of a newer version of kvzero.
+        CheckpointError: if it is damaged, of another configuration or environment, or of a newer version of kvzero.
     """
+    check_environment(folder, learner.network.spec)
     state = _read_state(folder)
     found_format = int(state["format"])
     load_weights(learner.network, folder / "weights.safetensors")
     load_weights(learner.target_network, folder / "target.safetensors")
     with _damage_named(folder / "optimizer.safetensors"):
         _load_optimizer(learner, load_tensors(folder / "optimizer.safetensors"))
-    with _damage_named(folder / "replay.safetensors"):
-        replay.load_state_arrays(load_arrays(folder / "replay.safetensors"))
+    path = folder / "replay.safetensors"
+    with _damage_named(path):
+        replay.load_state_arrays(list_arrays(path))
     learner.unseen = _load_unseen(folder, learner) if found_format > 1 else []
     with _damage_named(folder / STATE_FILE):
         replay.load_rng_state(state["replay_rng"])

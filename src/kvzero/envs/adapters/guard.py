@@ -1,18 +1,19 @@
 """One environment made safe: what it returns is checked and converted, and every failure names its place."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 from jaxtyping import Bool
 
+from kvzero.checks import read_mask
 from kvzero.envs.environments import Frame, Observation
 from kvzero.envs.extras import missing_dependency
-from kvzero.envs.spaces import read_action_space, read_observation_space
+from kvzero.envs.spaces import join_spec, read_action_space, read_observation_space
 from kvzero.errors import EnvError
 from kvzero.records import EnvSpec
 
@@ -25,7 +26,8 @@ class Guard(gymnasium.Wrapper[Observation, Any, Any, Any]):
     """A Gymnasium environment whose actions count from 0, or go from -1 to 1, and whose observations are checked.
 
     Observations are delivered as float32 or uint8. Of the environment's `info` only the action mask is passed on, under
-    "action_mask", and it is always there.
+    "action_mask", and it is always there. Where `info` has none, the environment's method `action_masks` is asked, if
+    it or a wrapper has one, as sb3-contrib does; else all actions are legal.
 
     Raises:
         ConfigError: the environment's spaces are not supported.
@@ -38,14 +40,10 @@ class Guard(gymnasium.Wrapper[Observation, Any, Any, Any]):
         self._actions = read_action_space(env.action_space, name)
         self._format = read_observation_space(env.observation_space, name)
         self._num_actions = self._actions.num_actions
-        self.delivered = EnvSpec(
-            observation_shape=self._format.shape,
-            num_actions=self._num_actions,
-            action_dim=len(self._actions.action_bounds),
-            action_bounds=self._actions.action_bounds,
-        )
+        self.delivered = join_spec(self._format, self._actions)
         self.action_space = self._actions.delivered
         self.observation_space = _delivered_space(self.delivered)
+        self._ask_for_mask = _find_mask_method(env)
         self._num_steps = 0
         self._num_episode_steps = 0
 
@@ -81,9 +79,13 @@ class Guard(gymnasium.Wrapper[Observation, Any, Any, Any]):
     def _mask(self, info: object) -> Bool[np.ndarray, " action"]:
         if not isinstance(info, Mapping):
             raise EnvError(f"returned an info of type {type(info).__name__}; return a dict")
-        if "action_mask" not in info:
+        if "action_mask" in info:
+            given = info["action_mask"]
+        elif self._ask_for_mask is not None:
+            given = self._ask_for_mask()
+        else:
             return self._all_legal()
-        mask = np.asarray(info["action_mask"]).astype(np.bool_)
+        mask = read_mask("returned an action_mask that", given, EnvError)
         if mask.shape != (self._num_actions,):
             raise EnvError(
                 f"returned an action_mask of shape {mask.shape}; give one flag per action, {self._num_actions}"
@@ -106,6 +108,14 @@ class Guard(gymnasium.Wrapper[Observation, Any, Any, Any]):
             ) from error
 
 
+def _find_mask_method(env: gymnasium.Env[Any, Any]) -> Callable[[], object] | None:
+    """Return the method by which an environment with numbered actions, or one of its wrappers, says which are legal."""
+    if not (isinstance(env.action_space, Discrete) and env.has_wrapper_attr("action_masks")):
+        return None
+    method = env.get_wrapper_attr("action_masks")
+    return method if callable(method) else None
+
+
 def _delivered_space(delivered: EnvSpec) -> Box:
     if delivered.is_image:
         return Box(0, 255, delivered.observation_shape, np.uint8)
@@ -113,7 +123,9 @@ def _delivered_space(delivered: EnvSpec) -> Box:
 
 
 def _finite_reward(reward: Any) -> float:
-    array = np.asarray(reward, dtype=np.float64)
+    array = np.asarray(reward)
+    if array.dtype.kind not in "fiub":
+        raise EnvError(f"returned a reward of {reward!r}; return one number")
     if array.size != 1:
         raise EnvError(f"returned a reward of shape {array.shape}; return one number")
     value = float(array.item())

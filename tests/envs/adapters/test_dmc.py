@@ -7,8 +7,8 @@ import types
 import numpy as np
 import pytest
 
-from kvzero.envs import EnvConfig, dmc, gl, make_environments
-from kvzero.envs.dmc import DmcEnvironment
+from kvzero.envs import EnvConfig, gl, make_environments
+from kvzero.envs.adapters import DmcEnvironment, dmc
 from kvzero.errors import ConfigError, EnvError
 
 gl.choose_gl()  # before dm_control is imported, as kvzero does

@@ -3,14 +3,15 @@
 import math
 from functools import partial
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.error import DependencyNotInstalled
 from gymnasium.spaces import Box, Discrete
 
 from kvzero.envs import EnvConfig, make_environments
+from kvzero.envs.adapters import GymEnvironments
 from kvzero.envs.environments import read_fps
-from kvzero.envs.gym import GymEnvironments
 from kvzero.errors import ConfigError, EnvError
 
 
@@ -118,6 +119,68 @@ def test_action_masks_are_passed_on_and_all_true_without(scripted):
         np.testing.assert_array_equal(envs.step(np.array([1, 0])).action_masks, expected)
 
 
+@pytest.mark.parametrize(
+    "mask", [[True, False, True], [1, 0, 1], np.array([1.0, 0.0, 1.0]), np.array([1, 0, 1], np.int8)]
+)
+def test_a_mask_holds_booleans_or_zeros_and_ones(scripted, mask):
+    envs = together(partial(scripted, info={"action_mask": mask}, action_space=Discrete(3)), 1)
+    assert envs.reset(seed=0).action_masks.tolist() == [[True, False, True]]
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        ([0, -np.inf, 0], r"holds -inf; .* numbers == 0"),
+        ([1, np.nan, 0], "holds nan"),
+        ([0, 2, 1], "holds 2"),
+        ([0, 2], "holds 2"),
+        (["1", "0", "1"], "holds '1'"),
+        ("101", "holds '101'"),
+        (None, "holds None"),
+        ([None, True, True], "holds None"),
+        ([1, [0], 1], "is no array"),
+        ([0, 1], r"shape \(2,\)"),
+    ],
+)
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_a_mask_of_anything_else_is_refused(scripted, monkeypatch, mask, words, is_asked):
+    if is_asked:
+        monkeypatch.setattr(scripted, "action_masks", lambda self: mask, raising=False)
+    envs = together(partial(scripted, info={} if is_asked else {"action_mask": mask}, action_space=Discrete(3)), 1)
+    with pytest.raises(EnvError, match=rf"environment 0 \(fake\), when reset .* returned an action_mask.* {words}"):
+        envs.reset(seed=0)
+
+
+def test_an_environment_that_has_action_masks_is_asked_after_every_step_through_its_wrappers(scripted, monkeypatch):
+    monkeypatch.setattr(scripted, "action_masks", lambda self: [self.time == time for time in range(3)], raising=False)
+    make = partial(scripted, length=3, action_space=Discrete(3))
+    envs = together(lambda: gymnasium.wrappers.TimeLimit(gymnasium.wrappers.OrderEnforcing(make()), 9), 1)
+    assert envs.reset(seed=0).action_masks.tolist() == [[True, False, False]]
+    masks = [envs.step(np.array([0])).action_masks.tolist()[0] for _ in range(3)]
+    assert masks == [[False, True, False], [False, False, True], [True, False, False]]
+
+
+def test_a_wrapper_may_have_the_action_masks(scripted):
+    class Masker(gymnasium.Wrapper):
+        def action_masks(self):
+            return np.array([False, True])
+
+    envs = together(lambda: gymnasium.wrappers.TimeLimit(Masker(scripted()), 9), 1)
+    assert envs.reset(seed=0).action_masks.tolist() == [[False, True]]
+
+
+def test_the_mask_in_info_counts_where_there_are_two(scripted, monkeypatch):
+    monkeypatch.setattr(scripted, "action_masks", lambda self: [False, True], raising=False)
+    envs = together(partial(scripted, info={"action_mask": [True, False]}), 1)
+    assert envs.reset(seed=0).action_masks.tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize(("name", "spaces"), [("no method", {}), ("continuous", {"action_space": Box(-1, 1, (2,))})])
+def test_what_is_not_asked_for_masks_has_them_all_legal(scripted, monkeypatch, name, spaces):
+    monkeypatch.setattr(scripted, "action_masks", [False] if name == "no method" else (lambda self: 1), raising=False)
+    assert together(partial(scripted, **spaces), 1).reset(seed=0).action_masks.all()
+
+
 def test_a_mask_without_actions_is_allowed_only_at_the_end(scripted):
     none = {4: {"action_mask": [False, False]}}
     envs = together(partial(scripted, length=2, answers={2: none}), 1)
@@ -160,7 +223,10 @@ def test_images_arrive_channel_first(scripted):
         (0, np.zeros(4), r"returned an observation of shape \(4,\)"),
         (0, [0, [1], 2], "raised ValueError"),
         (1, np.inf, "returned a reward of inf"),
-        (1, None, "returned a reward of nan"),
+        (0, None, "returned None for an observation"),
+        (1, np.nan, "returned a reward of nan"),
+        (1, None, "returned a reward of None; return one number"),
+        (1, "1.5", "returned a reward of '1.5'; return one number"),
         (1, 1e200, r"returned a reward of 1e\+200"),
         (1, np.zeros(2), r"returned a reward of shape \(2,\)"),
         (4, [], "returned an info of type list"),
@@ -212,6 +278,17 @@ def test_actions_that_cannot_be_are_refused(scripted, actions, words):
     envs.reset(seed=0)
     with pytest.raises(EnvError, match=words):
         envs.step(np.array(actions))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"action_space": Discrete(4)}, {"action_space": Box(-1, 2, (1,))}, {"observation_space": Box(-1, 1, (4,))}],
+)
+def test_copies_that_are_not_alike_are_refused(scripted, change):
+    first = Box(-1, 1, (1,)) if isinstance(change.get("action_space"), Box) else Discrete(2)
+    alike = partial(scripted, action_space=first)
+    with pytest.raises(EnvError, match=r"environment 2 \(fake\) has .*, but environment 0 has .*; make copies"):
+        together(in_turn(alike, alike, partial(scripted, **{"action_space": first} | change)))
 
 
 def test_a_negative_seed_is_refused(scripted):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
 
-from kvzero.envs import EnvConfig, atari
-from kvzero.envs.atari import AtariEnvironments
+from kvzero.envs import EnvConfig
+from kvzero.envs.adapters import AtariEnvironments, atari
 
 ATARI = EnvConfig(env_id="ALE/Pong-v5")
 

@@ -7,8 +7,17 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from jaxtyping import Shaped
 
-from kvzero.envs.environments import Frame, Observations, Start, Steps, check_actions, check_seed, read_fps
-from kvzero.envs.guard import Guard
+from kvzero.envs.adapters.guard import Guard
+from kvzero.envs.environments import (
+    Frame,
+    Observations,
+    Start,
+    Steps,
+    check_actions,
+    check_alike,
+    check_seed,
+    read_fps,
+)
 from kvzero.envs.lookup import Maker, build_environment
 from kvzero.errors import ConfigError
 
@@ -22,12 +31,13 @@ class GymEnvironments:
         self._can_render = render
         made = [build_environment(make, name=name, render=render and index == 0) for index in range(num_envs)]
         self._guards = [Guard(env, name=name, index=first_index + index) for index, env in enumerate(made)]
+        self.num_envs = num_envs
+        indices = range(first_index, first_index + num_envs)
+        self.spec = check_alike([guard.delivered for guard in self._guards], indices, name)
         # Same-step autoreset gives both the final observation and the next episode's first, and wastes no action.
         self._vector: SyncVectorEnv[Any, Any] = SyncVectorEnv(
             [partial(_given, guard) for guard in self._guards], autoreset_mode=AutoresetMode.SAME_STEP
         )
-        self.num_envs = num_envs
-        self.spec = self._guards[0].delivered
         self.frames_per_second = read_fps(made[0].metadata)
 
     def reset(self, seed: int | None = None) -> Start:

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, SupportsFloat, runtime_checkable
 
-from kvzero.reports.metrics import JsonlSink
-from kvzero.reports.tensorboard import TensorBoardSink
+from kvzero.reports.sinks.jsonl import JsonlSink
+from kvzero.reports.sinks.tensorboard import TensorBoardSink
 
 __all__ = ["SINKS", "FigureLog", "FigureSink", "SinkName", "SinkOpener"]
 
