@@ -17,9 +17,10 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, T
 
 from kvzero.errors import KvzeroError, ProcessError
 
-__all__ = ["RemoteObject", "ShouldStop", "serve"]
+__all__ = ["STOP_SIGNALS", "RemoteObject", "ShouldStop", "serve"]
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, what schedulers send, and what a terminal sends when it goes away."""
 CODE = "from kvzero.processes import serve; serve()"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "LP_NUM_THREADS")
 """What libraries read, when they are loaded, to know with how many threads to compute and to draw."""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in real processes."""
+"""Ctrl-C, SIGTERM and SIGHUP in real processes."""
 
 import os
 import signal
@@ -21,12 +21,14 @@ SECONDS = 60
     [
         (signal.SIGINT, False, []),
         (signal.SIGTERM, False, []),
+        (signal.SIGHUP, False, []),
+        (signal.SIGHUP, True, ["--num-env-workers", "2"]),
         (signal.SIGTERM, True, ["--num-env-workers", "2"]),
         (signal.SIGINT, True, ["--num-env-workers", "2"]),
     ],
 )
 def test_a_stop_ends_with_a_checkpoint_the_status_of_an_interrupt_and_a_hint(tmp_path, number, to_all, words):
-    """A terminal sends Ctrl-C to all processes of a run, and schedulers send SIGTERM so; others only to the first."""
+    """A terminal sends Ctrl-C, and that it is gone, to all processes of a run, and schedulers send SIGTERM so."""
     run = tmp_path / "run"
     words = [
         *SMALL,
@@ -44,7 +46,7 @@ def test_a_stop_ends_with_a_checkpoint_the_status_of_an_interrupt_and_a_hint(tmp
     process = subprocess.Popen(
         [sys.executable, "-c", program, "train", "cartpole", *words],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -8,13 +8,24 @@ import pytest
 from kvzero.training.stopping import StopSignal
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_is_noted(number):
     with StopSignal() as should_stop:
         assert not should_stop()
         signal.raise_signal(number)
         assert should_stop()
     assert should_stop()
+
+
+def test_a_terminal_that_goes_away_does_not_stop_what_was_told_to_ignore_that():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with StopSignal() as should_stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not should_stop()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_second_signal_ends_at_once():

@@ -1,8 +1,11 @@
 """A whole run: what it leaves behind, that it is the same twice, and how it goes on."""
 
 import json
+import os
 import shutil
 import signal
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from tests.training.samples import NUM_ENVS, continuous_config, tiny_config
 import kvzero
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import CheckpointError, ConfigError, DeviceError, EnvError, RunError, SearchError
-from kvzero.reports import read_metrics, read_summary
+from kvzero.reports import plot_learning_curve, read_metrics, read_summary, write_report
 from kvzero.training import read_config
 from kvzero.training.storage import checkpoints
 
@@ -382,3 +385,50 @@ def test_resident_memory_stays_as_it_is_once_the_replay_is_full(tmp_path):
     run = kvzero.train(config).run
     held = {line["env_steps"]: line["rss_bytes"] for line in read_metrics(run) if "rss_bytes" in line}
     assert held[160] < 1.05 * held[60]
+
+
+def test_a_run_ends_as_it_would_whatever_fails_to_show_it(tmp_path, monkeypatch, caplog):
+    def fail(*args, **kwargs):
+        raise OSError("nothing can be shown")
+
+    class Blind:
+        update = write = close = fail
+
+    module = sys.modules[kvzero.train.__module__]
+    seen = kvzero.train(tiny_config(tmp_path, run_name="seen"))
+    for name in ("plot_learning_curve", "write_report"):
+        monkeypatch.setattr(module, name, fail)
+    unseen = kvzero.train(tiny_config(tmp_path, run_name="unseen"), observer=Blind(), sinks=[lambda *_, **__: Blind()])
+    assert unseen.summary.eval_returns == seen.summary.eval_returns
+    assert history(unseen.run) == history(seen.run)
+    assert sorted(record.getMessage().partition(" failed ")[0] for record in caplog.records) == [
+        "the learning curve",
+        "the log of figures (Blind)",
+        "the observer",
+        "the report",
+    ]
+
+
+def test_two_runs_that_begin_in_one_second_without_a_name_both_live(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda *_: "20260102-030405")
+    runs = [kvzero.train(replace(tiny_config(tmp_path), seed=3)).run for _ in range(3)]
+    assert [run.name for run in runs] == [f"tiny-seed3-20260102-030405{number}" for number in ("", "-2", "-3")]
+    assert len({weights(run)["weights action_table.weight"].tobytes() for run in runs}) == 1
+
+
+ODD_NAMES = [b"caf\xe9", "[red]", "[/red]", " two  words ", "très", "%d {x} ~", "$\\frac{$"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=str)
+def test_a_run_lives_in_a_folder_of_any_name(tmp_path, name):
+    folder = tmp_path / os.fsdecode(name)
+    config = replace(tiny_config(folder, run_name=os.fsdecode(name)), sinks=("tensorboard",))
+    first = kvzero.train(replace(config, schedule=replace(config.schedule, total_env_steps=16)))
+    second = kvzero.resume(first.run, total_env_steps=24)
+    assert second.run == folder / os.fsdecode(name)
+    assert second.summary.env_steps == 24
+    assert read_config(second.run).runs_dir == str(folder)
+    plot_learning_curve(second.run)
+    assert write_report(second.run).read_text(encoding="utf-8").count("<html") == 1
+    assert len(kvzero.evaluate_run(second.run, num_episodes=1).returns) == 1
+    kvzero.Agent.load(second.run)

@@ -14,6 +14,7 @@ from kvzero.agent.weights import (
     load_weights,
     newest_checkpoint,
     save_agent,
+    save_tensors,
     save_weights,
 )
 from kvzero.agent.world_model import WorldModel
@@ -37,5 +38,6 @@ __all__ = [
     "load_weights",
     "newest_checkpoint",
     "save_agent",
+    "save_tensors",
     "save_weights",
 ]

@@ -11,6 +11,7 @@ from kvzero.agent.config import AgentConfig
 from kvzero.errors import CheckpointError, RunError
 from kvzero.model import Network
 from kvzero.records import EnvSpec, structure, unstructure
+from kvzero.reports import reachable
 
 __all__ = [
     "CHECKPOINTS",
@@ -20,6 +21,7 @@ __all__ = [
     "load_weights",
     "newest_checkpoint",
     "save_agent",
+    "save_tensors",
     "save_weights",
 ]
 
@@ -46,7 +48,7 @@ def newest_checkpoint(run: Path) -> Path:
 
 def save_weights(network: Network, path: Path) -> None:
     """Write a network's weights."""
-    save_file({name: weights.contiguous() for name, weights in network.state_dict().items()}, path)
+    save_tensors({name: weights.contiguous() for name, weights in network.state_dict().items()}, path)
 
 
 def load_weights(network: Network, path: Path) -> None:
@@ -69,6 +71,16 @@ def load_weights(network: Network, path: Path) -> None:
     network.load_state_dict(tensors)
 
 
+def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Write tensors, each with a memory of its own, into a safetensors file.
+
+    Raises:
+        OSError, SafetensorError: if it cannot be written.
+    """
+    with reachable(path) as place:
+        save_file(tensors, place)
+
+
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Read a safetensors file.
 
@@ -76,7 +88,8 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
         CheckpointError: if it is missing or damaged.
     """
     try:
-        return load_file(path)
+        with reachable(path) as place:
+            return load_file(place)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} cannot be read ({error}); delete its checkpoint folder to fall back to the one before it"

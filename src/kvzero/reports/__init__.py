@@ -1,5 +1,6 @@
 """What a run tells people: metrics, progress, plots, summary and report; knows no torch."""
 
+from kvzero.reports.arrays import load_arrays, save_arrays
 from kvzero.reports.atomic import write_atomically
 from kvzero.reports.characters import SPELLED
 from kvzero.reports.costs import plot_costs
@@ -17,6 +18,7 @@ from kvzero.reports.figures import (
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
 from kvzero.reports.page import write_report
 from kvzero.reports.progress import ProgressDisplay
+from kvzero.reports.reachable import reachable
 from kvzero.reports.sinks import (
     SINKS,
     FigureLog,
@@ -51,13 +53,16 @@ __all__ = [
     "TensorBoardSink",
     "describe_machine",
     "library_versions",
+    "load_arrays",
     "machine_facts",
     "peak_rss_bytes",
     "plot_costs",
     "plot_learning_curve",
+    "reachable",
     "read_metrics",
     "read_summary",
     "rss_bytes",
+    "save_arrays",
     "write_atomically",
     "write_report",
     "write_summary",

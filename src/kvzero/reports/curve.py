@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kvzero.reports.atomic import write_atomically
+from kvzero.reports.characters import spell
 from kvzero.reports.sinks import read_metrics
 
 __all__ = ["plot_learning_curve"]
@@ -19,5 +20,5 @@ def plot_learning_curve(run_dir: Path) -> Path:
     from kvzero.reports.plots import draw_returns, png  # noqa: PLC0415  # matplotlib is slow to import
 
     path = run_dir / "learning_curve.png"
-    write_atomically(path, png(draw_returns(read_metrics(run_dir), title=run_dir.resolve().name)))
+    write_atomically(path, png(draw_returns(read_metrics(run_dir), title=spell(run_dir.resolve().name, "utf-8"))))
     return path

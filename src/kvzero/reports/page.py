@@ -8,6 +8,7 @@ from typing import Any
 
 from kvzero.errors import RunError
 from kvzero.reports.atomic import write_atomically
+from kvzero.reports.characters import spell
 from kvzero.reports.rendering import render
 from kvzero.reports.sinks import read_metrics
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary
@@ -29,10 +30,9 @@ def write_report(run_dir: Path) -> Path:
     has_summary = (run_dir / SUMMARY_FILE).exists()
     summary = read_summary(run_dir) if has_summary else None
     config = _read_config(run_dir / "config.json")
-    name = run_dir.resolve().name
     page = render(
         "run",
-        title=name,
+        title=run_dir.resolve().name,
         summary=summary,
         tiles=_tiles(summary) if summary else (),
         figures=_figures(summary) if summary else (),
@@ -40,7 +40,7 @@ def write_report(run_dir: Path) -> Path:
         settings=_settings("", config),
     )
     path = run_dir / "report.html"
-    write_atomically(path, page.encode())
+    write_atomically(path, spell(page, "utf-8").encode())
     return path
 
 

@@ -108,7 +108,7 @@ def _series(metrics: Metrics, name: str) -> tuple[list[float], list[float]]:
 
 def _dress(axes: Axes, title: str) -> None:
     """Give axes the house look: a title at the left, a faint grid, no box."""
-    axes.set_title(title, loc="left", color=INK, fontsize=10, fontweight="bold")
+    axes.set_title(title, loc="left", color=INK, fontsize=10, fontweight="bold", parse_math=False)
     axes.grid(visible=True, color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

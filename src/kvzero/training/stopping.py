@@ -1,18 +1,19 @@
-"""Ctrl-C and SIGTERM: the first asks the loop to end with a checkpoint, the second ends at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks the loop to end with a checkpoint, the second ends at once."""
 
 import signal
 import threading
 from types import FrameType, TracebackType
 
-__all__ = ["StopSignal"]
+from kvzero.processes import STOP_SIGNALS
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+__all__ = ["StopSignal"]
 
 
 class StopSignal:
     """A context in which the first stop signal is noted rather than raised, and the second ends the program at once.
 
-    Elsewhere than in the main thread it does nothing.
+    Elsewhere than in the main thread it does nothing. SIGHUP, by which a terminal says that it is gone, stays ignored
+    where it is, as below `nohup`.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,9 @@ class StopSignal:
     def __enter__(self) -> "StopSignal":
         """Take over the signals."""
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+            self._previous = {
+                number: signal.signal(number, self._note) for number in STOP_SIGNALS if _is_for_us(number)
+            }
         return self
 
     def __exit__(
@@ -43,3 +46,7 @@ class StopSignal:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._previous = {}
+
+
+def _is_for_us(number: signal.Signals) -> bool:
+    return number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN

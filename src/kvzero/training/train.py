@@ -12,6 +12,7 @@ from kvzero.agent import newest_checkpoint
 from kvzero.errors import RunError
 from kvzero.reports import (
     SUMMARY_FILE,
+    Dispensable,
     FigureLog,
     SinkOpener,
     Summary,
@@ -46,11 +47,13 @@ def train(config: RunConfig, *, observer: Observer | None = None, sinks: Sequenc
     """Train a new agent; write everything under a folder of its own.
 
     The observer is told how far the run is. Figures go to `metrics.jsonl`, to the sinks that the config names, and to
-    those that `sinks` opens. The first Ctrl-C (or SIGTERM) ends the run after the step in progress, with a checkpoint.
+    those that `sinks` opens. What only shows, the observer, a sink, the curve or the report, may fail: that is told of
+    once, and the run goes on. The first Ctrl-C (or SIGTERM or SIGHUP) ends the run after the step in progress, with a
+    checkpoint; whatever else ends it leaves one first.
 
     Raises:
         ConfigError, DeviceError: if the config cannot work here.
-        RunError: if the run's folder exists, cannot be written, or the disk is full.
+        RunError: if the run's folder exists, cannot be written, or the disk is full when a checkpoint is due.
         EnvError: if an environment fails; a checkpoint is written first.
         SearchError: if the network has diverged; no checkpoint is written then.
     """
@@ -102,7 +105,7 @@ def _run_session(
     with ExitStack() as held:
         with _threads(config.num_threads), closing(Trainer(config, run, resume_from=resume_from)) as trainer:
             if resume_from is None:  # only now, so that a config that cannot work leaves no folder behind
-                held.enter_context(new_run(run, config, library_versions()))
+                run = trainer.folder = held.enter_context(new_run(run, config, library_versions()))
             else:
                 write_config(run, config)  # it may have a new end
             start = None if resume_from is None else trainer.env_steps
@@ -117,8 +120,8 @@ def _run_session(
 def _write_outcome(run: Path, config: RunConfig, result: SessionResult) -> Summary:
     summary = _summarise(config, result)
     write_summary(run, summary)
-    plot_learning_curve(run)
-    write_report(run)
+    Dispensable("the learning curve").attempt(plot_learning_curve, run)
+    Dispensable("the report").attempt(write_report, run)
     return summary
 
 

@@ -1,5 +1,7 @@
 """All sinks of a run get every figure, are told where a session resumes, and are closed whatever happens."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +51,47 @@ def test_lines_of_json_are_written_whatever_is_named(tmp_path: Path) -> None:
     with FigureLog(tmp_path) as log:
         log.write(4, {"loss": 0.5})
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+class Full(Kept):
+    """A sink whose disk is full after the first line."""
+
+    def write(self, env_steps, figures) -> None:
+        if self.written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(env_steps, figures)
+
+    def close(self) -> None:
+        super().close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_is_told_of_once_and_the_others_go_on(tmp_path: Path, caplog) -> None:
+    full, kept = Full(), Kept()
+    with FigureLog(tmp_path, others=[full, kept]) as log:
+        for step in (4, 8, 12):
+            log.write(step, {"loss": 0.5})
+    assert [step for step, _ in full.written] == [4]
+    assert [step for step, _ in kept.written] == [4, 8, 12]
+    assert [line["env_steps"] for line in read_metrics(tmp_path)] == [4, 8, 12]
+    assert full.num_closed == kept.num_closed == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "the log of figures (Full) failed (OSError: [Errno 28] No space left on device); going on without"
+    ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_lines_of_json_that_a_disk_cannot_take_are_done_without(tmp_path: Path, caplog) -> None:
+    with FigureLog(tmp_path, others=[kept := Kept()]) as log, Path("/dev/full").open("a", encoding="utf-8") as full:
+        lines = log._sinks[0][0]
+        lines._file.close()
+        lines._file = full
+        log.write(4, {"loss": 0.5})
+        log.write(8, {"loss": 0.5})
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # so that it can be closed
+    assert [step for step, _ in kept.written] == [4, 8]
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("the log of figures (JsonlSink) failed (RunError: cannot write ")
 
 
 def test_sinks_that_were_opened_are_closed_where_a_later_one_cannot_be(tmp_path: Path) -> None:

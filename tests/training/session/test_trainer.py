@@ -7,7 +7,7 @@ import pytest
 from tests.training.samples import NUM_ENVS, tiny_config
 
 from kvzero.agent import newest_checkpoint
-from kvzero.errors import ConfigError
+from kvzero.errors import ConfigError, EnvError, RunError, SearchError
 from kvzero.training import RunConfig, Trainer
 
 STEP = 1
@@ -159,3 +159,43 @@ def test_rounds_that_are_asked_for_one_by_one_are_those_of_a_whole_run(tmp_path)
 
 def checkpointed(run):
     return [(newest_checkpoint(run) / f"{name}.safetensors").read_bytes() for name in ("weights", "optimizer")]
+
+
+class Raising:
+    """An observer that ends the run from within, when it has made so many steps."""
+
+    def __init__(self, error, at):
+        self.error = error
+        self.at = at
+
+    def update(self, env_steps, *, updates, figures=None):
+        if env_steps >= self.at:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), RuntimeError("out of memory"), GeneratorExit(), EnvError("broke")])
+def test_whatever_ends_a_session_leaves_a_checkpoint_first(tmp_path, error):
+    trainer = Trainer(tiny_config(tmp_path), tmp_path)
+    with pytest.raises(type(error)) as raised:
+        trainer.run(Raising(error, at=16), lambda: False)
+    trainer.close()
+    assert raised.value is error
+    assert newest_checkpoint(tmp_path).name == "step_0000000016_0000000001"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SearchError("NaN"), RunError("the disk is full")])
+def test_a_second_interrupt_and_what_leaves_nothing_worth_keeping_end_at_once(tmp_path, error):
+    trainer = Trainer(tiny_config(tmp_path), tmp_path)
+    with pytest.raises(type(error)):
+        trainer.run(Raising(error, at=8), lambda: False)
+    trainer.close()
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_an_error_is_not_hidden_by_a_checkpoint_that_cannot_be_written(tmp_path, caplog):
+    (tmp_path / "checkpoints").touch()
+    trainer = Trainer(tiny_config(tmp_path), tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        trainer.run(Raising(ZeroDivisionError(), at=8), lambda: False)
+    trainer.close()
+    assert "no checkpoint is left of what ZeroDivisionError ended: checkpoint " in caplog.text

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kvzero.records import unstructure
 from kvzero.reports.atomic import write_atomically
+from kvzero.reports.characters import spell
 from kvzero.reports.comparison.agreement import compare_curves
 from kvzero.reports.comparison.figures import summarise
 from kvzero.reports.comparison.page import render_page
@@ -34,5 +35,5 @@ def write_comparison(folder: Path, comparison: Comparison) -> Path:
     }
     write_atomically(folder / "report.json", (json.dumps(content, allow_nan=False) + "\n").encode())
     page = folder / "report.html"
-    write_atomically(page, render_page(comparison).encode())
+    write_atomically(page, spell(render_page(comparison), "utf-8").encode())
     return page

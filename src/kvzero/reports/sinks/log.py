@@ -1,11 +1,12 @@
 """Where the figures of a run go: `metrics.jsonl`, the sinks that its config names, and those that a caller adds."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, SupportsFloat, runtime_checkable
 
+from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.sinks.jsonl import JsonlSink
 from kvzero.reports.sinks.tensorboard import TensorBoardSink
 
@@ -43,6 +44,8 @@ SINKS: dict[SinkName, SinkOpener] = {"tensorboard": TensorBoardSink}
 class FigureLog:
     """All sinks of a run as one, `metrics.jsonl` first; a context that closes them.
 
+    A sink that fails once it is open, be it for a full disk, is told of once and gets nothing more; the others go on.
+
     Args:
         run_dir: the run's folder; made if there is none.
         resume_from: environment steps of the checkpoint that the run resumes from.
@@ -61,28 +64,25 @@ class FigureLog:
         names: Sequence[SinkName] = (),
         others: Sequence[SinkOpener] = (),
     ) -> None:
-        self._sinks: list[FigureSink] = []
+        self._sinks: list[tuple[FigureSink, Dispensable]] = []
         with ExitStack() as opened:
             for opener in (JsonlSink, *(SINKS[name] for name in names), *others):
-                self._sinks.append(opened.enter_context(closing(opener(run_dir, resume_from=resume_from))))
-            self._open = opened.pop_all()
+                sink = opened.enter_context(closing(opener(run_dir, resume_from=resume_from)))
+                self._sinks.append((sink, Dispensable(f"the log of figures ({type(sink).__name__})")))
+            opened.pop_all()
 
     def write(self, env_steps: int, figures: Mapping[str, SupportsFloat]) -> None:
-        """Give these figures, as of so many environment steps, to every sink.
-
-        Raises:
-            RunError: if the folder cannot be written to.
-        """
-        for sink in self._sinks:
-            sink.write(env_steps, figures)
+        """Give these figures, as of so many environment steps, to every sink."""
+        for sink, log in self._sinks:
+            log.attempt(sink.write, env_steps, figures)
 
     def close(self) -> None:
-        """Close every sink, even where one before it fails to.
-
-        Raises:
-            RunError: if the folder cannot be written to.
-        """
-        self._open.close()
+        """Close every sink, even where one before it fails to."""
+        for sink, log in self._sinks:
+            log.attempt(sink.close)
+            if log.is_lost:
+                with suppress(Exception):  # of which has been told
+                    sink.close()
 
     def __enter__(self) -> "FigureLog":
         return self

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import SupportsFloat
 
 from kvzero.errors import RunError
+from kvzero.reports.reachable import reachable
 
 __all__ = ["TensorBoardSink"]
 
@@ -26,9 +28,13 @@ class TensorBoardSink:
 
         self._run_dir = run_dir
         self._event, self._session, self._summary = event_pb2.Event, event_pb2.SessionLog, summary_pb2.Summary
+        self._held = ExitStack()
         try:
-            self._writer = EventFileWriter(str(run_dir), flush_secs=FLUSH_SECONDS)
+            run_dir.mkdir(parents=True, exist_ok=True)
+            place = self._held.enter_context(reachable(run_dir / "events")).parent
+            self._writer = EventFileWriter(str(place), flush_secs=FLUSH_SECONDS)
         except OSError as error:
+            self._held.close()
             raise self._refusal(error) from error
         if resume_from is not None:
             start = self._session(status=self._session.START)
@@ -50,7 +56,8 @@ class TensorBoardSink:
             RunError: if the folder cannot be written to.
         """
         try:
-            self._writer.close()
+            with self._held:
+                self._writer.close()
         except OSError as error:
             raise self._refusal(error) from error
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from kvzero.envs import make_environments
 from kvzero.errors import RunError
 from kvzero.model import choose_device
 from kvzero.processes import ShouldStop
-from kvzero.reports import describe_machine, library_versions
+from kvzero.reports import Dispensable, describe_machine, library_versions
 from kvzero.reports.comparison import Comparison, Variant, write_comparison
 from kvzero.training.comparison.compared_run import ComparedRun
 from kvzero.training.comparison.config import ComparisonConfig, variants
@@ -35,13 +36,14 @@ def compare(config: ComparisonConfig, *, say: Say = lambda line: None) -> Compar
 
     Args:
         config: what to compare.
-        say: is given a line of text now and then.
+        say: is given a line of text now and then; where it raises, that is told of once, and it is given no more.
 
     Raises:
         ConfigError, DeviceError, EnvError: if no variant could work here.
         RunError: if the folder is not empty or cannot be written.
     """
     agents = variants(config)
+    say = partial(Dispensable("what says how far it is").attempt, say)
     _refuse_what_cannot_work(config)
     _make_folders(config.out)
     started, machine = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), describe_machine()

@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
-from safetensors.numpy import load_file, save_file
 
 from kvzero.agent import Planner, load_network
 from kvzero.envs import Environments, make_environments
 from kvzero.model import Network, choose_device
 from kvzero.records import EnvSpec
+from kvzero.reports import load_arrays, save_arrays
 from kvzero.reports.comparison import Identity
 from kvzero.search import Outcome
 from kvzero.training.config import RunConfig
@@ -58,7 +58,7 @@ def record_stream(config: RunConfig, checkpoint: Path, path: Path) -> None:
     network, _ = load_network(checkpoint, choose_device(config.device))
     envs = make_environments(config.env, num_envs=config.env.num_envs, training=True)
     try:
-        save_file(_play(envs, Planner(network, config.agent, num_envs=envs.num_envs), num_steps_of(config)), path)
+        save_arrays(_play(envs, Planner(network, config.agent, num_envs=envs.num_envs), num_steps_of(config)), path)
     finally:
         envs.close()
 
@@ -67,15 +67,15 @@ def plan_stream(config: RunConfig, stream: Path, checkpoint: Path, path: Path, p
     """Plan for a recorded stream with a checkpoint's weights and this config's store, and write the plans."""
     network, _ = load_network(checkpoint, choose_device(config.device))
     network.to(getattr(torch, precision))
-    plans = _plan(load_file(stream), network, config)
-    save_file({name: getattr(plans, name) for name in Plans.__slots__}, path)
+    plans = _plan(load_arrays(stream), network, config)
+    save_arrays({name: getattr(plans, name) for name in Plans.__slots__}, path)
 
 
 def compare_plans(
     variant: str, reference: str, precision: Precision, path: Path, other: Path, starts: Path
 ) -> Identity:
     """Return how far the plans in `path` are from those in `other`, both made for the stream in `starts`."""
-    plans, held = Plans(**load_file(path)), Plans(**load_file(other))
+    plans, held = Plans(**load_arrays(path)), Plans(**load_arrays(other))
     num_simulations = held.visit_counts.sum(axis=-1, keepdims=True)
     visits = np.abs(plans.visit_counts - held.visit_counts)
     return Identity(
@@ -83,7 +83,7 @@ def compare_plans(
         reference=reference,
         precision=precision,
         num_searches=held.values.size,
-        num_resets=int(load_file(starts)["starts"][1:].sum()),
+        num_resets=int(load_arrays(starts)["starts"][1:].sum()),
         max_logit_difference=float(np.abs(plans.policies - held.policies).max()),
         max_policy_difference=float((visits / num_simulations).max()),
         max_value_difference=float(np.abs(plans.values - held.values).max()),

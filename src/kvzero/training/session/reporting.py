@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from kvzero.reports import FigureLog
+from kvzero.reports import Dispensable, FigureLog
 
 __all__ = ["Observer", "Reporter"]
 
@@ -17,15 +17,19 @@ class Observer(Protocol):
 
 
 class Reporter:
-    """The observer that a run talks to: figures go into its log, and everything to the user's observer."""
+    """The observer that a run talks to: figures go into its log, and everything to the user's observer.
+
+    An observer that raises is told of once, and no more is said to it.
+    """
 
     def __init__(self, log: FigureLog, observer: Observer | None) -> None:
         self._log = log
         self._observer = observer
+        self._watching = Dispensable("the observer")
 
     def update(self, env_steps: int, *, updates: int, figures: Mapping[str, float] | None = None) -> None:
         """Pass on how far the run is; log figures, if there are any."""
         if figures:
             self._log.write(env_steps, figures)
         if self._observer is not None:
-            self._observer.update(env_steps, updates=updates, figures=figures)
+            self._watching.attempt(self._observer.update, env_steps, updates=updates, figures=figures)

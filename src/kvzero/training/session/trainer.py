@@ -1,10 +1,11 @@
 """A session of training: rounds of the loop, evaluations and checkpoints on a schedule, from a start to a stop."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kvzero.errors import EnvError
+from kvzero.errors import RunError, SearchError
 from kvzero.reports import WALL_SECONDS
 from kvzero.training.config import RunConfig
 from kvzero.training.session.clock import RunClock
@@ -16,6 +17,8 @@ from kvzero.training.session.reporting import Observer
 from kvzero.training.storage import Progress, save_checkpoint
 
 __all__ = ["SessionResult", "Trainer"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,8 @@ class Trainer:
         """
         self._config = config
         self._schedule = config.schedule
-        self._run = run
+        self.folder = run
+        """The run's folder, which checkpoints are written into."""
         self._clock = RunClock()
         self._components, progress = build_components(config, resume_from=resume_from)
         self._clock.resume(progress.seconds)
@@ -69,6 +73,9 @@ class Trainer:
     def run(self, observer: Observer, should_stop: Callable[[], bool]) -> SessionResult:
         """Train until the run is done or `should_stop` says so, and write a checkpoint in both cases.
 
+        Whatever else is raised, `SystemExit` included, is raised on after a checkpoint. There is none where it would be
+        worth nothing or could not be written, nor of a second Ctrl-C, which ends the program at once.
+
         Raises:
             EnvError: if an environment fails. A checkpoint is written first.
             SearchError: if the network has diverged.
@@ -76,8 +83,10 @@ class Trainer:
         """
         try:
             self._train(observer, should_stop)
-        except EnvError:
-            self.save()
+        except (KeyboardInterrupt, RunError, SearchError):
+            raise
+        except BaseException as error:
+            self._save_before(error)
             raise
         self.save()
         returns: list[float] = []
@@ -90,6 +99,13 @@ class Trainer:
             eval_returns=returns,
             is_finished=bool(returns),
         )
+
+    def _save_before(self, error: BaseException) -> None:
+        """Write a checkpoint before an error is raised; where that fails too, the error is what counts."""
+        try:
+            self.save()
+        except RunError as failure:
+            logger.warning("no checkpoint is left of what %s ended: %s", type(error).__name__, failure)
 
     def advance(self, should_stop: Callable[[], bool]) -> RoundResult:
         """Collect `round_env_steps`, at most to the end of the run, and make the updates that they owe.
@@ -115,7 +131,7 @@ class Trainer:
             RunError: if it cannot be written.
         """
         return save_checkpoint(
-            self._run,
+            self.folder,
             self._components.learner,
             self._components.replay,
             self._progress(),

@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
-from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import save_file
 
-from kvzero.agent import AgentConfig, check_environment, load_tensors, load_weights, save_agent, save_weights
+from kvzero.agent import (
+    AgentConfig,
+    check_environment,
+    load_tensors,
+    load_weights,
+    save_agent,
+    save_tensors,
+    save_weights,
+)
 from kvzero.errors import CheckpointError
 from kvzero.replay import Replay
-from kvzero.reports import write_atomically
+from kvzero.reports import load_arrays, save_arrays, write_atomically
 from kvzero.training.learning import Learner
 from kvzero.training.storage.progress import Progress, read_progress
 from kvzero.training.storage.saved_arrays import list_arrays
@@ -39,7 +44,7 @@ def write_contents(folder: Path, learner: Learner, replay: Replay, progress: Pro
     """
     save_agent(folder, learner.network, agent)
     save_weights(learner.target_network, folder / "target.safetensors")
-    save_file(_optimizer_tensors(learner), folder / "optimizer.safetensors")
+    save_tensors(_optimizer_tensors(learner), folder / "optimizer.safetensors")
     save_arrays(replay.state_arrays(), folder / "replay.safetensors")
     _save_unseen(folder, learner)
     write_state(folder, learner, replay, progress)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kvzero.errors import ConfigError, RunError
@@ -15,36 +15,55 @@ from kvzero.training.storage.lock import sole_writer
 __all__ = ["name_run", "new_run", "read_config", "write_config"]
 
 CONFIG_FILE = "config.json"
+MOST_AT_ONCE = 1_000
+"""Runs of one preset and seed that may begin in one second."""
 
 
 def name_run(config: RunConfig) -> Path:
-    """Return where a new run will live.
+    """Return where a new run will live: a name made of preset, seed and time may yet be followed by a number.
 
     Raises:
-        RunError: if something is there.
+        RunError: if it is named by the config, and something is there.
     """
-    name = config.run_name or f"{config.preset}-seed{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    run = Path(config.runs_dir) / name
+    if config.run_name is None:
+        return Path(config.runs_dir) / f"{config.preset}-seed{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    run = Path(config.runs_dir) / config.run_name
     _refuse_taken(run)
     return run
 
 
 @contextmanager
-def new_run(run: Path, config: RunConfig, versions: dict[str, str]) -> Iterator[None]:
+def new_run(run: Path, config: RunConfig, versions: dict[str, str]) -> Iterator[Path]:
     """Make the folder of a new run with its resolved config and library versions, and hold it against other writers.
+
+    It gives the folder, whose name has a number behind it where the config names none and another run was begun in the
+    same second.
 
     Raises:
         RunError: if something is there, it cannot be written, or another process is about to.
     """
     try:
-        run.mkdir(parents=True, exist_ok=True)
+        if config.run_name is None:
+            run = _make_next_to(run)
+        else:
+            run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _refusal(run, error) from error
     with sole_writer(run):
         _refuse_taken(run)
         write_config(run, config)
         _write_json(run / "versions.json", versions)
-        yield
+        yield run
+
+
+def _make_next_to(run: Path) -> Path:
+    """Make a folder that was not there, of this name or with the first number behind it that is free."""
+    run.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (run, *(run.with_name(f"{run.name}-{number}") for number in range(2, MOST_AT_ONCE))):
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    raise FileExistsError(f"{run} and {MOST_AT_ONCE - 2} others of its name exist")
 
 
 def _refuse_taken(run: Path) -> None:

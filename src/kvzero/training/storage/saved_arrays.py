@@ -8,6 +8,7 @@ import numpy as np
 from safetensors import safe_open
 
 from kvzero.replay import SavedArray
+from kvzero.reports import reachable
 
 __all__ = ["list_arrays"]
 
@@ -24,7 +25,7 @@ class FileArray:
     def __getitem__(self, rows: slice, /) -> np.ndarray:
         """Read these rows from the file."""
         # Opened anew for each part: as long as it is open, all that was read counts as memory of this process.
-        with safe_open(self._path, framework="numpy") as file:
+        with reachable(self._path) as place, safe_open(place, framework="numpy") as file:
             array: np.ndarray = file.get_slice(self._name)[rows]
         return array
 
@@ -35,7 +36,7 @@ def list_arrays(path: Path) -> Mapping[str, SavedArray]:
     Raises:
         OSError, SafetensorError, ValueError: if it is missing, cut short, or holds a type that NumPy has not.
     """
-    with safe_open(path, framework="numpy") as file:
+    with reachable(path) as place, safe_open(place, framework="numpy") as file:
         return {name: FileArray(path, name, file.get_slice(name)) for name in file.keys()}  # noqa: SIM118  # no mapping
 
 
