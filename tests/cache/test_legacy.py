@@ -3,7 +3,7 @@
 import pytest
 from tests.cache.pool_twin import LAYOUT, context, number_of
 
-from kvzero.cache import KVCachePool, LegacyCaches, LegacyRing
+from kvzero.cache import KVCachePool, LegacyCaches, LegacyRing, ManagerSettings
 from kvzero.errors import CacheError, ConfigError
 
 POOLS = [lambda size: KVCachePool(LAYOUT, size), LegacyRing]
@@ -69,7 +69,7 @@ def test_clearing_clears_all_four_parts():
 
 
 def test_environments_have_rings_of_their_own_and_clear_together():
-    caches = LegacyCaches(LAYOUT, 2, init_pool_size=3, recur_pool_size=4)
+    caches = LegacyCaches(ManagerSettings(layout=LAYOUT, num_simulations=2, game_segment_length=3), 2)
     caches.init_ring(1).set(7, context(1))
     caches.recur_ring.set(8, context(2))
     assert caches.past_kv_cache_init_infer_envs == [{}, {7: 0}]

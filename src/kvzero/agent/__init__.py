@@ -4,10 +4,7 @@ from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig, EngineKind, SamplingConfig, SearchDtype, StoreKind
 from kvzero.agent.devices import choose_device
 from kvzero.agent.expander import CachedExpander
-from kvzero.agent.inference import InitialInference, RecurrentInference
 from kvzero.agent.planner import Planner
-from kvzero.agent.tokenizer import Tokenizer
-from kvzero.agent.transformer_config import TransformerConfig
 from kvzero.agent.weights import (
     CHECKPOINTS,
     load_network,
@@ -17,8 +14,6 @@ from kvzero.agent.weights import (
     save_agent,
     save_weights,
 )
-from kvzero.agent.world_model import WorldModel
-from kvzero.agent.world_model_loss import LossTargets, WorldModelLoss
 
 __all__ = [
     "CHECKPOINTS",
@@ -26,17 +21,10 @@ __all__ = [
     "AgentConfig",
     "CachedExpander",
     "EngineKind",
-    "InitialInference",
-    "LossTargets",
     "Planner",
-    "RecurrentInference",
     "SamplingConfig",
     "SearchDtype",
     "StoreKind",
-    "Tokenizer",
-    "TransformerConfig",
-    "WorldModel",
-    "WorldModelLoss",
     "choose_device",
     "load_network",
     "load_tensors",

@@ -23,7 +23,6 @@ from kvzero.cache import (
     TreeStore,
     Window,
     make_keys,
-    plan_sizes,
 )
 
 __all__ = ["NetworkReplayer", "build_store"]
@@ -100,14 +99,7 @@ def _build_pooled(site: _Site) -> ContextStore:
 
 
 def _build_legacy(site: _Site) -> ContextStore:
-    sizes = plan_sizes(site.settings, site.num_envs, site.dtype, has_scratch=False)
-    caches = LegacyCaches(
-        site.settings.layout,
-        site.num_envs,
-        init_pool_size=sizes.init,
-        recur_pool_size=sizes.recur,
-        enable_stats=site.config.cache.pool_stats,
-    )
+    caches = LegacyCaches(site.settings, site.num_envs, site.config.cache.pool_stats, dtype=site.dtype)
     return _build_keyed(site, LegacyLevels(caches))
 
 

@@ -8,7 +8,7 @@ from kvzero.cache.keys import NO_ACTION, Keys, hash_state, make_keys, start_key
 from kvzero.cache.keys_values import ContextBatch, KeysValues
 from kvzero.cache.layout import ContextLayout
 from kvzero.cache.legacy import LegacyCaches, LegacyLevels, LegacyRing
-from kvzero.cache.levels import ContextLevels, PooledLevels
+from kvzero.cache.levels import MISSING, ContextLevels, PooledLevels
 from kvzero.cache.manager import KVCacheManager, ManagerStats
 from kvzero.cache.one_pass import OnePassContexts
 from kvzero.cache.pool import KVCachePool
@@ -16,8 +16,10 @@ from kvzero.cache.static_tree import StaticRows, StaticTreeContexts
 from kvzero.cache.stats import CacheStats, LevelStats
 from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tree import TreeStore
+from kvzero.cache.windows import allocate_contexts
 
 __all__ = [
+    "MISSING",
     "NO_ACTION",
     "CacheConfig",
     "CacheStats",
@@ -50,6 +52,7 @@ __all__ = [
     "TreeMemory",
     "TreeStore",
     "Window",
+    "allocate_contexts",
     "hash_state",
     "make_keys",
     "plan_sizes",

@@ -6,8 +6,10 @@ that last pointed to it only if it still does, and clearing clears all four part
 
 from collections.abc import Sequence
 
+import torch
+
+from kvzero.cache.config import ManagerConfig, plan_sizes
 from kvzero.cache.keys_values import ContextBatch, KeysValues
-from kvzero.cache.layout import ContextLayout
 from kvzero.cache.levels import MISSING
 from kvzero.cache.stats import CacheStats, Counters, LevelStats
 from kvzero.errors import CacheError, ConfigError
@@ -96,22 +98,21 @@ class LegacyCaches:
 
     def __init__(
         self,
-        layout: ContextLayout,
+        config: ManagerConfig,
         env_num: int,
-        *,
-        init_pool_size: int,
-        recur_pool_size: int,
         enable_stats: bool = True,
+        *,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Make empty rings.
+        """Make empty rings of the sizes that a manager's pools would have; of `dtype` will be what they keep.
 
         Raises:
-            ConfigError: if a size is not positive.
+            ConfigError: if a size is not positive, or full rings would take more than the config's `cache_max_bytes`.
         """
-        self.layout = layout
+        sizes = plan_sizes(config, env_num, dtype, has_scratch=False)
         self.env_num = env_num
-        self.init_rings = [LegacyRing(init_pool_size, enable_stats=enable_stats) for _ in range(env_num)]
-        self.recur_ring = LegacyRing(recur_pool_size, enable_stats=enable_stats)
+        self.init_rings = [LegacyRing(sizes.init, enable_stats=enable_stats) for _ in range(env_num)]
+        self.recur_ring = LegacyRing(sizes.recur, enable_stats=enable_stats)
 
     @property
     def past_kv_cache_init_infer_envs(self) -> list[dict[int, int]]:
@@ -192,6 +193,10 @@ class LegacyLevels:
     def clear_nodes(self) -> None:
         """Forget all nodes."""
         self.caches.recur_ring.clear()
+
+    def clear(self) -> None:
+        """Forget everything; statistics go on."""
+        self.caches.clear()
 
     def count_lost_root(self, env: int) -> None:
         """Count a root that was wanted and is no longer there."""

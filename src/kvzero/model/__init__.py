@@ -3,7 +3,18 @@
 from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
 from kvzero.model.encoders import build_encoder
 from kvzero.model.gaussian import Gaussian, read_gaussian
-from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
+from kvzero.model.losses import (
+    LOSS_WEIGHTS,
+    LatentLoss,
+    Losses,
+    LossWeights,
+    MeanLosses,
+    cross_entropy,
+    entropy,
+    latent_distance,
+    masked_mean,
+    weigh_losses,
+)
 from kvzero.model.native import Drawing, NativeEngine, NativeSearch
 from kvzero.model.network import Network, Predictions, RootReading
 from kvzero.model.one_pass import ActionReadings, NodeReadings, OnePassStepper, PassLayout, lay_out_pass
@@ -16,6 +27,7 @@ from kvzero.model.weights import Affine, HeadWeights, LayerWeights, PassWeights,
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
+    "LOSS_WEIGHTS",
     "SIMNORM_GROUP",
     "ActionReadings",
     "Affine",
@@ -25,6 +37,9 @@ __all__ = [
     "HeadWeights",
     "LatentLoss",
     "LayerWeights",
+    "LossWeights",
+    "Losses",
+    "MeanLosses",
     "ModelConfig",
     "NativeEngine",
     "NativeSearch",
@@ -51,6 +66,8 @@ __all__ = [
     "latent_distance",
     "lay_out_pass",
     "look_up_weights",
+    "masked_mean",
     "read_gaussian",
     "shift_error",
+    "weigh_losses",
 ]

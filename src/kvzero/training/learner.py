@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -11,23 +10,21 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from kvzero.errors import SearchError
-from kvzero.model import Network, cross_entropy, entropy, latent_distance, read_gaussian
+from kvzero.model import (
+    Losses,
+    Network,
+    cross_entropy,
+    entropy,
+    latent_distance,
+    masked_mean,
+    read_gaussian,
+    weigh_losses,
+)
 from kvzero.replay import Segments
 from kvzero.training.config import LearnerConfig
 from kvzero.training.targets import Targets, Unroll, make_targets, to_device, window_steps
 
-__all__ = ["Learner", "Losses"]
-
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """Losses per sample and unroll step, before weights and means."""
-
-    latent: Float[Tensor, "batch time"]
-    reward: Float[Tensor, "batch time"]
-    value: Float[Tensor, "batch time"]
-    policy: Float[Tensor, "batch time"]
-    entropy: Float[Tensor, "batch time"]
+__all__ = ["Learner"]
 
 
 class Learner:
@@ -103,23 +100,18 @@ class Learner:
     def _combine(
         self, losses: Losses, targets: Targets, weights: Float[Tensor, " batch"]
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        config = self._config
         real, known = targets.is_real * weights[:, None], targets.is_known * weights[:, None]
+        means = weigh_losses(losses, self._config.loss_weights, known=known, real=real)
         figures = {
-            "loss_latent": _mean(losses.latent, known),
-            "loss_reward": _mean(losses.reward, known),
-            "loss_value": _mean(losses.value, known),
-            "loss_policy": _mean(losses.policy, real),
-            "policy_entropy": _mean(losses.entropy, real),
+            "loss_latent": means.latent,
+            "loss_reward": means.reward,
+            "loss_value": means.value,
+            "loss_policy": means.policy,
+            "policy_entropy": means.entropy,
+            "loss": means.total,
+            "mean_value_target": masked_mean(targets.values, known),
         }
-        total = (
-            config.latent_weight * figures["loss_latent"]
-            + config.reward_weight * figures["loss_reward"]
-            + config.value_weight * figures["loss_value"]
-            + config.policy_weight * (figures["loss_policy"] - config.entropy_weight * figures["policy_entropy"])
-        )
-        figures = {name: figure.detach() for name, figure in figures.items()}
-        return total, figures | {"loss": total.detach(), "mean_value_target": _mean(targets.values, known)}
+        return means.total, {name: figure.detach() for name, figure in figures.items()}
 
     def _set_learning_rate(self) -> None:
         progress = min(self.num_updates / self._total_updates, 1.0)
@@ -176,10 +168,6 @@ def _policy_losses(policies: Float[Tensor, "batch time policy"], targets: Target
 
 def _mark_nothing(part: str) -> None:
     """Nobody asked how long a part takes."""
-
-
-def _mean(values: Tensor, weights: Tensor) -> Float[Tensor, ""]:
-    return (values * weights).sum() / weights.sum().clamp(min=1e-8)
 
 
 def _build_optimizer(network: Network, config: LearnerConfig) -> torch.optim.AdamW:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from time import perf_counter
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
-from kvzero.agent.context_caches import build_caches
-from kvzero.agent.padded_contexts import NO_TOKENS, ContextRows, Handle
-from kvzero.agent.transformer_config import TransformerConfig
-from kvzero.cache import NO_ACTION, KeysValues, hash_state, make_keys, start_key
+from kvzero.cache import MISSING, NO_ACTION, ContextBatch, allocate_contexts, hash_state, make_keys, start_key
+from kvzero.compat.unizero.caches import build_caches
+from kvzero.compat.unizero.padded_contexts import NO_TOKENS, ContextRows, Handle
+from kvzero.compat.unizero.transformer_config import TransformerConfig
 from kvzero.errors import ConfigError, StaleContextError
 from kvzero.model import Network
 
@@ -29,7 +29,7 @@ class ContextKeeper:
         self._network = network
         self._layout = config.layout
         self.keys = make_keys(config.key_mode)
-        self.caches = build_caches(config, device=network.device, dtype=network.action_table.weight.dtype)
+        self.levels, self.shown = build_caches(config, device=network.device, dtype=network.action_table.weight.dtype)
         self._version = network.version
         self._roots: dict[int, Handle] = {}
         self._nodes: dict[tuple[int, int], Handle] = {}  # by environment and node
@@ -38,22 +38,22 @@ class ContextKeeper:
         """Forget all contexts if the weights have changed since they were made."""
         if self._network.version != self._version:
             self._version = self._network.version
-            self.caches.clear()
+            self.levels.clear()
 
     def begin_search(self) -> None:
         """Forget the nodes of the search before."""
-        self.caches.clear_nodes()
+        self.levels.clear_nodes()
         self._nodes.clear()
 
     def forget(self) -> None:
         """Forget everything."""
-        self.caches.clear()
+        self.levels.clear()
         self._roots.clear()
         self._nodes.clear()
 
     def forget_env(self, env: int) -> None:
         """Forget the episode of one environment and the nodes below its root."""
-        self.caches.clear_env(env)
+        self.levels.clear_roots(env)
         self._roots.pop(env, None)
         self._nodes = {place: handle for place, handle in self._nodes.items() if place[0] != env}
 
@@ -86,15 +86,17 @@ class ContextKeeper:
         Raises:
             StaleContextError: if one is missing and no latents are given.
         """
-        found = [self.caches.find(env, handle.key) for env, handle in zip(envs, handles, strict=True)]
-        missing = [row for row, context in enumerate(found) if context is None]
+        found = self._allocate(len(envs))
+        self.levels.read(envs, [handle.key for handle in handles], found)
+        missing = np.flatnonzero(found.sizes == MISSING).tolist()
         if missing and latents is None:
             raise StaleContextError(
                 f"the contexts of environments {[envs[row] for row in missing]} are gone, because the weights changed "
                 "or the caches were cleared; give obs, what was shown before, or action -1 to begin an episode"
             )
-        fresh = iter(self._generate(missing, handles, latents) if missing and latents is not None else [])
-        return ContextRows(envs, handles, [next(fresh) if context is None else context for context in found])
+        if missing and latents is not None:
+            self._generate(missing, handles, latents, into=found)
+        return ContextRows(envs, handles, found)
 
     def roots_before(
         self,
@@ -122,12 +124,13 @@ class ContextKeeper:
             [self._roots[envs[row]] for row in going_on],
             None if latents is None else latents[going_on],
         )
-        known = dict(zip(going_on, zip(old.handles, old.contexts, strict=True), strict=True))
-        pairs = [
-            known[row] if row in known else (self._start(env, start_pos[row]), self._empty())
-            for row, env in enumerate(envs)
-        ]
-        return ContextRows(envs, [handle for handle, _ in pairs], [context for _, context in pairs])
+        handles = [self._start(env, step) for env, step in zip(envs, start_pos, strict=True)]
+        for row, handle in zip(going_on, old.handles, strict=True):
+            handles[row] = handle
+        contexts = self._allocate(len(envs))
+        contexts.put(torch.tensor(going_on, dtype=torch.long, device=self._network.device), old.batch)
+        contexts.sizes[going_on] = old.batch.sizes
+        return ContextRows(envs, handles, contexts)
 
     def remember(self, rows: ContextRows, *, node: int) -> None:
         """Know what these contexts are found by from now on."""
@@ -139,11 +142,11 @@ class ContextKeeper:
 
     def keep(self, rows: ContextRows, *, node: int) -> None:
         """Store copies of these contexts."""
-        for env, handle, context in zip(rows.envs, rows.handles, rows.contexts, strict=True):
-            if node == ROOT:
-                self.caches.put_root(env, handle.key, context)
-            else:
-                self.caches.put_node(handle.key, context)
+        keys = [handle.key for handle in rows.handles]
+        if node == ROOT:
+            self.levels.write_roots(rows.envs, keys, rows.batch)
+        else:
+            self.levels.write_nodes(keys, rows.batch)
 
     def _start(self, env: int, step: int) -> Handle:
         """Return the handle that an episode's first latent follows; learned positions do not count steps."""
@@ -165,21 +168,26 @@ class ContextKeeper:
         return handle
 
     def _generate(
-        self, missing: list[int], handles: list[Handle], latents: Float[Tensor, "batch embed"]
-    ) -> list[KeysValues]:
+        self,
+        missing: list[int],
+        handles: list[Handle],
+        latents: Float[Tensor, "batch embed"],
+        *,
+        into: ContextBatch,
+    ) -> None:
+        """Make the contexts of latents alone in these rows of a batch."""
         began = perf_counter()
         tokens = latents[missing][:, None]
         lengths = [1 if self._layout.is_sliding else handles[row].length for row in missing]
         positions = torch.tensor(lengths, device=latents.device)[:, None] - 1
         self._network.transformer.positions.reserve(max(lengths))
         _, cache = self._network.transformer(tokens, positions)
-        padding = self._layout.context_tokens - 1
-        keys_values = functional.pad(torch.stack(cache, dim=2), (0, 0) * 4 + (padding, 0))
-        raw = functional.pad(tokens, (0, 0, padding, 0)) if self._layout.is_sliding else None
-        self.caches.count_regeneration(perf_counter() - began)
-        return [KeysValues(context, 1, None if raw is None else raw[row]) for row, context in enumerate(keys_values)]
+        into.keys_values[missing, -1:] = torch.stack(cache, dim=2)
+        if into.tokens is not None:
+            into.tokens[missing, -1:] = tokens
+        into.sizes[missing] = 1
+        self.levels.count_regeneration(perf_counter() - began)
 
-    def _empty(self) -> KeysValues:
-        weights, layout = self._network.action_table.weight, self._layout
-        raw = weights.new_zeros(layout.context_tokens, layout.embed_dim) if layout.is_sliding else None
-        return KeysValues(weights.new_zeros(layout.context_shape), 0, raw)
+    def _allocate(self, number: int) -> ContextBatch:
+        weights = self._network.action_table.weight
+        return allocate_contexts(self._layout, number, weights.device, weights.dtype)

@@ -4,10 +4,10 @@ from dataclasses import fields
 
 import pytest
 import torch
-from tests.agent.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, build, draw, small_config
+from tests.compat.unizero.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, build, draw, small_config
 
 from kvzero import KVCacheManager, Tokenizer, TransformerConfig, WorldModel
-from kvzero.agent import LossTargets
+from kvzero.compat import LossTargets
 from kvzero.errors import CacheError, ConfigError, StaleContextError
 
 BOTH_CACHES = pytest.mark.parametrize("use_new_cache_manager", [True, False], ids=["managed", "by_hand"])

@@ -8,7 +8,7 @@ import torch
 from kvzero.cache import CacheConfig, ContextLayout, EvictionName, KeyMode
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
-from kvzero.model import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, LatentLoss, ModelConfig, WindowSlide
+from kvzero.model import DEFAULT_MAX_TOKENS, LOSS_WEIGHTS, SIMNORM_GROUP, LatentLoss, ModelConfig, WindowSlide
 from kvzero.records import EnvSpec
 
 __all__ = ["TransformerConfig"]
@@ -114,7 +114,7 @@ class TransformerConfig:
     context_length: int = 8
     """Tokens that a token may attend to, itself included. Up to 2 no context is kept at all."""
 
-    policy_entropy_weight: float = 5e-3
+    policy_entropy_weight: float = LOSS_WEIGHTS.entropy
     """Weight of the policy's entropy in `WorldModel.compute_loss`."""
 
     predict_latent_loss_type: LatentLoss = "group_kl"

@@ -3,8 +3,8 @@
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from kvzero.agent.devices import choose_device
-from kvzero.agent.transformer_config import TransformerConfig
+from kvzero.agent import choose_device
+from kvzero.compat.unizero.transformer_config import TransformerConfig
 from kvzero.model import build_encoder
 
 __all__ = ["Tokenizer"]

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.agent.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, Player, build, draw
+from tests.compat.unizero.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, Player, build, draw
 from tests.equivalence.reference import Path
 
 from kvzero.errors import StaleContextError

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from kvzero.agent.context_keeper import ROOT, ContextKeeper
-from kvzero.agent.inference import (
+from kvzero.cache import NO_ACTION, CacheStats, KeysValues, Window
+from kvzero.checks import read_int
+from kvzero.compat.unizero.context_keeper import ROOT, ContextKeeper
+from kvzero.compat.unizero.inference import (
     Actions,
     InitialInference,
     RecurrentInference,
@@ -18,14 +20,12 @@ from kvzero.agent.inference import (
     read_actions,
     read_request,
 )
-from kvzero.agent.padded_contexts import ContextRows, PaddedContexts
-from kvzero.agent.tokenizer import Tokenizer
-from kvzero.agent.transformer_config import TransformerConfig
-from kvzero.agent.world_model_loss import LossTargets, WorldModelLoss, world_model_loss
-from kvzero.cache import NO_ACTION, CacheStats, KeysValues, Window
-from kvzero.checks import read_int
+from kvzero.compat.unizero.loss import LossTargets, world_model_loss
+from kvzero.compat.unizero.padded_contexts import ContextRows, PaddedContexts
+from kvzero.compat.unizero.tokenizer import Tokenizer
+from kvzero.compat.unizero.transformer_config import TransformerConfig
 from kvzero.errors import CacheError, ConfigError
-from kvzero.model import Network, Predictions, expand_nodes
+from kvzero.model import MeanLosses, Network, Predictions, expand_nodes
 
 __all__ = ["WorldModel"]
 
@@ -69,8 +69,8 @@ class WorldModel(nn.Module):
     def __getattr__(self, name: str) -> Any:
         """Return what the caches in use show of themselves."""
         keeper = self.__dict__.get("_keeper")
-        if keeper is not None and name in keeper.caches.shown:
-            return keeper.caches.shown[name]
+        if keeper is not None and name in keeper.shown:
+            return keeper.shown[name]()
         return super().__getattr__(name)
 
     @property
@@ -81,7 +81,7 @@ class WorldModel(nn.Module):
     @property
     def keys_values_wm_size_list(self) -> list[int]:
         """How many tokens each of them holds."""
-        return [] if self._rows is None else self._rows.sizes
+        return [] if self._rows is None else self._rows.batch.sizes.tolist()
 
     def forward(self, latents: Float[Tensor, "batch time embed"], actions: Int[Tensor, "batch time"]) -> Predictions:
         """Predict every step of whole sequences, without caches, as training does.
@@ -102,7 +102,7 @@ class WorldModel(nn.Module):
         latents: Float[Tensor, "batch time embed"],
         actions: Int[Tensor, "batch time"],
         targets: LossTargets,
-    ) -> WorldModelLoss:
+    ) -> MeanLosses:
         """Return the losses of whole sequences, `latents[t]` followed by `actions[t]`, with gradients.
 
         `predict_latent_loss_type`, `policy_entropy_weight` and `gamma` of the config say how. After an optimiser step
@@ -230,7 +230,7 @@ class WorldModel(nn.Module):
             nodes = _read_nodes(latent_state_index_in_search_path)
             handles = self._keeper.handles_of_nodes(envs, nodes, latent_state, starts)
         self._rows, self._padded = self._keeper.find(envs, handles, latent_state), None
-        return self._rows.sizes
+        return self.keys_values_wm_size_list
 
     def trim_and_pad_kv_cache(self, is_init_infer: bool = True) -> Window:
         """Lay the retrieved contexts side by side, for roots or for nodes; return what the longest of them fills.
@@ -287,7 +287,8 @@ class WorldModel(nn.Module):
 
     def cache_stats(self) -> dict[str, CacheStats]:
         """Return hits, misses and more of the roots under `env_0`, `env_1`, ..., and of the nodes under `recur`."""
-        return self._keeper.caches.stats()
+        stats = self._keeper.levels.stats()
+        return {} if stats is None else stats.init_pools | {"recur": stats.recur_pool}
 
     @property
     def _has_context(self) -> bool:
