@@ -1,6 +1,8 @@
 """Encoders, transformer, heads, supports and losses; knows a context's layout, not who lives in which slot."""
 
+from kvzero.model.activity import UnitActivity, rank_shares
 from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
+from kvzero.model.dropout import NO_DROPOUT, Dropout
 from kvzero.model.encoders import build_encoder
 from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import (
@@ -28,10 +30,12 @@ from kvzero.model.weights import Affine, HeadWeights, LayerWeights, PassWeights,
 __all__ = [
     "DEFAULT_MAX_TOKENS",
     "LOSS_WEIGHTS",
+    "NO_DROPOUT",
     "SIMNORM_GROUP",
     "ActionReadings",
     "Affine",
     "Drawing",
+    "Dropout",
     "Expansion",
     "Gaussian",
     "HeadWeights",
@@ -54,6 +58,7 @@ __all__ = [
     "ShiftError",
     "SlidingStepper",
     "Support",
+    "UnitActivity",
     "WindowSlide",
     "band_mask",
     "build_encoder",
@@ -67,6 +72,7 @@ __all__ = [
     "lay_out_pass",
     "look_up_weights",
     "masked_mean",
+    "rank_shares",
     "read_gaussian",
     "shift_error",
     "weigh_losses",

@@ -7,8 +7,9 @@ from kvzero.cache import ContextLayout
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
-__all__ = ["LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
+__all__ = ["ImageNorm", "LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
 
+ImageNorm = Literal["group", "layer"]
 LatentNorm = Literal["simnorm", "layernorm"]
 Positions = Literal["rotary", "learned"]
 WindowSlide = Literal["rebuild", "shift"]
@@ -67,6 +68,10 @@ class ModelConfig:
     encoder_blocks: int = 1
     """Residual blocks per resolution of the ResNet encoder."""
 
+    image_norm: ImageNorm = "group"
+    """Norm inside the ResNet encoder: group takes eight channels together; layer the whole of an image's features, with
+    a weight for each of them."""
+
     def __post_init__(self) -> None:
         read_fields(self)
         for name in ("embed_dim", "num_heads", "head_expansion", "encoder_width", "encoder_channels", "encoder_blocks"):
@@ -89,6 +94,8 @@ class ModelConfig:
             )
         if self.latent_norm not in ("simnorm", "layernorm"):
             raise ConfigError(f"latent_norm is {self.latent_norm!r}; choose simnorm or layernorm")
+        if self.image_norm not in get_args(ImageNorm):
+            raise ConfigError(f"image_norm is {self.image_norm!r}; choose group or layer")
         if self.support_size < 3 or self.support_size % 2 == 0:
             raise ConfigError(f"support_size is {self.support_size}; give an odd number of bins, at least 3")
         if self.encoder_channels % 16:
