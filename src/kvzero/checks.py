@@ -14,7 +14,7 @@ import numpy as np
 
 from kvzero.errors import ConfigError, KvzeroError
 
-__all__ = ["read_fields", "read_int"]
+__all__ = ["read_field", "read_fields", "read_int"]
 
 
 def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -> int:
@@ -40,16 +40,25 @@ def read_fields(config: Any) -> None:
     Raises:
         ConfigError: with the name of the field, what it is, and what it should be.
     """
-    made_as: Any = type(config)
-    for name, kind in _kinds(made_as).items():
+    config_class: Any = type(config)
+    for name, kind in _kinds(config_class).items():
         value = getattr(config, name)
         if type(value) is not kind:
             object.__setattr__(config, name, _read(name, value, kind))
 
 
+def read_field(config_class: type, name: str, value: object) -> object:
+    """Return a value as the annotation of one field of a config class wants it.
+
+    Raises:
+        ConfigError: with the name of the field, what it is, and what it should be.
+    """
+    return _read(name, value, _kinds(config_class)[name])
+
+
 @cache
-def _kinds(made_as: Any) -> dict[str, Any]:
-    return get_type_hints(made_as)
+def _kinds(config_class: type) -> dict[str, Any]:
+    return get_type_hints(config_class)
 
 
 def _read(name: str, value: object, kind: Any) -> object:

@@ -13,15 +13,10 @@ IMAGE = EnvSpec(observation_shape=(3, 17, 20), num_actions=3)
 ACTIONS = torch.tensor([[0, 1, 2], [2, 2, 1]])
 
 
-def observe(network, spec: EnvSpec | None = None) -> torch.Tensor:
-    shape = (spec or network.spec).observation_shape
-    generator = torch.Generator().manual_seed(1)
-    seen = (
-        torch.randn(6, *shape, generator=generator)
-        if len(shape) == 1
-        else torch.randint(256, (6, *shape), generator=generator)
-    )
-    return network.encode(seen).unflatten(0, (2, 3))
+def observe(network) -> torch.Tensor:
+    shape, generator = network.spec.observation_shape, torch.Generator().manual_seed(1)
+    seen = torch.randint(256, (6, *shape), generator=generator, dtype=torch.uint8)
+    return network.encode(seen / 64 if len(shape) == 1 else seen).unflatten(0, (2, 3))
 
 
 def test_units_that_never_fire_are_dormant_and_no_others():

@@ -76,13 +76,19 @@ class LegacyRing:
             self._counters.regenerate_seconds += seconds
 
     @property
+    def key_of_each_slot(self) -> list[int | None]:
+        """Keys that slots were last written under."""
+        return [self.keys.get(slot) for slot in range(len(self.shared_pool))]
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the contexts held now."""
         held = [entry for entry in self.shared_pool if entry is not None]
         return sum(entry.keys_values.nbytes + (0 if entry.tokens is None else entry.tokens.nbytes) for entry in held)
 
+    @property
     def stats(self) -> CacheStats | None:
-        """Return what the ring has done so far; None where statistics are off."""
+        """What the ring has done so far; None where statistics are off."""
         if self._counters is None:
             return None
         return self._counters.record(size=len(self.slots), pool_size=len(self.shared_pool), nbytes=self.nbytes)
@@ -133,6 +139,49 @@ class LegacyCaches:
     def shared_pool_recur_infer(self) -> list[KeysValues | None]:
         """Contexts of nodes by slot."""
         return self.recur_ring.shared_pool
+
+    @property
+    def pool_idx_to_key_map_init_envs(self) -> list[list[int | None]]:
+        """Key that each slot of roots was last written under, per environment."""
+        return [ring.key_of_each_slot for ring in self.init_rings]
+
+    @property
+    def pool_idx_to_key_map_recur_infer(self) -> list[int | None]:
+        """Key that each slot of nodes was last written under."""
+        return self.recur_ring.key_of_each_slot
+
+    @property
+    def shared_pool_index_init_envs(self) -> list[int]:
+        """Slot that the next root will be written to, per environment."""
+        return [ring.pointer for ring in self.init_rings]
+
+    @property
+    def shared_pool_index(self) -> int:
+        """Slot that the next node will be written to."""
+        return self.recur_ring.pointer
+
+    @property
+    def shared_pool_size_init(self) -> int:
+        """Roots that fit, per environment."""
+        return len(self.init_rings[0].shared_pool)
+
+    @property
+    def shared_pool_size_recur(self) -> int:
+        """Nodes that fit."""
+        return len(self.recur_ring.shared_pool)
+
+    @property
+    def hit_count(self) -> int:
+        """Look-ups that were answered; 0 where statistics are off."""
+        return sum(stats.hits for stats in self._all_stats())
+
+    @property
+    def total_query_count(self) -> int:
+        """Look-ups; 0 where statistics are off."""
+        return sum(stats.total_queries for stats in self._all_stats())
+
+    def _all_stats(self) -> list[CacheStats]:
+        return [ring.stats for ring in (*self.init_rings, self.recur_ring) if ring.stats is not None]
 
     def init_ring(self, env_id: int) -> LegacyRing:
         """Return the ring of an environment's roots.
@@ -208,6 +257,6 @@ class LegacyLevels:
 
     def stats(self) -> LevelStats | None:
         """Return what both levels have done so far; None where statistics are off."""
-        recur = self.caches.recur_ring.stats()
-        inits = [ring.stats() for ring in self.caches.init_rings]
+        recur = self.caches.recur_ring.stats
+        inits = [ring.stats for ring in self.caches.init_rings]
         return None if recur is None else LevelStats.of(inits, recur)

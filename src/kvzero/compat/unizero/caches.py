@@ -12,10 +12,18 @@ from kvzero.compat.unizero.transformer_config import TransformerConfig
 __all__ = ["Caches", "build_caches"]
 
 HAND_KEPT_NAMES = (
+    "hit_count",
+    "total_query_count",
     "past_kv_cache_init_infer_envs",
     "past_kv_cache_recurrent_infer",
+    "pool_idx_to_key_map_init_envs",
+    "pool_idx_to_key_map_recur_infer",
     "shared_pool_init_infer",
     "shared_pool_recur_infer",
+    "shared_pool_index_init_envs",
+    "shared_pool_index",
+    "shared_pool_size_init",
+    "shared_pool_size_recur",
 )
 
 

@@ -1,4 +1,4 @@
-"""Finds, makes anew and keeps the contexts of a `WorldModel`, and knows what each of them is found by."""
+"""Finds, makes anew and keeps the contexts of a `WorldModel`."""
 
 from collections.abc import Sequence
 from time import perf_counter
@@ -8,64 +8,59 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kvzero.cache import MISSING, NO_ACTION, ContextBatch, allocate_contexts, hash_state, make_keys, start_key
+from kvzero.cache import MISSING, NO_ACTION, ContextBatch, allocate_contexts, make_keys
 from kvzero.compat.unizero.caches import build_caches
-from kvzero.compat.unizero.padded_contexts import NO_TOKENS, ContextRows, Handle
+from kvzero.compat.unizero.handles import Handles
+from kvzero.compat.unizero.inference import ROOT
+from kvzero.compat.unizero.padded_contexts import ContextRows, Handle
 from kvzero.compat.unizero.transformer_config import TransformerConfig
-from kvzero.errors import ConfigError, StaleContextError
+from kvzero.errors import StaleContextError
 from kvzero.model import Network
 
-__all__ = ["ROOT", "ContextKeeper"]
-
-ROOT = 0
-"""Number of a search's root; simulation `s` makes node `s + 1`."""
+__all__ = ["ContextKeeper"]
 
 
 class ContextKeeper:
-    """The caches of a world model, the handles of its roots, and those of the nodes of the search in progress."""
+    """The caches of a world model, and what their contexts are found by."""
 
     def __init__(self, network: Network, config: TransformerConfig) -> None:
         """Make empty caches for contexts of `network`."""
         self._network = network
         self._layout = config.layout
-        self.keys = make_keys(config.key_mode)
+        self.handles = Handles(make_keys(config.key_mode), is_sliding=self._layout.is_sliding)
         self.levels, self.shown = build_caches(config, device=network.device, dtype=network.action_table.weight.dtype)
         self._version = network.version
-        self._roots: dict[int, Handle] = {}
-        self._nodes: dict[tuple[int, int], Handle] = {}  # by environment and node
 
     def notice_weights(self) -> None:
         """Forget all contexts if the weights have changed since they were made."""
         if self._network.version != self._version:
             self._version = self._network.version
             self.levels.clear()
+            self.handles.forget_latents()
 
     def begin_search(self) -> None:
         """Forget the nodes of the search before."""
         self.levels.clear_nodes()
-        self._nodes.clear()
+        self.handles.forget_nodes()
 
     def forget(self) -> None:
         """Forget everything."""
         self.levels.clear()
-        self._roots.clear()
-        self._nodes.clear()
+        self.handles.forget()
 
     def forget_env(self, env: int) -> None:
         """Forget the episode of one environment and the nodes below its root."""
         self.levels.clear_roots(env)
-        self._roots.pop(env, None)
-        self._nodes = {place: handle for place, handle in self._nodes.items() if place[0] != env}
+        self.handles.forget_env(env)
 
-    def handles_alone(
+    def handles_of_latents(
         self, envs: Sequence[int], latents: Float[Tensor, "batch embed"], start_pos: Sequence[int]
     ) -> list[Handle]:
-        """Return what latents without any past are found by; `start_pos` are the steps at which they were seen."""
-        starts = [self._start(env, step) for env, step in zip(envs, start_pos, strict=True)]
-        keys = self.keys.follow([start.key for start in starts], [NO_ACTION] * len(starts), latents)
+        """Return what contexts are found by of which nothing is known but their newest latents."""
+        alone = self._alone(envs, latents, start_pos)
         return [
-            Handle(key, start.length + 2, hash_state(latent))
-            for key, start, latent in zip(keys, starts, latents, strict=True)
+            self.handles.of_latent(env, each, latent, is_held=self.levels.holds)
+            for env, each, latent in zip(envs, alone, latents, strict=True)
         ]
 
     def handles_of_nodes(
@@ -77,8 +72,8 @@ class ContextKeeper:
             StaleContextError: if a node is not of this search.
             ConfigError: if a node's latent is not the one that is given for it.
         """
-        alone = self.handles_alone(envs, latents, start_pos)
-        return [self._handle_of_node(env, node, default) for env, node, default in zip(envs, nodes, alone, strict=True)]
+        alone = self._alone(envs, latents, start_pos)
+        return [self.handles.of_node(env, node, each) for env, node, each in zip(envs, nodes, alone, strict=True)]
 
     def find(self, envs: list[int], handles: list[Handle], latents: Float[Tensor, "batch embed"] | None) -> ContextRows:
         """Return private copies of these contexts; those that are missing are begun anew from their latents alone.
@@ -86,7 +81,7 @@ class ContextKeeper:
         Raises:
             StaleContextError: if one is missing and no latents are given.
         """
-        found = self._allocate(len(envs))
+        found = self.empty(len(envs))
         self.levels.read(envs, [handle.key for handle in handles], found)
         missing = np.flatnonzero(found.sizes == MISSING).tolist()
         if missing and latents is None:
@@ -114,31 +109,24 @@ class ContextKeeper:
         for env, action in zip(envs, actions, strict=True):
             if action == NO_ACTION:
                 self.forget_env(env)
-        unknown = [envs[row] for row in going_on if envs[row] not in self._roots]
+        roots = {envs[row]: self.handles.root(envs[row]) for row in going_on}
+        unknown = [env for env, handle in roots.items() if handle is None]
         if unknown:
             raise StaleContextError(
                 f"environments {unknown} have no root that an action could follow; pass action -1 to begin an episode"
             )
         old = self.find(
             [envs[row] for row in going_on],
-            [self._roots[envs[row]] for row in going_on],
+            [handle for handle in roots.values() if handle is not None],
             None if latents is None else latents[going_on],
         )
-        handles = [self._start(env, step) for env, step in zip(envs, start_pos, strict=True)]
+        handles = self._starts(envs, start_pos)
         for row, handle in zip(going_on, old.handles, strict=True):
             handles[row] = handle
-        contexts = self._allocate(len(envs))
+        contexts = self.empty(len(envs))
         contexts.put(torch.tensor(going_on, dtype=torch.long, device=self._network.device), old.batch)
         contexts.sizes[going_on] = old.batch.sizes
         return ContextRows(envs, handles, contexts)
-
-    def remember(self, rows: ContextRows, *, node: int) -> None:
-        """Know what these contexts are found by from now on."""
-        for env, handle in zip(rows.envs, rows.handles, strict=True):
-            if node == ROOT:
-                self._roots[env] = handle
-            else:
-                self._nodes[env, node] = handle
 
     def keep(self, rows: ContextRows, *, node: int) -> None:
         """Store copies of these contexts."""
@@ -148,24 +136,18 @@ class ContextKeeper:
         else:
             self.levels.write_nodes(keys, rows.batch)
 
-    def _start(self, env: int, step: int) -> Handle:
-        """Return the handle that an episode's first latent follows; learned positions do not count steps."""
-        step = 0 if self._layout.is_sliding else step
-        return Handle(start_key(env, self._version, step), 2 * step + NO_TOKENS, 0)
+    def empty(self, number: int) -> ContextBatch:
+        """Return contexts without a token."""
+        weights = self._network.action_table.weight
+        return allocate_contexts(self._layout, number, weights.device, weights.dtype)
 
-    def _handle_of_node(self, env: int, node: int, alone: Handle) -> Handle:
-        handle = self._roots.get(env, alone) if node == ROOT else self._nodes.get((env, node))
-        if handle is None:
-            raise StaleContextError(
-                f"environment {env} has no node {node} in this search; node 0 is the root, and simulation s makes "
-                "node s + 1"
-            )
-        if handle.latent != alone.latent:
-            raise ConfigError(
-                f"node {node} of environment {env} was continued with another latent than its own; give the "
-                "latent_state that the inference which made it returned"
-            )
-        return handle
+    def _starts(self, envs: Sequence[int], start_pos: Sequence[int]) -> list[Handle]:
+        return [self.handles.start(env, self._version, step) for env, step in zip(envs, start_pos, strict=True)]
+
+    def _alone(
+        self, envs: Sequence[int], latents: Float[Tensor, "batch embed"], start_pos: Sequence[int]
+    ) -> list[Handle]:
+        return self.handles.alone(self._starts(envs, start_pos), latents)
 
     def _generate(
         self,
@@ -187,7 +169,3 @@ class ContextKeeper:
             into.tokens[missing, -1:] = tokens
         into.sizes[missing] = 1
         self.levels.count_regeneration(perf_counter() - began)
-
-    def _allocate(self, number: int) -> ContextBatch:
-        weights = self._network.action_table.weight
-        return allocate_contexts(self._layout, number, weights.device, weights.dtype)

@@ -53,10 +53,9 @@ class ContextRows:
 class PaddedContexts:
     """Contexts side by side in one window, padded on the left and masked, with room for two tokens each."""
 
-    def __init__(self, rows: ContextRows, layout: ContextLayout, *, is_init_infer: bool) -> None:
+    def __init__(self, rows: ContextRows, layout: ContextLayout) -> None:
         """Copy the rows into a window."""
         self.rows = rows
-        self.is_init_infer = is_init_infer
         self._layout = layout
         self._actions: list[int] = []
         self._num_new = 0
