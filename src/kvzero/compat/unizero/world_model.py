@@ -195,7 +195,7 @@ class WorldModel(nn.Module):
         self._keeper.notice_weights()
         actions = request.actions if self._has_context else [NO_ACTION] * len(envs)
         before = None if request.before is None else self.network.encode(request.before)
-        self._hold(self._keeper.roots_before(envs, actions, before, read_starts(start_pos, len(envs))))
+        self._set_rows(self._keeper.roots_before(envs, actions, before, read_starts(start_pos, len(envs))))
         padded = self._pad()
         latents = self.network.encode(request.observations)
         positions = self._open(padded, actions)
@@ -284,7 +284,7 @@ class WorldModel(nn.Module):
         else:
             nodes = read_nodes(latent_state_index_in_search_path)
             handles = self._keeper.handles_of_nodes(envs, nodes, latents, starts)
-        self._hold(self._keeper.find(envs, handles, latents))
+        self._set_rows(self._keeper.find(envs, handles, latents))
         self._padded = None
         return self.keys_values_wm_size_list
 
@@ -322,7 +322,7 @@ class WorldModel(nn.Module):
         node = ROOT if is_init_infer else simulation_index + 1
         self._keeper.handles.remember(rows, node=node)
         if self._has_context:
-            self._hold(rows)
+            self._set_rows(rows)
             self._keeper.keep(rows, node=node)
 
     def clear_caches(self) -> None:
@@ -359,7 +359,7 @@ class WorldModel(nn.Module):
         predictions: Predictions = self.network(latents, actions, dropout=dropout)
         return predictions
 
-    def _hold(self, rows: ContextRows) -> None:
+    def _set_rows(self, rows: ContextRows) -> None:
         self._rows = rows
         self.keys_values_wm_list = rows.contexts
 
