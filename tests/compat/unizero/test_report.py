@@ -68,7 +68,7 @@ def test_4_pools_have_twenty_slots_evict_the_oldest_and_count(models):
     pool = models[NEW].kv_cache_manager.init_pools[0]
     assert pool.pool_size == models[OLD].shared_pool_size_init == 20
     assert pool.eviction_strategy.value == "fifo"
-    assert models[NEW].kv_cache_manager.get_stats_summary()["stats_enabled"] == True  # noqa: E712 - as it stands there
+    assert models[NEW].kv_cache_manager.get_stats_summary()["stats_enabled"] is True
 
 
 def test_5_both_systems_initialise(models):

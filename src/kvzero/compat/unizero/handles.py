@@ -25,7 +25,7 @@ class Handles:
         self._nodes: dict[tuple[int, int], Handle] = {}  # by environment and node
         self._seen_roots = _ByLatent()
         self._seen_nodes = _ByLatent()
-        self._unheard = count(1 - NO_ACTION)
+        self._unused_actions = count(NO_ACTION - 1, -1)  # numbers that stand for no action
 
     def root(self, env: int) -> Handle | None:
         """Return the handle of an environment's newest root, if there is one."""
@@ -92,7 +92,7 @@ class Handles:
             for handle in seen.find(env, alone.latent)
         }
         if len(found) > 1:
-            [key] = self.keys.follow([alone.key], [-next(self._unheard)], latent[None])  # as no action leads on
+            [key] = self.keys.follow([alone.key], [next(self._unused_actions)], latent[None])
             return alone._replace(key=key)
         handle = next(iter(found.values()), alone)
         return handle if is_held(env, handle.key) else alone
