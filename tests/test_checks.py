@@ -56,7 +56,10 @@ REFUSED = {
     "kvzero.CacheConfig(recur_pool_bounds=5)": "recur_pool_bounds is 5, of type int; give a tuple",
     "replace(config, seed=0.5)": "seed is 0.5, of type float; give an integer",
     "replace(config, env='CartPole-v1')": "env is 'CartPole-v1', of type str; give an instance of EnvConfig",
-    "replace(config.agent, store=['tree'])": "store is ['tree']; choose one of",
+    "replace(config.agent, store=['tree'])": "store is ['tree']; choose one of tree, pooled, legacy",
+    "replace(config.agent, engine='steam')": "engine is 'steam'; choose one of auto,",
+    "kvzero.CacheConfig(eviction=None)": "eviction is None; choose one of fifo, lru, priority",
+    "LearnerConfig(latent_loss='l3')": "latent_loss is 'l3'; choose one of mse, smooth_l1, group_kl",
 }
 TAKEN = {
     "EnvSpec(observation_shape=(np.int64(3),), num_actions=np.int64(2))": "EnvSpec(observation_shape=(3,), "

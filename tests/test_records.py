@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+import kvzero
 from kvzero import errors
 from kvzero.errors import ConfigError, KvzeroError
 from kvzero.records import EnvSpec, structure, unstructure
@@ -72,17 +73,43 @@ def test_a_record_survives_json(spec):
         ({"num_actions": 2}, "missing.*observation_shape"),
         ({"observation_shape": [4]}, "give num_actions where actions are numbered"),
         ({"observation_shape": [4], "num_actions": 2, "num_agents": 3}, "num_agents"),
-        ({"observation_shape": [4], "num_actions": "many"}, "num_actions"),
-        ({"observation_shape": 4, "num_actions": 2}, "observation_shape"),
+        ({"observation_shape": [4], "num_actions": "many"}, "num_actions is 'many', of type str; give an integer"),
+        ({"observation_shape": 4, "num_actions": 2}, "observation_shape is 4, of type int; give a tuple"),
         ({"observation_shape": [0], "num_actions": 2}, r"observation_shape is \(0,\); kvzero reads vectors"),
-        ({"observation_shape": [3.7], "num_actions": 2}, "3.7 is not a whole number.*observation_shape"),
-        ({"observation_shape": [4], "num_actions": True}, "True is not a whole number.*num_actions"),
+        (
+            {"observation_shape": [3.7], "num_actions": 2},
+            r"observation_shape\[0\] is 3.7, of type float; give an integer",
+        ),
+        ({"observation_shape": [4], "num_actions": True}, "num_actions is True, of type bool; give an integer"),
         ([4, 2], "names and values"),
     ],
 )
 def test_a_record_that_does_not_fit_is_refused_by_the_name_of_the_field(found, words):
     with pytest.raises(ConfigError, match=words):
         structure(found, EnvSpec)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("seed", "3", r"seed is '3', of type str; give an integer @ \$"),
+        ("env.clip_rewards", 1, r"clip_rewards is 1, of type int; give True or False @ \$.env"),
+        ("agent.model.latent_norm", "l1", r"latent_norm is 'l1'; choose one of simnorm, layernorm @ \$.agent.model"),
+        ("agent.search.discount", "0.9", r"discount is '0.9', of type str; give a number @ \$.agent.search"),
+        ("agent.cache.recur_pool_bounds", [1, 2.5], r"recur_pool_bounds\[1\] is 2.5, of type float; .* \$.agent.cache"),
+        ("agent.colour", 3, r"extra fields found \(colour\) @ \$.agent"),
+        ("env", 3, r"expected EnvConfig @ \$.env"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_place_as_it_is_where_a_config_is_made(path, value, words):
+    config = unstructure(kvzero.preset("cartpole"))
+    part = config
+    *parents, name = path.split(".")
+    for parent in parents:
+        part = part[parent]
+    part[name] = value
+    with pytest.raises(ConfigError, match=words):
+        structure(config, kvzero.RunConfig)
 
 
 @pytest.mark.parametrize("name", errors.__all__)

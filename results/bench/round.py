@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kvzero.agent import Planner
-from kvzero.cli.bench.config import SearchBench
-from kvzero.cli.bench.own import random_network
+from kvzero.bench import SearchBench, random_network
 from kvzero.reports import machine_facts
 from kvzero.search import Outcome
 

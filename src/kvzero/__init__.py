@@ -9,6 +9,7 @@ from kvzero.envs import EnvConfig
 from kvzero.errors import KvzeroError
 from kvzero.model import ModelConfig, Network
 from kvzero.recipes import PRESETS, preset
+from kvzero.records import EnvSpec
 from kvzero.replay import ReplayConfig
 from kvzero.search import SearchConfig
 from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig, evaluate_run, resume, train
@@ -20,6 +21,7 @@ __all__ = [
     "CacheConfig",
     "CacheStats",
     "EnvConfig",
+    "EnvSpec",
     "EvictionStrategy",
     "KVCacheManager",
     "KVCachePool",

@@ -8,13 +8,13 @@ from operator import index
 from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, SupportsIndex, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, SupportsIndex, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from kvzero.errors import ConfigError, KvzeroError
 
-__all__ = ["read_field", "read_fields", "read_int"]
+__all__ = ["check_field", "read_field", "read_fields", "read_int", "read_value"]
 
 
 def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -> int:
@@ -35,7 +35,6 @@ def read_fields(config: Any) -> None:
     """Hold every field of a frozen config against its annotation, and make Python's own numbers of NumPy's.
 
     To be called first in `__post_init__`: what comes after can compare, and what is written to a file can be read back.
-    Choices (`Literal`) are left to the config itself.
 
     Raises:
         ConfigError: with the name of the field, what it is, and what it should be.
@@ -44,7 +43,18 @@ def read_fields(config: Any) -> None:
     for name, kind in _kinds(config_class).items():
         value = getattr(config, name)
         if type(value) is not kind:
-            object.__setattr__(config, name, _read(name, value, kind))
+            object.__setattr__(config, name, read_value(name, value, kind))
+
+
+def check_field(config: object, name: str, is_allowed: Callable[[Any], bool], wanted: str) -> None:
+    """Refuse the value of one field of a config; `wanted` says what to give instead.
+
+    Raises:
+        ConfigError: with the name and the value, if `is_allowed` says no.
+    """
+    value = getattr(config, name)
+    if not is_allowed(value):
+        raise ConfigError(f"{name} is {value!r}; {wanted}")
 
 
 def read_field(config_class: type, name: str, value: object) -> object:
@@ -53,7 +63,7 @@ def read_field(config_class: type, name: str, value: object) -> object:
     Raises:
         ConfigError: with the name of the field, what it is, and what it should be.
     """
-    return _read(name, value, _kinds(config_class)[name])
+    return read_value(name, value, _kinds(config_class)[name])
 
 
 @cache
@@ -61,13 +71,19 @@ def _kinds(config_class: type) -> dict[str, Any]:
     return get_type_hints(config_class)
 
 
-def _read(name: str, value: object, kind: Any) -> object:
-    """Return a value as `kind`, an annotation, or refuse it."""
+def read_value(name: str, value: object, kind: Any) -> object:
+    """Return a value as `kind`, an annotation.
+
+    Raises:
+        ConfigError: with the name, what the value is, and what it should be.
+    """
     origin, kinds = get_origin(kind), get_args(kind)
     if kind in _READERS:
         return _READERS[kind](name, value)
     if origin in (Union, UnionType):
         return _read_one_of(name, value, kinds)
+    if origin is Literal:
+        return _read_choice(name, value, kinds)
     if origin is tuple:
         return _read_tuple(name, value, kinds)
     if isinstance(kind, type) and not isinstance(value, kind):
@@ -81,8 +97,14 @@ def _read_one_of(name: str, value: object, kinds: tuple[Any, ...]) -> object:
     first, *others = [kind for kind in kinds if kind is not NoneType]
     for kind in others:
         with suppress(ConfigError):
-            return _read(name, value, kind)
-    return _read(name, value, first)
+            return read_value(name, value, kind)
+    return read_value(name, value, first)
+
+
+def _read_choice(name: str, value: object, choices: tuple[Any, ...]) -> object:
+    if isinstance(value, str) and value in choices:
+        return value
+    raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
 
 
 def _read_tuple(name: str, value: object, kinds: tuple[Any, ...]) -> tuple[object, ...]:
@@ -93,7 +115,7 @@ def _read_tuple(name: str, value: object, kinds: tuple[Any, ...]) -> tuple[objec
         kinds = kinds[:1] * len(parts)
     if len(parts) != len(kinds):
         raise ConfigError(f"{name} is {value!r}; give {len(kinds)} values")
-    return tuple(_read(f"{name}[{place}]", *pair) for place, pair in enumerate(zip(parts, kinds, strict=True)))
+    return tuple(read_value(f"{name}[{place}]", *pair) for place, pair in enumerate(zip(parts, kinds, strict=True)))
 
 
 def _read_float(name: str, value: object) -> float:

@@ -10,6 +10,7 @@ __all__ = [
     "EnvError",
     "KvzeroError",
     "PoolFullError",
+    "ProcessError",
     "RunError",
     "SearchError",
     "StaleContextError",
@@ -48,12 +49,16 @@ class CacheError(KvzeroError, ValueError):
     """A key, an entry or an environment that a cache cannot take."""
 
 
-class PoolFullError(KvzeroError, RuntimeError):
+class PoolFullError(CacheError, RuntimeError):
     """A pool has to evict, but everything in it is pinned."""
 
 
 class StaleContextError(KvzeroError, RuntimeError):
     """Cached keys were about to be read that other weights had made."""
+
+
+class ProcessError(KvzeroError, RuntimeError):
+    """A process that kvzero began ended before it answered; the message says how."""
 
 
 class RunError(KvzeroError, OSError):

@@ -1,16 +1,18 @@
 """Frozen records that rooms hand to each other and that no single room owns, and their way to JSON and back."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
+from functools import partial
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import cattrs
 import numpy as np
 from cattrs.errors import BaseValidationError
+from cattrs.gen import make_dict_structure_fn, override
 from cattrs.v import format_exception
 
-from kvzero.checks import read_fields
+from kvzero.checks import read_fields, read_value
 from kvzero.errors import ConfigError
 
 __all__ = ["EnvSpec", "structure", "unstructure"]
@@ -20,20 +22,20 @@ Record = TypeVar("Record")
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 
 
-def _whole_number(found: object, _: type[int]) -> int:
-    if not isinstance(found, int) or isinstance(found, bool):
-        raise ConfigError(f"{found!r} is not a whole number")
-    return found
+@_CONVERTER.register_structure_hook_factory(is_dataclass)
+def _take_apart(kind: Any) -> Callable[..., Any]:
+    """Return what makes a record of a mapping: cattrs takes it apart, `read_value` reads what is no record itself.
 
-
-def _truth(found: object, _: type[bool]) -> bool:
-    if not isinstance(found, bool):
-        raise ConfigError(f"{found!r} is neither true nor false")
-    return found
-
-
-_CONVERTER.register_structure_hook(int, _whole_number)
-_CONVERTER.register_structure_hook(bool, _truth)
+    A record that was written otherwise by earlier versions has a static method `upgrade`, which makes today's mapping.
+    """
+    fields: dict[str, Any] = {
+        name: override(struct_hook=partial(read_value, name))
+        for name, annotation in get_type_hints(kind).items()
+        if not is_dataclass(annotation)
+    }
+    read: Callable[..., Any] = make_dict_structure_fn(kind, _CONVERTER, **fields)
+    upgrade = getattr(kind, "upgrade", None)
+    return read if upgrade is None else lambda found, to: read(upgrade(found), to)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from kvzero import Agent, AgentConfig, SearchConfig
 from kvzero.agent import Planner
 from kvzero.errors import ConfigError, DeviceError, RunError
 from kvzero.records import EnvSpec
-from kvzero.search import greedy_actions
 
 CONFIG = AgentConfig(model=MODEL, search=SearchConfig(num_simulations=2), num_eval_simulations=9)
 IMAGE = EnvSpec(observation_shape=(3, 16, 16), num_actions=2)
@@ -26,7 +25,7 @@ def agent_of(num_envs: int = 1, spec: EnvSpec = SPEC) -> Agent:
 
 def root_logits(agent: Agent) -> list[float]:
     """Return the root's logits, which show what the agent remembers."""
-    return agent._planner._logits.tolist()
+    return agent._planner.engine.readings(np.arange(agent.num_envs)).policy_logits.tolist()
 
 
 def test_an_agent_acts_as_a_planner_with_the_evaluation_simulations():
@@ -36,9 +35,9 @@ def test_an_agent_acts_as_a_planner_with_the_evaluation_simulations():
     masks[1:, 0] = False  # so that an agent that forgets its actions, or takes them for 0, is found out
     for step, seen in enumerate(looks(6, 4)):
         planner.observe(everyone, seen, actions=actions, starts=np.full(4, step == 0))
-        actions = greedy_actions(planner.plan(everyone, masks, rng=None).visit_counts)
+        actions = planner.plan(everyone, masks, rng=None).actions
         np.testing.assert_array_equal(agent.act(seen, action_masks=masks), actions)
-        np.testing.assert_array_equal(root_logits(agent), planner._logits)
+        np.testing.assert_array_equal(root_logits(agent), planner.engine.readings(everyone).policy_logits)
 
 
 def test_one_environment_may_show_a_single_observation_and_gets_an_int():

@@ -1,4 +1,4 @@
-"""mctx searches the very network that kvzero searches, and is only needed when asked for."""
+"""`kvzero bench search --peer mctx` tells how fast a peer is, and which extra brings it."""
 
 import importlib
 import json
@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from kvzero.cache import Window
-from kvzero.cli.bench.config import SearchBench
-from kvzero.cli.bench.own import random_network
-from kvzero.cli.bench.peers import _prepare_jax, find_peer
-from kvzero.errors import ConfigError
-from kvzero.model import NodeStepper
+from kvzero.bench.peers.find import _prepare_jax
 
 SHAPE = {
     "num_envs": 3,
@@ -35,27 +30,6 @@ def jax():
     return importlib.import_module("jax")
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("bfloat16", 0.1)])
-@torch.inference_mode()
-def test_one_expansion_of_the_peer_equals_ours_and_leaves_the_same_context(dtype, tolerance, jax):
-    model = importlib.import_module("kvzero.cli.bench.mctx_model")
-    network = random_network(SearchBench(**SHAPE, random_heads=True))
-    keys_values = torch.randn(3, 6 + 2, 2, 2, 2, 8)
-    actions, positions = torch.tensor([4, 0, 2]), torch.tensor([[9, 10], [31, 32], [7, 8]])
-    before = np.ascontiguousarray(keys_values[:, :6].movedim(2, 1).numpy().copy())
-    ours = NodeStepper(network)(actions, positions, Window(keys_values, None))
-    theirs, context = jax.jit(model.expand_node)(
-        model.read_params(network, dtype, num_positions=40),
-        jax.numpy.asarray(actions.numpy()),
-        jax.numpy.asarray(before, dtype),
-        jax.numpy.asarray(positions[:, 0].numpy()),
-    )
-    assert ours.rewards.abs().min() > 1e-3
-    for name in ("rewards", "values", "policy_logits"):
-        np.testing.assert_allclose(getattr(theirs, name), getattr(ours, name), atol=tolerance, rtol=tolerance)
-    np.testing.assert_allclose(context.astype("float32"), keys_values[:, 2:].movedim(2, 1), atol=tolerance)
-
-
 @pytest.fixture
 def visits(jax, monkeypatch):
     """Return a list that the visits of every search of the peer are appended to, [env, action] each."""
@@ -72,7 +46,7 @@ def visits(jax, monkeypatch):
 
 
 def mctx_search():
-    return importlib.import_module("kvzero.cli.bench.mctx_peer").MctxSearch
+    return importlib.import_module("kvzero.bench.peers.mctx_search").MctxSearch
 
 
 def test_the_peer_searches_as_asked_and_its_figures_have_the_names_that_others_rely_on(command, tmp_path, visits):
@@ -98,29 +72,6 @@ def test_the_peer_searches_as_asked_and_its_figures_have_the_names_that_others_r
     assert len(np.unique(np.round(visits), axis=0)) > 1
 
 
-@pytest.mark.parametrize(
-    ("dtype", "seconds", "best"),
-    [
-        ("float32", {"float32": 2.0, "bfloat16": 1.0}, "float32"),
-        ("bfloat16", {"float32": 2.0, "bfloat16": 1.0}, "bfloat16"),
-        ("bfloat16", {"float32": 2.0, "bfloat16": 4.0}, "float32"),
-    ],
-)
-def test_against_bfloat16_the_peer_searches_in_its_faster_number_type(dtype, seconds, best, jax, monkeypatch):
-    class Steady:
-        def __init__(self, config, dtype):
-            self.dtype = dtype
-
-        def search(self):
-            return seconds[self.dtype]
-
-    monkeypatch.setattr(importlib.import_module("kvzero.cli.bench.mctx_peer"), "MctxSearch", Steady)
-    peer = find_peer(SearchBench(num_envs=4, num_simulations=6, dtype=dtype, peer="mctx"), torch.get_num_threads())
-    assert peer.dtype == peer.searcher.dtype == best
-    assert peer.heats[best] == 24 / seconds[best]
-    assert len(peer.heats) == (1 if dtype == "float32" else 2)
-
-
 @pytest.mark.parametrize("package", ["jax", "mctx"])
 def test_a_missing_peer_is_refused_with_the_extra_that_brings_it(package, command, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
@@ -128,15 +79,3 @@ def test_a_missing_peer_is_refused_with_the_extra_that_brings_it(package, comman
     assert said.status == 2
     assert package in said.err
     assert 'pip install "kvzero[bench]"' in said.err
-
-
-def test_a_device_that_jax_does_not_have_is_refused(jax, monkeypatch):
-    room = importlib.import_module("kvzero.cli.bench.mctx_peer")
-    monkeypatch.setattr(room, "choose_device", lambda name: torch.device("cuda"))
-    with pytest.raises(ConfigError, match="JAX has no cuda here"):
-        room.jax_device(SearchBench(device="cuda"))
-
-
-def test_threads_of_jax_cannot_change_in_mid_process(jax):
-    with pytest.raises(ConfigError, match="another process"):
-        _prepare_jax(torch.get_num_threads() + 1)

@@ -3,13 +3,7 @@
 import importlib
 import json
 
-import numpy as np
 import pytest
-import torch
-
-from kvzero.cli.bench.config import SearchBench
-from kvzero.cli.bench.own import OwnSearch, random_network
-from kvzero.cli.bench.threads import torch_threads
 
 SHAPE = {
     "num-envs": 3,
@@ -53,27 +47,6 @@ def test_without_json_the_figures_are_a_table(command):
     assert "simulations_per_second " in said.out
     assert "floor_share " in said.out
     assert "peer" not in said.out
-
-
-def test_threads_are_set_for_the_measurement_only():
-    before = torch.get_num_threads()
-    with torch_threads(before + 1) as num_threads:
-        assert num_threads == torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
-    with torch_threads(None) as num_threads:
-        assert num_threads == before
-
-
-def test_random_heads_answer_with_something_else_than_zero():
-    plain, drawn = (random_network(SearchBench(random_heads=is_random)) for is_random in (False, True))
-    assert not plain.latent_head.first.weight.any()
-    assert drawn.latent_head.first.weight.std() > 0.1
-    assert torch.equal(plain.action_table.weight, drawn.action_table.weight)
-
-
-def test_contexts_are_full_before_the_first_search():
-    ours = OwnSearch(SearchBench(num_envs=2, context_tokens=12, embed_dim=16, num_simulations=2))
-    assert ours._planner.store.lengths(np.arange(2)).tolist() == [13, 13]
 
 
 def test_continuous_actions_are_measured_by_the_same_command(command):

@@ -68,12 +68,18 @@ def test_a_folder_that_is_no_run_is_refused_and_not_made(command, tmp_path, flag
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_video_that_cannot_be_written_is_refused(command, trained_run, tmp_path):
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_video_that_cannot_be_written_is_told_of_and_the_figures_come_all_the_same(
+    command, trained_run, tmp_path, caplog, flags
+):
     run = shutil.copytree(trained_run, tmp_path / "filmed")
     (run / "videos").touch()
-    said = command("evaluate", run, "--episodes", "1", "--video")
-    assert said.status == 1
-    assert "videos" in said.err
+    said = command("evaluate", run, "--episodes", "1", "--video", *flags)
+    assert said.status == 0
+    assert "return" in said.out
+    assert "evaluation-seed0.mp4" not in said.out
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith(f"the video failed (RunError: {run / 'videos' / 'evaluation-seed0.mp4'} cannot be written")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,25 @@ def test_an_atari_file_trains(command, tmp_path):
     assert "everything is in" in said.out
 
 
+def test_a_file_of_stacked_grey_frames_trains(command, tmp_path):
+    small_game = ["--encoder-channels", "16", "--max-frames", "60", "--replay-capacity", "200"]
+    place = ["--runs-dir", tmp_path, "--run-name", "pong"]
+    said = command("train", "--lightzero-config", CONFIGS / "pong_stacked.py", *SMALL, *NARROW, *small_game, *place)
+    assert said.status == 0, said.err
+    config = json.loads((tmp_path / "pong" / "config.json").read_text())
+    assert (config["env"]["grayscale"], config["env"]["frame_stack"]) == (True, 4)
+
+
+@pytest.mark.parametrize("name", ["pendulum_sampled", "pendulum_bins"])
+def test_a_file_of_continuous_actions_trains_with_samples_or_bins(command, tmp_path, name):
+    place = ["--runs-dir", tmp_path, "--run-name", "swing"]
+    said = command("train", "--lightzero-config", CONFIGS / f"{name}.py", *SMALL, *NARROW, *place)
+    assert said.status == 0, said.err
+    assert json.loads((tmp_path / "swing" / "summary.json").read_text())["env_steps"] == 12
+    longer = command("train", "--resume", tmp_path / "swing", "--total-env-steps", "16")
+    assert longer.status == 0, longer.err
+
+
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
@@ -53,7 +72,7 @@ def test_an_atari_file_trains(command, tmp_path):
         (["--lightzero-config", "nowhere.py"], ["nowhere.py is no file"]),
         (["pong", "--lightzero-config", CONFIGS / "cartpole.py"], ["leave out 'pong', or the file"]),
         (["--lightzero-config=nowhere.py", "--seed", "3"], ["nowhere.py is no file"]),
-        (["--lightzero-config", CONFIGS / "walker.py"], ["continuous actions"]),
+        (["--lightzero-config", CONFIGS / "many_tasks.py"], ["several tasks"]),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_line(command, words, parts):

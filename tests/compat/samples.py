@@ -26,8 +26,10 @@ def nested(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def loaded(given: dict[str, Any] | None = None, **options: Any) -> RunConfig:
-    """Return what `SILENT`, changed by `given`, is read as."""
-    return load_config(nested(SILENT | (given or {})), **({"max_env_step": STEPS} | options))
+    """Return what `SILENT`, changed by `given`, is read as; names below `create_config` go into the second dict."""
+    config = nested(SILENT | (given or {}))
+    create_config = config.pop("create_config", None)
+    return load_config(config, create_config, **({"max_env_step": STEPS} | options))
 
 
 def value_at(record: object, path: str) -> Any:

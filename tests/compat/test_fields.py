@@ -6,11 +6,21 @@ from typing import Any
 import pytest
 from tests.compat.samples import SILENT, STEPS, WORLD, loaded, value_at
 
-from kvzero.compat.lightzero.facts import FACTS
+from kvzero.compat.lightzero.facts import CONTINUOUS, FACTS
 from kvzero.compat.lightzero.fields import FIELDS
 from kvzero.training import RunConfig
 
 PONG = {"env.env_id": "PongNoFrameskip-v4"}
+SWING = {"env.env_id": "Pendulum-v1", "env.continuous": True, "create_config.policy.type": "sampled_unizero"}
+BINS = {"env.env_id": "Pendulum-v1", "env.manually_discretization": True, "env.each_dim_disc_size": 9}
+WALK = SWING | {
+    "env.env_id": "dmc2gym-v0",
+    "env.domain_name": "walker",
+    "env.task_name": "walk",
+    "env.from_pixels": False,
+    "policy.model.observation_shape": 24,
+}
+PIXELS = WALK | {"env.from_pixels": True, "policy.model.observation_shape": (3, 48, 48)}
 LEARNED = {f"{WORLD}.rotary_emb": False}
 
 EXAMPLES: list[tuple[str, dict[str, Any], Any]] = [
@@ -20,15 +30,41 @@ EXAMPLES: list[tuple[str, dict[str, Any], Any]] = [
     ("device", {f"{WORLD}.device": "cpu"}, "cpu"),
     ("env.env_id", {"env.env_id": "CartPole-v0"}, "CartPole-v0"),
     ("env.env_id", PONG, "ALE/Pong-v5"),
+    ("env.env_id", {"env.env_id": "LunarLanderContinuous-v2", "env.continuous": True}, "LunarLanderContinuous-v3"),
+    (
+        "env.env_id",
+        {"env.env_id": "BipedalWalker-v3", "env.env_type": "hardcore", "env.continuous": True},
+        "BipedalWalkerHardcore-v3",
+    ),
+    (
+        "env.env_id",
+        {"env.env_id": "BipedalWalker-v3", "env.env_type": "normal", "env.continuous": True},
+        "BipedalWalker-v3",
+    ),
+    ("env.env_id", WALK, "dmc"),
+    ("preset", WALK, "lightzero-walker-walk"),
+    ("env.task", WALK, "walker-walk"),
+    ("env.action_repeat", WALK, 4),
+    ("env.action_repeat", WALK | {"env.frame_skip": 2, "env.action_repeat": 3}, 6),
+    ("env.from_pixels", PIXELS, True),
+    ("env.image_size", PIXELS, 48),
+    ("agent.model.encoder_channels", PIXELS | {"policy.model.num_channels": 32}, 32),
+    ("env.action_bins_per_dim", BINS, 9),
+    ("env.grayscale", PONG | {"env.gray_scale": True}, True),
+    ("env.grayscale", PONG | {"policy.model.image_channel": 1}, True),
+    ("env.grayscale", PONG | {"env.observation_shape": (4, 64, 64)}, True),
+    ("env.grayscale", PONG | {"env.observation_shape": (3, 64, 64), "env.frame_stack_num": 3}, True),
+    ("env.frame_stack", PONG | {"env.frame_stack_num": 3}, 3),
+    ("env.frame_stack", PONG | {"env.observation_shape": (4, 64, 64)}, 4),
+    ("env.frame_stack", PONG | {"env.observation_shape": (6, 64, 64)}, 2),
     ("env.num_envs", {"policy.collector_env_num": 5}, 5),
     ("env.frame_skip", PONG | {"env.frame_skip": 3}, 3),
-    ("env.frame_skip", {"env.env_id": "ALE/Pong-v5", "env.frame_skip": 2}, 8),
-    ("env.sticky_action_probability", {"env.env_id": "ALE/Pong-v5", "env.frame_skip": 1}, 0.25),
+    ("env.frame_skip", {"env.env_id": "ALE/Pong-v5", "env.frame_skip": 2}, 2),
     ("env.sticky_action_probability", {"env.env_id": "PongNoFrameskip-v0"}, 0.25),
     ("env.clip_rewards", PONG | {"env.clip_rewards": False}, False),
     ("env.episodic_life", PONG | {"env.episode_life": False}, False),
     ("env.max_frames", PONG | {"env.collect_max_episode_steps": 500, "env.frame_skip": 3}, 1_500),
-    ("env.max_frames", {"env.env_id": "ALE/Pong-v5", "env.collect_max_episode_steps": 500, "env.frame_skip": 1}, 2_000),
+    ("env.max_frames", {"env.env_id": "ALE/Pong-v5", "env.collect_max_episode_steps": 500, "env.frame_skip": 1}, 500),
     ("env.image_size", PONG | {"policy.model.observation_shape": (3, 96, 96)}, 96),
     ("agent.model.embed_dim", {f"{WORLD}.embed_dim": 96}, 96),
     ("agent.model.num_layers", {f"{WORLD}.num_layers": 3}, 3),
@@ -54,11 +90,13 @@ EXAMPLES: list[tuple[str, dict[str, Any], Any]] = [
     ("agent.search.num_simulations", {"policy.collect_num_simulations": 12}, 12),
     ("agent.num_eval_simulations", {"policy.eval_num_simulations": 13}, 13),
     ("agent.num_eval_simulations", {"policy.num_simulations": 14, "policy.collect_num_simulations": 12}, 14),
+    ("agent.sampling.num_sampled_actions", SWING | {"policy.model.num_of_sampled_actions": 7}, 7),
+    ("agent.sampling.num_wide_actions", SWING, 0),
     ("agent.search.discount", {"policy.discount_factor": 1}, 1.0),
-    ("agent.search.pb_c_base", {"policy.pb_c_base": 500}, 500.0),
-    ("agent.search.pb_c_init", {"policy.pb_c_init": 2.0}, 2.0),
-    ("agent.search.dirichlet_alpha", {"policy.root_dirichlet_alpha": 0.5}, 0.5),
-    ("agent.search.noise_weight", {"policy.root_noise_weight": 0.1}, 0.1),
+    ("agent.search.puct.pb_c_base", {"policy.pb_c_base": 500}, 500.0),
+    ("agent.search.puct.pb_c_init", {"policy.pb_c_init": 2.0}, 2.0),
+    ("agent.search.puct.dirichlet_alpha", {"policy.root_dirichlet_alpha": 0.5}, 0.5),
+    ("agent.search.puct.noise_weight", {"policy.root_noise_weight": 0.1}, 0.1),
     ("agent.search.min_value_range", {"policy.value_delta_max": 0.02}, 0.02),
     ("replay.replay_capacity", {"policy.replay_buffer_size": 5e4}, 50_000),
     ("learner.batch_size", {"policy.batch_size": 33}, 33),
@@ -67,10 +105,16 @@ EXAMPLES: list[tuple[str, dict[str, Any], Any]] = [
     ("learner.learning_rate", {"policy.learning_rate": 0.003}, 0.003),
     ("learner.weight_decay", {"policy.weight_decay": 0.01}, 0.01),
     ("learner.max_gradient_norm", {"policy.grad_clip_value": 5}, 5.0),
+    ("learner.max_gradient_norm", SWING, 5.0),
     ("learner.ema_rate", {"policy.target_update_theta": 0.01}, 0.01),
     ("learner.latent_loss", {f"{WORLD}.predict_latent_loss_type": "mse"}, "mse"),
     ("learner.latent_loss", {f"{WORLD}.final_norm_option_in_obs_head": "LayerNorm"}, "mse"),
     ("learner.latent_weight", {f"{WORLD}.obs_loss_weight": 2}, 2.0),
+    ("learner.reward_weight", SWING, 0.1),
+    ("learner.value_weight", SWING, 0.1),
+    ("learner.policy_weight", SWING, 0.1),
+    ("learner.entropy_weight", SWING, 5e-3),
+    ("learner.entropy_weight", SWING | {f"{WORLD}.policy_entropy_weight": 0.02}, 0.02),
     ("learner.reward_weight", {f"{WORLD}.reward_loss_weight": 3}, 3.0),
     ("learner.value_weight", {f"{WORLD}.value_loss_weight": 0.25}, 0.25),
     ("learner.policy_weight", {f"{WORLD}.policy_loss_weight": 4}, 4.0),
@@ -108,6 +152,8 @@ CONSTANT = {"learner.final_learning_rate_share"}
 @pytest.mark.filterwarnings("ignore::kvzero.compat.LightZeroWarning")
 @pytest.mark.parametrize(("path", "given", "expected"), EXAMPLES)
 def test_what_is_given_reaches_its_field(path, given, expected):
+    if given.get("env.env_id") == "dmc2gym-v0":
+        pytest.importorskip("dm_control", reason="the extra dmc is not installed (it has no Python 3.13)")
     options = {name: given[name] for name in ("seed", "max_env_step", "max_train_iter") if name in given}
     settings = {name: value for name, value in given.items() if name not in options}
     found = value_at(loaded(settings, **options), path)
@@ -124,7 +170,9 @@ def test_every_fact_is_read_by_a_field_or_by_a_check():
     reads = {name for field in FIELDS for name in field.facts}
     own = {fact.names[0] for fact in FACTS}
     world = ("context_length_for_recurrent", "infer_context_length", "max_tokens", "obs_type", "env_num")
+    agent = (CONTINUOUS, "create_config.policy.type", "create_config.env.type", "policy.sampled_algo", "env.rew_clip")
     checked = {"policy.model.action_space_size", "policy.model.model_type", *(f"{WORLD}.{name}" for name in world)}
+    checked |= {*agent}
     assert reads | checked == own
     assert not reads & checked
 

@@ -8,7 +8,7 @@ from kvzero.compat.lightzero.limits import LIMITS, MEANINGLESS, Limit, find_unme
 from kvzero.errors import ConfigError
 
 NAMED = [(limit, name) for limit in LIMITS for name in limit.names]
-VALUES = (True, False, 1, 0.5, 17, "sampled_other", "dmc2gym_other", "other")
+VALUES = (True, False, 1, 0.5, 17, "x_multitask", "x_ppo", "jericho", "text", "Go", "kl", "other")
 
 
 def some(limit: Limit, *, is_met: bool) -> object:
@@ -34,6 +34,7 @@ def test_what_kvzero_does_anyway_and_what_is_left_open_is_nothing_to_tell():
     given = {"policy.use_priority": False, f"{WORLD}.embed_pdrop": 0.0, f"{WORLD}.lora_r": 0, f"{WORLD}.gamma": 1.0}
     given |= {"env.stop_value": 1_000_000, "policy.buffer_reanalyze_freq": 1 / 5_000_000_000, "env.warp_frame": True}
     given |= {"policy.optim_type": "AdamW_mix_lr_wdecay", "create_config.policy.type": "unizero"}
+    given |= {"create_config.env.type": "atari_lightzero", f"{WORLD}.sigma_type": "conditioned", "env.act_scale": True}
     assert find_unmet(given) == {}
 
 

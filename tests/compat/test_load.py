@@ -9,9 +9,13 @@ from tests.compat.samples import CONFIGS, SILENT, WORLD, loaded, nested
 
 from kvzero.compat import LightZeroWarning, load_config, load_file
 from kvzero.compat.lightzero.attributes import AttributeDict
+from kvzero.compat.lightzero.facts import CONTINUOUS
+from kvzero.envs import make_environments
+from kvzero.envs.gl import require_gl
 from kvzero.errors import ConfigError
 
 PONG = {"env.env_id": "PongNoFrameskip-v4"}
+SWING = {"env.env_id": "Pendulum-v1", "env.continuous": True}
 
 
 def test_a_cartpole_file_becomes_the_run_that_it_describes():
@@ -59,11 +63,64 @@ def test_a_file_of_two_variables_is_read_by_their_names():
     assert (config.schedule.replay_ratio, config.schedule.total_env_steps) == (10 / 50, 100_000)
 
 
-def test_a_file_for_continuous_control_is_refused_with_the_reason():
-    with pytest.raises(
-        ConfigError, match=r"continuous_action_space=True: asks for continuous actions, which kvzero cannot"
-    ):
-        load_file(CONFIGS / "walker.py")
+def test_a_sampled_agents_file_becomes_the_run_that_it_describes():
+    with pytest.warns(LightZeroWarning) as told:
+        config = load_file(CONFIGS / "pendulum_sampled.py")
+    assert (config.preset, config.seed, config.env.env_id) == ("lightzero-Pendulum-v1", 2, "Pendulum-v1")
+    sampling, learner, model = config.agent.sampling, config.learner, config.agent.model
+    assert (sampling.num_sampled_actions, sampling.num_wide_actions) == (12, 0)
+    weights = (learner.latent_weight, learner.reward_weight, learner.value_weight, learner.policy_weight)
+    assert (weights, learner.entropy_weight, learner.max_gradient_norm) == ((10.0, 0.1, 0.1, 0.1), 0.02, 5.0)
+    assert (model.embed_dim, model.latent_norm, learner.latent_loss) == (64, "simnorm", "group_kl")
+    assert (config.agent.search.discount, learner.bootstrap_steps, config.env.action_bins_per_dim) == (0.98, 4, 0)
+    message = str(told.pop(LightZeroWarning).message)
+    assert "not known" not in message
+    assert "cos_lr_scheduler=True" in message
+
+
+def test_a_file_with_bins_plays_continuous_actions_as_numbered_ones():
+    with pytest.warns(LightZeroWarning):
+        config = load_file(CONFIGS / "pendulum_bins.py")
+    assert (config.env.env_id, config.env.action_bins_per_dim) == ("Pendulum-v1", 9)
+    envs = make_environments(config.env, num_envs=1, training=True)
+    assert (envs.spec.num_actions, envs.spec.is_continuous) == (9, False)
+    envs.close()
+
+
+def test_a_file_of_deepmind_control_plays_its_task_from_states():
+    pytest.importorskip("dm_control", reason="the extra dmc is not installed (it has no Python 3.13)")
+    with pytest.warns(LightZeroWarning):
+        config = load_file(CONFIGS / "walker.py")
+    env = config.env
+    assert (env.env_id, env.task, env.action_repeat, env.from_pixels) == ("dmc", "walker-walk", 4, False)
+    assert (config.preset, config.seed, config.agent.sampling.num_sampled_actions) == ("lightzero-walker-walk", 0, 20)
+
+
+def test_a_file_of_deepmind_control_plays_its_task_from_images():
+    pytest.importorskip("dm_control", reason="the extra dmc is not installed (it has no Python 3.13)")
+    try:
+        require_gl("this test")
+    except ConfigError:
+        pytest.skip("neither EGL nor OSMesa works here")
+    with pytest.warns(LightZeroWarning):
+        config = load_file(CONFIGS / "walker_pixels.py")
+    env = config.env
+    assert (env.task, env.action_repeat, env.from_pixels, env.image_size) == ("walker-walk", 2, True, 48)
+
+
+def test_a_file_of_stacked_grey_frames_shows_them():
+    with pytest.warns(LightZeroWarning):
+        config = load_file(CONFIGS / "pong_stacked.py")
+    env = config.env
+    assert (env.env_id, env.grayscale, env.frame_stack, env.image_size) == ("ALE/Pong-v5", True, 4, 64)
+    assert (env.max_frames, config.agent.model.embed_dim, config.seed) == (80_000, 64, 0)
+
+
+def test_a_file_of_several_tasks_is_refused_in_one_short_line():
+    with pytest.raises(ConfigError, match="trains one agent on several tasks") as refused:
+        load_file(CONFIGS / "many_tasks.py")
+    assert len(str(refused.value)) - len(str(CONFIGS)) < 240
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", [dict, AttributeDict, MappingProxyType])
@@ -113,6 +170,18 @@ def test_one_warning_lists_everything_that_is_left_behind():
         (
             PONG | {"env.collect_max_episode_steps": 50, "env.eval_max_episode_steps": 60},
             "evaluation games end after 50 steps",
+        ),
+        ({"env.env_id": "ALE/Pong-v5"}, "ALE/Pong-v5 is played without sticky actions"),
+        ({"env.env_id": "BipedalWalker-v3", "env.continuous": True}, "rewards below -10 stay as they are"),
+        ({"env.collect_max_episode_steps": 50}, "episodes end as CartPole-v1 ends them, not after 50 steps"),
+        (
+            {
+                "env.env_id": "LunarLanderContinuous-v2",
+                "env.manually_discretization": True,
+                "env.each_dim_disc_size": 4,
+                "create_config.env.type": "lunarlander_cont_disc",
+            },
+            "bins reach from bound to bound, those of lunarlander_cont_disc leave out the upper one",
         ),
         ({f"{WORLD}.rotary_emb": False}, "the table of learned positions has 30 entries"),
     ],
@@ -169,8 +238,35 @@ CONTRADICTIONS = [
     ({"policy.model.observation_shape": 5}, ["observation_shape is (5,)", "CartPole-v1 shows (4,)"]),
     ({"policy.model.action_space_size": 3}, ["action_space_size is 3", "CartPole-v1 has 2 actions"]),
     (PONG | {"policy.model.action_space_size": 18}, ["action_space_size is 18", "ALE/Pong-v5 has 6 actions"]),
-    (PONG | {"env.observation_shape": (4, 64, 64)}, ["observation_shape is (4, 64, 64)", "(3, size, size)"]),
-    (PONG | {"env.observation_shape": (3, 64, 96)}, ["observation_shape is (3, 64, 96)", "(3, size, size)"]),
+    (
+        PONG | {"env.observation_shape": (4, 64, 64), "env.gray_scale": False},
+        ["env.gray_scale is False", "observation_shape is (4, 64, 64)", "3 in colour"],
+    ),
+    (PONG | {"env.observation_shape": (4, 64, 64), "policy.model.image_channel": 3}, ["image_channel is 3", "(4, 64"]),
+    (
+        PONG | {"env.observation_shape": (4, 64, 64), "policy.model.frame_stack_num": 2},
+        ["frame_stack_num is 2", "observation_shape is (4, 64, 64)"],
+    ),
+    (PONG | {"policy.model.image_channel": 2}, ["image_channel is 2", "1 channel in grey"]),
+    (PONG | {"env.observation_shape": (3, 64, 96)}, ["observation_shape is (3, 64, 96)", "(channel, size, size)"]),
+    ({"env.gray_scale": True}, ["env.gray_scale is True", "not of CartPole-v1"]),
+    ({"policy.model.frame_stack_num": 4}, ["frame_stack_num is 4", "not of CartPole-v1"]),
+    ({"env.continuous": True}, ["continuous_action_space is True", "actions of CartPole-v1 are numbered"]),
+    (SWING | {CONTINUOUS: False}, [f"{CONTINUOUS} is False", "env.continuous is True"]),
+    (SWING | {"policy.model.action_space_size": 2}, ["action_space_size is 2", "Pendulum-v1 has actions of 1 numbers"]),
+    ({"env.env_id": "Pendulum-v1"}, [f"{CONTINUOUS} is not True", "'sampled_unizero'", "each_dim_disc_size"]),
+    (
+        {"env.env_id": "Pendulum-v1", "env.manually_discretization": True},
+        ["manually_discretization is True", "each_dim_disc_size is not given"],
+    ),
+    (
+        {"env.manually_discretization": True, "env.each_dim_disc_size": 3},
+        ["action_bins_per_dim is 3", "CartPole-v1 are numbered"],
+    ),
+    (
+        {"env.env_id": "dmc2gym-v0", "env.continuous": True, "env.domain_name": "walker"},
+        ["env.env_id is 'dmc2gym-v0'", "env.task_name"],
+    ),
     (
         PONG | {"env.observation_shape": (3, 64, 64), f"{WORLD}.obs_type": "vector"},
         ["obs_type is for vector", "(3, 64, 64)"],
@@ -190,25 +286,30 @@ def test_values_that_contradict_each_other_are_refused_by_name(given, parts):
 @pytest.mark.parametrize(
     ("given", "parts"),
     [
-        ({"env.continuous": True}, ["env.continuous=True", "continuous actions"]),
-        ({"policy.sampled_algo": True}, ["continuous actions"]),
-        ({"create_config.policy.type": "sampled_unizero"}, ["sampled_unizero", "continuous actions"]),
-        ({"create_config.env.type": "mujoco_lightzero"}, ["mujoco_lightzero", "continuous actions"]),
+        ({"policy.sampled_algo": True}, ["policy.sampled_algo is True", f"{CONTINUOUS} is not"]),
+        (
+            {"create_config.policy.type": "sampled_unizero"},
+            ["'sampled_unizero'", f"{CONTINUOUS} is not", "samples continuous actions only", "'unizero'"],
+        ),
+        (SWING | {"create_config.policy.type": "unizero"}, [f"{CONTINUOUS} is True", "numbered", "'sampled_unizero'"]),
+        ({"create_config.policy.type": "unizero_ppo"}, ["unizero_ppo", "PPO plays without a search"]),
+        ({"create_config.policy.type": "unizero_multitask"}, ["unizero_multitask", "one environment"]),
+        ({"create_config.policy.type": "sampled_efficientzero"}, ["sampled_efficientzero", "UniZero agents"]),
+        ({"create_config.env.type": "jericho"}, ["jericho", "not text"]),
+        ({"create_config.env.type": "memory_lightzero"}, ["memory_lightzero", "only LightZero has"]),
+        ({f"{WORLD}.obs_type": "text"}, ["obs_type='text'", "not text"]),
+        (SWING | {f"{WORLD}.sigma_type": "fixed"}, ["sigma_type='fixed'", "predicts how wide"]),
         ({"create_config.policy.type": "efficientzero"}, ["efficientzero", "UniZero"]),
         ({"policy.model_path": "old.pth.tar"}, ["old.pth.tar", "cannot be loaded"]),
         ({"policy.gumbel_algo": True}, ["PUCT"]),
-        ({"env.gray_scale": True}, ["env.gray_scale=True", "colour"]),
-        ({"policy.model.frame_stack_num": 4}, ["frame_stack_num=4", "one frame"]),
         ({f"{WORLD}.tokens_per_block": 17}, ["tokens_per_block=17", "two tokens"]),
         ({f"{WORLD}.encoder_type": "vit"}, ["vit", "ResNet"]),
         ({f"{WORLD}.task_num": 8}, ["task_num=8", "one environment"]),
     ],
 )
 def test_another_kind_of_experiment_is_refused_with_the_reason(given, parts):
-    create = {name.removeprefix("create_config."): value for name, value in given.items() if name.startswith("create")}
-    main = {name: value for name, value in given.items() if not name.startswith("create")}
     with pytest.raises(ConfigError) as refused:
-        load_config(nested(SILENT | main), nested(create), max_env_step=10)
+        loaded(given)
     assert [part for part in parts if part not in str(refused.value)] == []
 
 
@@ -227,7 +328,7 @@ def test_another_kind_of_experiment_is_refused_with_the_reason(given, parts):
         ("policy.model.observation_shape", (3, 0, 64), "a number of features"),
         ("policy.model.reward_support_range", 601, "three numbers"),
         (f"{WORLD}.predict_latent_loss_type", "huber", "one of group_kl, mse, cos_sim"),
-        (f"{WORLD}.obs_type", "text", "one of image, vector"),
+        (f"{WORLD}.obs_type", "sound", "one of image, vector"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_by_name(name, value, wanted):
@@ -235,6 +336,15 @@ def test_a_value_of_the_wrong_kind_is_refused_by_name(name, value, wanted):
         loaded({name: value})
     assert name in str(refused.value)
     assert wanted in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["policy.batch_size", "policy.gumbel_algo", "create_config.policy.type"])
+def test_a_value_longer_than_a_screen_is_cut_where_it_is_refused(name):
+    with pytest.raises(ConfigError) as refused:
+        loaded({name: ["one of many configs"] * 999})
+    assert name in str(refused.value)
+    assert "..." in str(refused.value)
+    assert len(str(refused.value)) < 240
 
 
 def test_what_cannot_work_in_kvzero_is_refused_in_its_own_words():

@@ -41,7 +41,7 @@ def test_a_file_that_trains_in_a_function_and_a_loop_is_caught_at_the_first_call
 def test_arguments_that_are_given_by_position_are_named(tmp_path):
     text = "main_config, create_config = {'a': 1}, {'b': 2}" + TRAINING.format(more=", 3, None, 'w.pth', 40, 50")
     options = {"seed": 3, "model": None, "model_path": "w.pth", "max_train_iter": 40, "max_env_step": 50}
-    assert run_script(written(tmp_path, text)) == Script({"a": 1}, {"b": 2}, options)
+    assert run_script(written(tmp_path, text)) == Script({"a": 1}, {"b": 2}, options, "train_unizero_segment")
 
 
 def test_a_file_that_does_not_train_is_read_by_its_variables(tmp_path):
@@ -59,7 +59,7 @@ with DDPContext():
     main_config = lz_to_ddp_config(main_config)
     train_unizero([main_config, create_config], seed=1)
 """
-    assert run_script(written(tmp_path, text)) == Script({"a": 1}, {}, {"seed": 1})
+    assert run_script(written(tmp_path, text)) == Script({"a": 1}, {}, {"seed": 1}, "train_unizero")
 
 
 def test_a_file_finds_its_neighbours_and_the_checkout_that_it_lies_in(tmp_path):
@@ -97,6 +97,10 @@ def test_a_broad_except_in_the_file_does_not_swallow_the_call(tmp_path):
         ("config = {}", ["neither trains nor", "main_config"]),
         ("main_config = 3", ["neither trains nor", "main_config"]),
         ("from lzero.entry import train_unizero\ntrain_unizero([{}])", ["train_unizero", "main_config, create_config"]),
+        ("from lzero.entry import train_unizero\ntrain_unizero([{'name': 'a' * 9999}])", ["aaa..."]),
+        ("from lzero.entry import train_muzero_multitask_ddp\ntrain_muzero_multitask_ddp([[0, ['a' * 9999]]])",
+         ["train_muzero_multitask_ddp", "several tasks", "kvzero trains an agent on one"]),
+        ("raise ValueError('it\\nis ' + 'a' * 9999)", ["ValueError: it is aaa", "aaa...; mend"]),
         ("from lzero.entry import eval_muzero\neval_muzero([{}, {}])", ["eval_muzero", "does not train"]),
     ],
 )  # fmt: skip
@@ -105,6 +109,8 @@ def test_a_file_that_cannot_be_followed_is_refused_with_the_reason(tmp_path, cap
     with pytest.raises(ConfigError) as refused:
         run_script(path)
     assert [part for part in (str(path), *parts) if part not in str(refused.value)] == []
+    assert len(str(refused.value)) < 450
+    assert "\n" not in str(refused.value)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):

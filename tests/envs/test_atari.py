@@ -19,19 +19,23 @@ PONG = replace(BREAKOUT, env_id="ALE/Pong-v5")
 class SlowGame:
     """One game in one emulator: actions held for four frames, the last two frames pooled, lives counted."""
 
-    def __init__(self, game, seed):
+    def __init__(self, game, seed, *, is_grey=False):
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self.ale = ale_py.ALEInterface()
         self.ale.setFloat("repeat_action_probability", 0.0)
         self.ale.setInt("random_seed", seed)
         self.ale.loadROM(ale_py.roms.get_rom_path(game))
         self.actions = self.ale.getMinimalActionSet()
+        self.is_grey = is_grey
         self.begin()
 
     def begin(self):
         self.ale.reset_game()
-        self.frames, self.time = [self.ale.getScreenRGB()], 0
+        self.frames, self.time = [self.look()], 0
         return self.picture()
+
+    def look(self):
+        return self.ale.getScreenGrayscale()[..., None] if self.is_grey else self.ale.getScreenRGB()
 
     def picture(self):
         return np.max(self.frames[-2:], axis=0)
@@ -41,7 +45,7 @@ class SlowGame:
         self.frames, self.time = [], self.time + 1
         for _ in range(4):
             reward += self.ale.act(self.actions[action])
-            self.frames.append(self.ale.getScreenRGB())
+            self.frames.append(self.look())
             if self.ale.game_over():
                 break
         return reward, self.ale.lives() < lives, self.ale.game_over()
@@ -57,7 +61,7 @@ def overlaps(length, size):
 
 
 def shrunk(picture, size=64):
-    """Average a picture over areas: [height, width, 3] -> [3, size, size]."""
+    """Average a picture over areas: [height, width, channel] -> [channel, size, size]."""
     height, width, _ = picture.shape
     return overlaps(height, size) @ np.moveaxis(picture, -1, 0) @ overlaps(width, size).T
 
@@ -118,6 +122,48 @@ def test_breakout_is_played_as_by_hand(training, num_steps, max_frames, max_step
         observations = steps.observations
     expected = [False, True, False, True] if max_steps < num_steps else [True, True, True, False]
     assert (counts > 0).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("is_grey", "num_stacked", "training", "num_steps", "max_frames"),
+    [(True, 1, False, 15, 48), (False, 3, True, 70, 108_000), (True, 4, True, 70, 108_000), (True, 4, False, 15, 48)],
+)
+def test_grey_and_stacked_images_are_the_newest_frames_of_the_episode(
+    is_grey, num_stacked, training, num_steps, max_frames
+):
+    config = replace(BREAKOUT, grayscale=is_grey, frame_stack=num_stacked, max_frames=max_frames)
+    envs = make_environments(config, num_envs=2, training=training)
+    assert envs.spec.observation_shape == ((1 if is_grey else 3) * num_stacked, 64, 64)
+    games = [SlowGame("breakout", seed, is_grey=is_grey) for seed in (21, 22)]
+    stacks = [[game.picture()] * num_stacked for game in games]
+    observations, num_episodes = envs.reset(seed=21).observations, 0
+    rng = np.random.default_rng(4)
+    for _ in range(num_steps):
+        for observation, stack in zip(observations, stacks, strict=True):
+            assert observation.dtype == np.uint8
+            assert_shows(observation, np.concatenate(stack, axis=-1))
+        actions = rng.integers(0, 4, 2)
+        steps = envs.step(actions)
+        for env, game in enumerate(games):
+            _, _, is_over = game.step(actions[env])
+            led_to = [*stacks[env], game.picture()][-num_stacked:]
+            if not is_over:  # ALE captures no frame of a game's last step
+                assert_shows(steps.final_observations[env], np.concatenate(led_to, axis=-1))
+            if steps.game_over[env]:
+                game.begin()
+            has_ended = steps.terminated[env] or steps.truncated[env]
+            num_episodes += has_ended
+            stacks[env] = [game.picture()] * num_stacked if has_ended else led_to
+        observations = steps.observations
+    assert num_episodes > 1
+
+
+def test_a_video_of_grey_images_is_in_colour():
+    envs = make_environments(replace(PONG, grayscale=True), num_envs=1, training=False, render=True)
+    envs.reset(seed=0)
+    envs.step(np.array([2]))
+    assert envs.render().shape == (210, 160, 3)
+    assert np.ptp(envs.render(), axis=-1).max() > 0
 
 
 def test_a_game_of_pong_is_lost_by_21_points_without_moving():
@@ -233,6 +279,7 @@ def test_the_frames_shown_are_those_of_environment_0(max_frames, num_steps):
         num_games += steps.game_over[0]
     assert num_games > 0
     assert (envs.render().shape, envs.render().dtype) == ((210, 160, 3), np.uint8)
+    assert envs.frames_per_second == 60 / config.frame_skip
 
 
 def test_the_frames_shown_follow_without_a_seed_too():

@@ -172,3 +172,7 @@ def test_a_backend_that_fails_is_found_out_without_harm(monkeypatch):
     assert gl._can_draw("egl")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert not gl._can_draw("egl")
+
+
+def test_a_video_goes_as_fast_as_the_tasks_own_time():
+    assert DmcEnvironment("cartpole-swingup", action_repeat=4).metadata["render_fps"] == pytest.approx(25)

@@ -1,5 +1,6 @@
 """Gymnasium environments played together: what steps report, and what failures say."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ from gymnasium.error import DependencyNotInstalled
 from gymnasium.spaces import Box, Discrete
 
 from kvzero.envs import EnvConfig, make_environments
+from kvzero.envs.environments import read_fps
 from kvzero.envs.gym import GymEnvironments
 from kvzero.errors import ConfigError, EnvError
 
@@ -270,3 +272,20 @@ def test_classic_environments_render_frames(env_id):
     envs.reset(seed=0)
     assert envs.render().shape == (400, 600, 3)
     envs.close()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "speed"),
+    [
+        ({"render_fps": 12}, 12.0),
+        ({"render_fps": np.float32(2.5)}, 2.5),
+        ({}, 30.0),
+        ({"render_fps": None}, 30.0),
+        ({"render_fps": 0}, 30.0),
+        ({"render_fps": math.nan}, 30.0),
+        ({"render_fps": True}, 30.0),
+        ({"render_fps": "fast"}, 30.0),
+    ],
+)
+def test_frames_have_the_speed_that_the_environment_names(metadata, speed):
+    assert read_fps(metadata) == speed

@@ -128,7 +128,7 @@ def test_a_worker_that_is_killed_is_named(make):
     envs.reset(0)
     os.kill(envs._workers[1]._process.pid, signal.SIGKILL)
     envs._workers[1]._process.wait()
-    with pytest.raises(EnvError, match=r"the worker of environments 2 to 4 ended with status -9; resume"):
+    with pytest.raises(EnvError, match=r"the worker of environments 2 to 4 was killed by signal 9; resume"):
         envs.step(np.zeros((5, 1), np.float32))
 
 

@@ -6,16 +6,16 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from tests.engines.python_expander import PythonExpander, search_in_python
 from tests.equivalence.reference import Path
 
-from kvzero.agent import AgentConfig, EngineKind, Planner, SearchDtype, StoreKind
-from kvzero.agent import planner as planner_module
-from kvzero.agent.device_expanders import OnePassExpander
-from kvzero.agent.native import NativeExpander
+from kvzero.agent import AgentConfig, Planner
 from kvzero.cache import CacheConfig
-from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, RootReading, SlidingStepper
+from kvzero.engines import EngineKind, SearchDtype, StoreKind
+from kvzero.engines.device.expanders import OnePassExpander
+from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, SlidingStepper
 from kvzero.records import EnvSpec
-from kvzero.search import DeviceLeaves, Evaluation, Expander, Leaves, Outcome, SearchConfig, search
+from kvzero.search import DeviceLeaves, Evaluation, Leaves, Outcome, SearchConfig
 
 TOLERANCE = 1e-5
 
@@ -57,15 +57,14 @@ def action_of(outcome: Outcome, row: int, node: int) -> int | np.ndarray:
 class Recorder:
     """An expander that keeps what a native one says, latents included; being Python, it is asked from Python."""
 
-    def __init__(self, expander: NativeExpander, life: "Life") -> None:
+    def __init__(self, expander: PythonExpander, life: "Life") -> None:
         self._expander = expander
         self._life = life
 
     def expand(self, leaves: Leaves) -> Evaluation:
-        found, latents, policies = self._expander.expand_openly(leaves)
-        tensors = map(torch.from_numpy, (found.rewards, found.values, policies, latents))
+        found = self._expander.expand(leaves)
         self._life.asked.append(self._expander.choices.find(leaves).numpy())
-        self._life.expansions.append(Expansion(*tensors))
+        self._life.expansions.append(self._expander.expansion)
         return found
 
 
@@ -138,20 +137,16 @@ class Life:
             self.expansions.append(step(stepper, actions, *rest))
             return self.expansions[-1]
 
-        def search_recorded(roots: object, expander: Expander, *rest: object, **chance: object) -> Outcome:
-            is_native = isinstance(expander, NativeExpander)
-            return search(roots, Recorder(expander, self) if is_native else expander, *rest, **chance)
-
-        expand_openly = OnePassExpander.expand_openly
+        look_up = OnePassExpander.look_up
 
         def keep_looked_up(expander: OnePassExpander, leaves: DeviceLeaves) -> Expansion:
             self.asked.append(leaves.actions.numpy().copy())
-            self.expansions.append(expand_openly(expander, leaves))
+            self.expansions.append(look_up(expander, leaves))
             return self.expansions[-1]
 
         patch.setattr(kind, "__call__", keep)
-        patch.setattr(OnePassExpander, "expand_openly", keep_looked_up)
-        patch.setattr(planner_module, "search", search_recorded)
+        patch.setattr(OnePassExpander, "look_up", keep_looked_up)
+        search_in_python(patch, lambda expander: Recorder(expander, self))
 
     def some_envs(self) -> np.ndarray:
         """Return a random subset of the environments in random order, never an empty one."""
@@ -174,23 +169,16 @@ class Life:
     @torch.no_grad()
     def check(self, envs: np.ndarray, outcome: Outcome) -> None:
         """Hold roots and every node of a search against one uncached forward each."""
+        readings = self.planner.engine.readings(envs)
         for row, env in enumerate(envs):
             root = self.path(env)
             value, logits = root.read()
-            self._compare(self._readings.values[env], value)
-            self._compare(self._readings.policy_logits[env], logits)
+            self._compare(readings.values[row], value)
+            self._compare(readings.policy_logits[row], logits)
             paths = {0: root}
             for node in range(1, self.shape.num_simulations + 1):
                 self._check_node(paths, row, node, outcome)
         assert self.worst <= self.tolerance, f"largest difference {self.worst}"
-
-    @property
-    def _readings(self) -> RootReading:
-        """What the planner keeps of the roots, wherever it keeps it."""
-        planner = self.planner
-        if planner._on_device is not None:
-            return planner._on_device.readings
-        return RootReading(torch.from_numpy(planner._values), torch.from_numpy(planner._logits))
 
     def _check_node(self, paths: dict[int, Path], row: int, node: int, outcome: Outcome) -> None:
         tree, expansion = outcome.tree, self.expansions[node - 1]

@@ -8,12 +8,13 @@ import pytest
 from tests.equivalence.scenario import Life
 from tests.equivalence.test_exactness import SHAPES, STORES
 
-from kvzero.agent.stores import NetworkReplayer
 from kvzero.cache import ContextBatch, KeyedStore, KVCachePool
-from kvzero.cache import keyed_search as search_module
-from kvzero.cache.keyed_search import KeyedContexts
-from kvzero.cache.keys import PathKeys
-from kvzero.cache.slots import SlotTable
+from kvzero.cache.keyed import search as search_module
+from kvzero.cache.keyed.keys import PathKeys
+from kvzero.cache.keyed.search import KeyedContexts
+from kvzero.cache.ledger import RootLedger
+from kvzero.cache.pools.slots import SlotTable
+from kvzero.engines.stores import ContextRegenerator
 
 
 def live(store: str, steps: int = 24) -> None:
@@ -47,7 +48,7 @@ def believe_contexts_one_step_longer(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(KeyedContexts, "_grown", lambda self, sizes: grown(self, sizes + 2))
 
 
-def leave_out_the_last_step_of_a_replay(patch: pytest.MonkeyPatch) -> None:
+def leave_out_the_last_step_of_a_regeneration(patch: pytest.MonkeyPatch) -> None:
     climb = KeyedContexts._climb
 
     def shorter(self: KeyedContexts, row: int) -> tuple[int, list[int]]:
@@ -57,16 +58,16 @@ def leave_out_the_last_step_of_a_replay(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(KeyedContexts, "_climb", shorter)
 
 
-def replay_two_positions_off(patch: pytest.MonkeyPatch) -> None:
-    replay = NetworkReplayer.replay
+def regenerate_two_positions_off(patch: pytest.MonkeyPatch) -> None:
+    regenerate = ContextRegenerator.regenerate
 
-    def shifted(self: NetworkReplayer, window: object, *, lengths: np.ndarray, **rest: object) -> None:
-        replay(self, window, lengths=lengths + 2, **rest)
+    def shifted(self: ContextRegenerator, window: object, *, lengths: np.ndarray, **rest: object) -> None:
+        regenerate(self, window, lengths=lengths + 2, **rest)
 
-    patch.setattr(NetworkReplayer, "replay", shifted)
+    patch.setattr(ContextRegenerator, "regenerate", shifted)
 
 
-def replay_without_a_mask(patch: pytest.MonkeyPatch) -> None:
+def regenerate_without_a_mask(patch: pytest.MonkeyPatch) -> None:
     open_window = search_module.open_window
 
     def unmasked(*arguments: object, **rest: object) -> object:
@@ -99,7 +100,7 @@ def copy_rows_in_another_order(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_notice_stale_keys(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(KeyedStore, "is_stale", lambda *_: False)
+    patch.setattr(RootLedger, "is_stale", lambda self, envs, version: np.zeros(len(envs), bool))
 
 
 def keep_roots_over_episode_ends(patch: pytest.MonkeyPatch) -> None:
@@ -126,9 +127,9 @@ MUTATIONS: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
     ("pooled", read_the_parents_of_other_environments),
     ("pooled", attend_to_padding),
     ("legacy", believe_contexts_one_step_longer),
-    ("pooled_small", leave_out_the_last_step_of_a_replay),
-    ("legacy_small", replay_two_positions_off),
-    ("pooled_small", replay_without_a_mask),
+    ("pooled_small", leave_out_the_last_step_of_a_regeneration),
+    ("legacy_small", regenerate_two_positions_off),
+    ("pooled_small", regenerate_without_a_mask),
     ("pooled_small", leave_an_evicted_key_in_the_table),
     ("pooled", copy_rows_in_another_order),
     ("pooled", never_notice_stale_keys),

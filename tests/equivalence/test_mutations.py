@@ -12,7 +12,8 @@ from tests.equivalence.test_exactness import SHAPES
 from kvzero.agent import expander as expander_module
 from kvzero.agent.history import History
 from kvzero.cache import ContextLayout, TreeStore, Window
-from kvzero.cache import tree as tree_module
+from kvzero.cache.ledger import RootLedger
+from kvzero.cache.tree import store as tree_module
 from kvzero.model import transformer as transformer_module
 from kvzero.model.transformer import Transformer
 
@@ -59,7 +60,7 @@ def number_tokens_two_off_in_search(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_notice_stale_keys(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(TreeStore, "is_stale", lambda *_: False)
+    patch.setattr(RootLedger, "is_stale", lambda self, envs, version: np.zeros(len(envs), bool))
 
 
 def leave_a_node_out_of_its_own_row(patch: pytest.MonkeyPatch) -> None:

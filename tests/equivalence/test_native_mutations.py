@@ -12,12 +12,13 @@ import pytest
 from tests.equivalence.scenario import Life
 from tests.equivalence.test_exactness import SHAPES
 
-from kvzero.agent import native as native_module
 from kvzero.cache import TreeStore
+from kvzero.cache.ledger import RootLedger
+from kvzero.engines import native as native_module
 from kvzero.errors import SearchError
 from kvzero.model.native import build as build_module
 from kvzero.model.native import engine as engine_module
-from kvzero.model.native.engine import NativeEngine
+from kvzero.model.native.engine import NativeNetwork
 
 SOURCES = Path(build_module.__file__).parent
 
@@ -72,12 +73,12 @@ def test_the_suite_fails_when_the_source_is_broken(name: str, tmp_path: Path, mo
 
 
 def never_pack_again(patch: pytest.MonkeyPatch) -> None:
-    refresh = NativeEngine.refresh
-    patch.setattr(NativeEngine, "refresh", lambda self, version: self._version is None and refresh(self, version))
+    refresh = NativeNetwork.refresh
+    patch.setattr(NativeNetwork, "refresh", lambda self, version: self._version is None and refresh(self, version))
 
 
 def never_notice_stale_keys(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(TreeStore, "is_stale", lambda *_: False)
+    patch.setattr(RootLedger, "is_stale", lambda self, envs, version: np.zeros(len(envs), bool))
 
 
 def keep_roots_over_episode_ends(patch: pytest.MonkeyPatch) -> None:

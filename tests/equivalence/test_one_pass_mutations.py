@@ -8,8 +8,8 @@ import torch
 from tests.equivalence.test_mutations import live
 
 from kvzero.agent import device_expanders
-from kvzero.agent.device_expanders import OnePassExpander
 from kvzero.cache import OnePassContexts, Window
+from kvzero.engines.device.expanders import OnePassExpander
 from kvzero.model import PassLayout, lay_out_pass
 from kvzero.search import DeviceLeaves
 
@@ -47,12 +47,12 @@ def continue_with_another_action(patch: pytest.MonkeyPatch) -> None:
 
 
 def look_up_what_another_action_leads_to(patch: pytest.MonkeyPatch) -> None:
-    expand = OnePassExpander.expand_openly
+    expand = OnePassExpander.look_up
 
     def broken(self: OnePassExpander, leaves: DeviceLeaves) -> object:
         return replace(expand(self, leaves), rewards=expand(self, replace(leaves, actions=leaves.actions * 0)).rewards)
 
-    patch.setattr(OnePassExpander, "expand_openly", broken)
+    patch.setattr(OnePassExpander, "look_up", broken)
 
 
 def attend_to_padding(patch: pytest.MonkeyPatch) -> None:

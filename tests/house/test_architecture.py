@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -85,6 +86,38 @@ def test_every_setting_says_what_it_is(path: Path) -> None:
         and not (isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant))
     ]
     assert silent == []
+
+
+def test_no_folder_has_more_modules_than_a_person_can_look_over() -> None:
+    folders = {path.parent for path in SOURCES}
+    crowded = {
+        str(folder.relative_to(ROOT)): count for folder in folders if (count := len(list(folder.glob("*.py")))) > 15
+    }
+    assert crowded == {}
+
+
+def test_only_the_room_of_engines_knows_what_an_engine_is_called() -> None:
+    """Others hand on the name that a config has; a comparison with it would be a second place that chooses."""
+    names = {"native", "device", "eager", "auto"}
+    knowing = {
+        str(path.relative_to(ROOT / "src/kvzero"))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare) and "engine" in ast.unparse(node.left)
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant) and constant.value in names
+    }
+    assert knowing <= {"agent/config.py"}  # which refuses one_pass elsewhere than on the device
+
+
+def test_all_that_the_pictures_of_the_architecture_name_exists() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    names = {name for picture in pictures for name in re.findall(rf"\b(?:{'|'.join(ROOMS)})(?:\.\w+)+", picture)}
+    assert len(pictures) == 2
+    assert len(names) > 20
+    for name in sorted(names):
+        pkgutil.resolve_name(f"kvzero.{name}")
 
 
 def test_no_file_is_named_after_nothing() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
+import pathspec
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -86,6 +87,18 @@ def test_the_version_stands_in_the_changelog_and_in_what_is_installed() -> None:
     assert metadata.version("kvzero") == version
     assert re.search(rf"(?<![\d.]){re.escape(version)}(?![\d.]*\d)", changelog)
     assert "## [Unreleased]" in changelog
+
+
+def test_what_the_package_reads_beside_its_code_is_shipped() -> None:
+    """hatchling ships every file below the package, but what .gitignore names, in wheel and source distribution."""
+    targets = PROJECT["tool"]["hatch"]["build"]["targets"]
+    ignored = pathspec.GitIgnoreSpec.from_lines((ROOT / ".gitignore").read_text(encoding="utf-8").splitlines())
+    beside = {path for path in (ROOT / "src/kvzero").rglob("*") if path.suffix in {".c", ".h", ".j2", ".typed"}}
+    assert {path.suffix for path in beside} == {".c", ".h", ".j2", ".typed"}
+    assert targets["wheel"] == {"packages": ["src/kvzero"]}
+    assert "/src" in targets["sdist"]["include"]
+    assert set(targets["sdist"]) == {"include"}
+    assert [path for path in beside if ignored.match_file(path.relative_to(ROOT))] == []
 
 
 def test_every_room_has_a_page_of_reference() -> None:

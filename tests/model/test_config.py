@@ -46,7 +46,7 @@ def test_what_cannot_work_is_refused(settings, words):
 def test_an_unknown_norm_is_refused():
     config = ModelConfig()
     object.__setattr__(config, "latent_norm", "batchnorm")  # past the type checks of the test session
-    with pytest.raises(ConfigError, match="latent_norm is 'batchnorm'; choose simnorm or layernorm"):
+    with pytest.raises(ConfigError, match="latent_norm is 'batchnorm'; choose one of simnorm, layernorm"):
         config.__post_init__()
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvzero.model import Support, compress, expand
+from kvzero.model import Support, compress, decompress
 
 SIZES = st.sampled_from([3, 5, 101, 601])
 SCALARS = st.floats(-1e6, 1e6, width=32)
@@ -33,8 +33,8 @@ def test_compress_is_the_formula(scalar):
 @given(SCALARS)
 def test_expand_undoes_compress(scalar):
     exact = torch.tensor(scalar, dtype=torch.float64)
-    assert expand(compress(exact)).item() == pytest.approx(scalar, rel=1e-9, abs=1e-9)
-    assert expand(compress(exact.float())).item() == pytest.approx(scalar, rel=1e-5, abs=1e-5)
+    assert decompress(compress(exact)).item() == pytest.approx(scalar, rel=1e-9, abs=1e-9)
+    assert decompress(compress(exact.float())).item() == pytest.approx(scalar, rel=1e-5, abs=1e-5)
 
 
 @settings(deadline=None)
@@ -42,7 +42,7 @@ def test_expand_undoes_compress(scalar):
 def test_compress_and_expand_are_odd(scalar):
     number = torch.tensor(scalar)
     assert torch.equal(compress(-number), -compress(number))
-    assert torch.equal(expand(-number), -expand(number))
+    assert torch.equal(decompress(-number), -decompress(number))
 
 
 @settings(deadline=None)
@@ -74,7 +74,7 @@ def test_two_neighbouring_bins_share_a_whole(size, scalar):
 @given(size=SIZES, share=st.floats(-1, 1, width=32))
 def test_decode_undoes_encode_over_the_whole_support(size, share):
     support = Support(size)
-    scalar = expand(share * support.bins[-1])
+    scalar = decompress(share * support.bins[-1])
     decoded = support.decode(support.encode(scalar).log())
     torch.testing.assert_close(decoded, scalar, atol=1e-4, rtol=1e-4)
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import astuple
 
-import numpy as np
 import pytest
+from tests.replay.conftest import assert_same
 
 from kvzero.errors import EmptyReplayError
 from kvzero.records import EnvSpec
@@ -29,8 +28,7 @@ def test_batches_drawn_ahead_are_those_drawn_one_after_the_other(replay: Replay)
     found = list(sample_ahead(replay, 3, batch_size=5, num_steps=4))
     assert len(found) == len(wanted)
     for one, other in zip(found, wanted, strict=True):
-        for array, twin in zip(astuple(one), astuple(other), strict=True):
-            np.testing.assert_array_equal(array, twin)
+        assert_same(one, other)
     assert replay.rng_state() == end
 
 

@@ -1,15 +1,16 @@
 """What the replay refuses, what it costs, and what its draws look like."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.replay.conftest import NUM_SAMPLED
+from tests.replay.conftest import NUM_SAMPLED, row_spec_of, with_field
 
 from kvzero.errors import ConfigError, EmptyReplayError, EnvError
 from kvzero.records import EnvSpec
-from kvzero.replay import Draw, Replay, ReplayConfig
+from kvzero.replay import Replay, ReplayConfig, StepBatch, StepSink
 
 VECTOR = EnvSpec(observation_shape=(4,), num_actions=3)
 IMAGE = EnvSpec(observation_shape=(2, 6, 7), num_actions=5)
@@ -27,7 +28,7 @@ def test_memory_is_the_raw_bytes_of_a_row_and_one_counter_per_env(
 ) -> None:
     num_envs, rows_per_env = 6, 11
     replay = make_replay(spec, num_envs=num_envs, rows_per_env=rows_per_env)
-    row_bytes = obs_bytes + 4 + 4 + 4 * spec.num_actions + 4 + 1
+    row_bytes = obs_bytes + 4 + 4 + 4 * spec.num_actions + 1
     assert replay.nbytes == num_envs * rows_per_env * row_bytes + 8 * num_envs
 
 
@@ -47,24 +48,30 @@ def test_the_size_stays_bounded(make_replay: Callable[..., Replay], add_steps: C
 @pytest.mark.parametrize(("capacity", "num_envs"), [(0, 1), (1, 1), (-3, 1), (15, 8)])
 def test_a_capacity_without_room_for_a_step_is_refused(capacity: int, num_envs: int) -> None:
     with pytest.raises(ConfigError, match="replay_capacity"):
-        Replay(ReplayConfig(replay_capacity=capacity), VECTOR, num_envs=num_envs, seed=0)
+        Replay(ReplayConfig(replay_capacity=capacity), row_spec_of(VECTOR), num_envs=num_envs, seed=0)
 
 
 def test_sampling_before_any_transition_is_refused(make_replay: Callable[..., Replay], make_step: Any) -> None:
     replay = make_replay(VECTOR, num_envs=2, rows_per_env=7)
     with pytest.raises(EmptyReplayError, match="0 steps"):
         replay.sample(5, num_steps=3)
-    replay.add(**make_step(np.random.default_rng(0), VECTOR, 2))
+    replay.add(make_step(np.random.default_rng(0), VECTOR, 2))
     with pytest.raises(EmptyReplayError, match="2 steps, none with a next observation"):
         replay.sample(5, num_steps=3)
     assert not replay.has_starts
-    replay.add(**make_step(np.random.default_rng(0), VECTOR, 2))
+    replay.add(make_step(np.random.default_rng(0), VECTOR, 2))
     assert replay.has_starts
     replay.sample(5, num_steps=3)
 
 
-def spoilt(name: str, how: str, values: np.ndarray) -> np.ndarray:
-    """Return `values`, wrong in one way."""
+def spoilt(step: StepBatch, name: str, how: str) -> StepBatch:
+    """Return the step with one array that is wrong in one way."""
+    if name in step.fields:
+        return with_field(step, name, spoilt_values(how, step.fields[name]))
+    return replace(step, **{name: spoilt_values(how, getattr(step, name))})
+
+
+def spoilt_values(how: str, values: np.ndarray) -> np.ndarray:
     match how:
         case "shape":
             return np.concatenate([values, values])
@@ -76,13 +83,13 @@ def spoilt(name: str, how: str, values: np.ndarray) -> np.ndarray:
             return values
         case "large":
             return np.full(values.shape, 1e300)
-    return values + (3 if how == "above" else -9)
+    return values + {"above": 3, "below": -9, "wrapping": 2**32}[how]
 
 
 @pytest.mark.parametrize(
     ("name", "how"),
     [
-        *((name, how) for name in ("observations", "rewards", "policies", "root_values") for how in ("shape", "dtype")),
+        *((name, how) for name in ("observations", "rewards", "policies") for how in ("shape", "dtype")),
         *(
             (name, how)
             for name in ("actions", "terminated", "truncated", "final_observations")
@@ -93,10 +100,10 @@ def spoilt(name: str, how: str, values: np.ndarray) -> np.ndarray:
             for name in ("observations", "rewards", "policies", "final_observations")
             for how in ("nan", "inf")
         ),
-        ("root_values", "nan"),
-        ("root_values", "large"),
+        ("policies", "large"),
         ("actions", "above"),
         ("actions", "below"),
+        ("actions", "wrapping"),
     ],
 )
 def test_a_step_that_cannot_be_learnt_from_is_refused_and_changes_nothing(
@@ -105,10 +112,9 @@ def test_a_step_that_cannot_be_learnt_from_is_refused_and_changes_nothing(
     replay = make_replay(VECTOR, num_envs=2, rows_per_env=7)
     add_steps(replay, VECTOR, num_envs=2, num_steps=9)
     before = snapshot(replay)
-    step = make_step(np.random.default_rng(0), VECTOR, 2)
-    step[name] = spoilt(name, how, step[name])
-    with pytest.raises(EnvError, match=name.removesuffix("s") if how in ("above", "below") else name):
-        replay.add(**step)
+    step = spoilt(make_step(np.random.default_rng(0), VECTOR, 2), name, how)
+    with pytest.raises(EnvError, match=name):
+        replay.add(step)
     after = snapshot(replay)
     assert before.keys() == after.keys()
     for key, array in before.items():
@@ -117,9 +123,9 @@ def test_a_step_that_cannot_be_learnt_from_is_refused_and_changes_nothing(
 
 def test_the_refusal_names_the_environment(make_replay: Callable[..., Replay], make_step: Any) -> None:
     step = make_step(np.random.default_rng(0), VECTOR, 3)
-    step["rewards"][2] = np.nan
+    step.fields["rewards"][2] = np.nan
     with pytest.raises(EnvError, match="rewards of environment 2"):
-        make_replay(VECTOR, num_envs=3, rows_per_env=5).add(**step)
+        make_replay(VECTOR, num_envs=3, rows_per_env=5).add(step)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.int8])
@@ -127,16 +133,17 @@ def test_images_that_are_not_bytes_are_refused(
     make_replay: Callable[..., Replay], make_step: Any, dtype: type[np.generic]
 ) -> None:
     step = make_step(np.random.default_rng(0), IMAGE, 3)
-    step["observations"] = step["observations"].astype(dtype)
+    step = with_field(step, "observations", step.fields["observations"].astype(dtype))
     with pytest.raises(EnvError, match="give unsigned bytes"):
-        make_replay(IMAGE, num_envs=3, rows_per_env=5).add(**step)
+        make_replay(IMAGE, num_envs=3, rows_per_env=5).add(step)
 
 
 def test_every_start_is_drawn_equally_often(make_replay: Callable[..., Replay], add_steps: Callable[..., None]) -> None:
     replay = make_replay(VECTOR, num_envs=3, rows_per_env=17)
     add_steps(replay, VECTOR, num_envs=3, num_steps=29)
     num_draws = 60_000
-    starts, counts = np.unique(replay.sample(num_draws, num_steps=1).indices, return_counts=True)
+    firsts = replay.sample(num_draws, num_steps=1).fields["observations"][:, 0]
+    starts, counts = np.unique(firsts, axis=0, return_counts=True)
     assert len(replay) - 3 <= len(starts) <= len(replay)
     expected = num_draws / len(starts)
     chi_squared = ((counts - expected) ** 2 / expected).sum()
@@ -147,40 +154,13 @@ def test_every_start_is_drawn_equally_often(make_replay: Callable[..., Replay], 
 def test_padding_actions_are_uniform(make_replay: Callable[..., Replay], make_step: Any, ends: bool) -> None:
     rng = np.random.default_rng(0)
     replay = make_replay(VECTOR, num_envs=1, rows_per_env=5)
-    replay.add(**make_step(rng, VECTOR, 1))
-    replay.add(**{**make_step(rng, VECTOR, 1), "terminated": np.array([ends])})
+    replay.add(make_step(rng, VECTOR, 1))
+    replay.add(replace(make_step(rng, VECTOR, 1), terminated=np.array([ends])))
     segments = replay.sample(3_000, num_steps=6)
     first_padding = 3 if ends else 2
-    counts = np.bincount(segments.actions[:, first_padding:].reshape(-1), minlength=3)
+    counts = np.bincount(segments.fields["actions"][:, first_padding:].reshape(-1), minlength=3)
     np.testing.assert_allclose(counts / counts.sum(), 1 / 3, atol=0.02)
     assert (segments.terminated == ends).all()
-
-
-def test_uniform_weights_are_one_and_priorities_are_passed_on(make_step: Any) -> None:
-    class Recorder:
-        def __init__(self) -> None:
-            self.updates: list[tuple[list[int], list[float]]] = []
-
-        def draw(self, is_start: np.ndarray, batch_size: int, rng: np.random.Generator) -> Draw:
-            return Draw(np.flatnonzero(is_start)[:1], np.array([0.5], np.float32))
-
-        def update(self, indices: np.ndarray, priorities: np.ndarray) -> None:
-            self.updates.append((indices.tolist(), priorities.tolist()))
-
-    rng = np.random.default_rng(0)
-    uniform = Replay(ReplayConfig(replay_capacity=9), VECTOR, num_envs=1, seed=0)
-    recorder = Recorder()
-    weighted = Replay(ReplayConfig(replay_capacity=9), VECTOR, num_envs=1, seed=0, sampler=recorder)
-    for _ in range(4):
-        step = make_step(rng, VECTOR, 1)
-        uniform.add(**step)
-        weighted.add(**step)
-    assert (uniform.sample(6, num_steps=2).weights == 1).all()
-    segments = weighted.sample(1, num_steps=2)
-    assert segments.weights.tolist() == [0.5]
-    weighted.update_priorities(segments.indices, np.array([2.5]))
-    uniform.update_priorities(segments.indices, np.array([2.5]))
-    assert recorder.updates == [([0], [2.5])]
 
 
 def test_samples_are_the_callers_own(make_replay: Callable[..., Replay], add_steps: Callable[..., None]) -> None:
@@ -188,8 +168,8 @@ def test_samples_are_the_callers_own(make_replay: Callable[..., Replay], add_ste
     add_steps(replay, VECTOR, num_envs=2, num_steps=9)
     before = snapshot(replay)
     segments = replay.sample(8, num_steps=3)
-    segments.observations[:] = -1
-    segments.policies[:] = -1
+    segments.fields["observations"][:] = -1
+    segments.fields["policies"][:] = -1
     np.testing.assert_array_equal(before["observations.1"], replay.state_arrays()["observations.1"])
     np.testing.assert_array_equal(before["policies.0"], replay.state_arrays()["policies.0"])
 
@@ -198,7 +178,7 @@ REACH = EnvSpec(observation_shape=(4,), action_dim=2)
 
 
 def test_a_continuous_row_costs_its_action_and_its_choices(make_replay: Callable[..., Replay]) -> None:
-    row_bytes = 4 * 4 + 2 * 4 + 4 + NUM_SAMPLED * 4 + NUM_SAMPLED * 2 * 4 + 4 + 1
+    row_bytes = 4 * 4 + 2 * 4 + 4 + NUM_SAMPLED * 4 + NUM_SAMPLED * 2 * 4 + 1
     assert make_replay(REACH, num_envs=3, rows_per_env=7).nbytes == 3 * 7 * row_bytes + 8 * 3
 
 
@@ -216,11 +196,11 @@ def test_continuous_actions_that_cannot_be_are_refused_and_nothing_is_lost(
 ) -> None:
     replay = make_replay(REACH, num_envs=3, rows_per_env=7)
     step = make_step(np.random.default_rng(0), REACH, 3)
-    replay.add(**step)
-    broken = {**step, name: step[name].copy()}
-    broken[name][2].reshape(-1)[-1] = value
+    replay.add(step)
+    broken = step.fields[name].copy()
+    broken[2].reshape(-1)[-1] = value
     with pytest.raises(EnvError, match=words):
-        replay.add(**broken)
+        replay.add(with_field(step, name, broken))
     assert len(replay) == 3
 
 
@@ -228,12 +208,16 @@ def test_continuous_steps_need_the_actions_that_their_policies_are_over(
     make_replay: Callable[..., Replay], make_step: Any
 ) -> None:
     step = make_step(np.random.default_rng(0), REACH, 3)
-    del step["action_sets"]
-    with pytest.raises(EnvError, match="action_sets have shape"):
-        make_replay(REACH, num_envs=3, rows_per_env=7).add(**step)
+    rest = {name: values for name, values in step.fields.items() if name != "action_sets"}
+    with pytest.raises(EnvError, match=r"a step holds \['actions'.*; the replay keeps \['action_sets'"):
+        make_replay(REACH, num_envs=3, rows_per_env=7).add(replace(step, fields=rest))
 
 
-@pytest.mark.parametrize(("spec", "num"), [(REACH, 0), (VECTOR, 6)])
-def test_the_number_of_sampled_actions_fits_the_kind_of_actions(spec: EnvSpec, num: int) -> None:
-    with pytest.raises(ConfigError, match=f"num_sampled_actions is {num}"):
-        Replay(ReplayConfig(replay_capacity=9), spec, num_envs=1, seed=0, num_sampled_actions=num)
+def test_a_field_that_is_not_kept_is_refused(make_replay: Callable[..., Replay], make_step: Any) -> None:
+    step = with_field(make_step(np.random.default_rng(0), VECTOR, 3), "moods", np.zeros(3, np.float32))
+    with pytest.raises(EnvError, match=r"a step holds .*'moods'"):
+        make_replay(VECTOR, num_envs=3, rows_per_env=7).add(step)
+
+
+def test_a_replay_is_a_sink_of_steps(make_replay: Callable[..., Replay]) -> None:
+    assert isinstance(make_replay(VECTOR, num_envs=1, rows_per_env=7), StepSink)

@@ -2,26 +2,21 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.replay.conftest import assert_same
 
 from kvzero.errors import CheckpointError
 from kvzero.records import EnvSpec
-from kvzero.replay import Replay, Segments
+from kvzero.replay import Replay, StepBatch
 
 VECTOR = EnvSpec(observation_shape=(4,), num_actions=3)
 IMAGE = EnvSpec(observation_shape=(2, 6, 7), num_actions=5)
 REACH = EnvSpec(observation_shape=(4,), action_dim=2)
 NUM_ENVS = 3
 ROWS = 13
-
-
-def assert_same(left: Segments, right: Segments) -> None:
-    for field in fields(Segments):
-        np.testing.assert_array_equal(getattr(left, field.name), getattr(right, field.name))
 
 
 @pytest.mark.parametrize("spec", [VECTOR, IMAGE, REACH], ids=["vector", "image", "continuous"])
@@ -112,6 +107,18 @@ def test_a_damaged_state_is_refused(
         replay.load_state_arrays(arrays)
 
 
+def test_arrays_of_fields_that_are_no_longer_kept_are_left_alone(
+    make_replay: Callable[..., Replay], add_steps: Callable[..., None]
+) -> None:
+    replay = make_replay(VECTOR, num_envs=NUM_ENVS, rows_per_env=ROWS)
+    add_steps(replay, VECTOR, num_envs=NUM_ENVS, num_steps=8)
+    former = {f"root_values.{env}": np.ones(ROWS, np.float32) for env in range(NUM_ENVS)}
+    resumed = make_replay(VECTOR, num_envs=NUM_ENVS, rows_per_env=ROWS)
+    resumed.load_state_arrays({**replay.state_arrays(), **former})
+    resumed.load_rng_state(replay.rng_state())
+    assert_same(resumed.sample(17, num_steps=4), replay.sample(17, num_steps=4))
+
+
 @pytest.mark.parametrize("state", [{}, {"bit_generator": "MT19937"}, {"bit_generator": "PCG64", "state": 3}])
 def test_a_random_state_of_another_kind_is_refused(
     make_replay: Callable[..., Replay], state: dict[str, object]
@@ -121,18 +128,18 @@ def test_a_random_state_of_another_kind_is_refused(
 
 
 def test_a_resumed_run_continues_in_new_episodes(
-    make_replay: Callable[..., Replay], make_step: Callable[..., dict[str, np.ndarray]]
+    make_replay: Callable[..., Replay], make_step: Callable[..., StepBatch]
 ) -> None:
     rng = np.random.default_rng(0)
     replay = make_replay(VECTOR, num_envs=NUM_ENVS, rows_per_env=ROWS)
     for _ in range(3):
-        replay.add(**make_step(rng, VECTOR, NUM_ENVS))
+        replay.add(make_step(rng, VECTOR, NUM_ENVS))
     replay.end_running_episodes()
     assert len(replay) == 2 * NUM_ENVS
     replay.end_running_episodes()
     assert len(replay) == 2 * NUM_ENVS
     for _ in range(3):
-        replay.add(**make_step(rng, VECTOR, NUM_ENVS))
+        replay.add(make_step(rng, VECTOR, NUM_ENVS))
     segments = replay.sample(64, num_steps=6)
     assert not segments.terminated.any()
     assert segments.ends.max() == 2

@@ -1,18 +1,19 @@
-"""The replay equals a slow and obvious twin: lists of rows per environment, windows cut one row at a time."""
+"""The replay equals a slow and obvious twin: lists of rows per environment, segments cut one row at a time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.replay.conftest import NUM_SAMPLED
+from tests.replay.conftest import row_spec_of
 
 from kvzero.records import EnvSpec
-from kvzero.replay import Draw, Replay, ReplayConfig, Segments
+from kvzero.replay import Replay, ReplayConfig, Segments, StepBatch
 
 GOES_ON, TERMINATES, TRUNCATES, BOTH = range(4)
 RESUME = "resume"
+DRAWS_PER_START = 25  # so many that every start is drawn
 
 
 @dataclass
@@ -23,8 +24,7 @@ class Row:
     action: Any = None
     reward: float = 0.0
     policy: Any = 0.0
-    action_set: Any = None
-    root_value: float = 0.0
+    action_set: Any = 0.0
 
 
 @dataclass
@@ -41,31 +41,19 @@ class Stream:
     def starts(self) -> list[int]:
         return [i for i, row in enumerate(self.rows[:-1]) if row.end is None]
 
-    def window(self, start: int, num_steps: int) -> list[Row]:
-        window = []
+    def segment(self, start: int, num_steps: int) -> list[Row]:
+        segment = []
         for row in self.rows[start : start + num_steps + 1]:
-            window.append(row)
+            segment.append(row)
             if row.end is not None:
                 break
-        return window
-
-
-class EveryStart:
-    """Draws each start once."""
-
-    def draw(self, is_start: np.ndarray, batch_size: int, rng: np.random.Generator) -> Draw:
-        starts = np.flatnonzero(is_start)
-        return Draw(starts, np.ones(len(starts), np.float32))
-
-    def update(self, indices: np.ndarray, priorities: np.ndarray) -> None:
-        raise NotImplementedError
+        return segment
 
 
 def play(events: list[Any], spec: EnvSpec, capacity: int, num_envs: int, make_step: Any) -> tuple[Replay, list[Stream]]:
     rng = np.random.default_rng(0)
     config = ReplayConfig(replay_capacity=capacity * num_envs + num_envs - 1)
-    num_sampled = NUM_SAMPLED if spec.is_continuous else 0
-    replay = Replay(config, spec, num_envs=num_envs, seed=3, num_sampled_actions=num_sampled, sampler=EveryStart())
+    replay = Replay(config, row_spec_of(spec), num_envs=num_envs, seed=3)
     streams = [Stream() for _ in range(num_envs)]
     for event in events:
         if event == RESUME:
@@ -74,9 +62,12 @@ def play(events: list[Any], spec: EnvSpec, capacity: int, num_envs: int, make_st
                 end_running(stream)
             continue
         codes = np.array(event[:num_envs])
-        step = make_step(rng, spec, num_envs)
-        step["terminated"], step["truncated"] = np.isin(codes, [TERMINATES, BOTH]), codes >= TRUNCATES
-        replay.add(**step)
+        step = replace(
+            make_step(rng, spec, num_envs),
+            terminated=np.isin(codes, [TERMINATES, BOTH]),
+            truncated=codes >= TRUNCATES,
+        )
+        replay.add(step)
         for env, stream in enumerate(streams):
             follow(stream, env, step, capacity)
     return replay, streams
@@ -88,41 +79,47 @@ def end_running(stream: Stream) -> None:
         stream.rows[-1] = Row(last.number, last.observation, end="truncated")
 
 
-def follow(stream: Stream, env: int, step: dict[str, np.ndarray], capacity: int) -> None:
+def follow(stream: Stream, env: int, step: StepBatch, capacity: int) -> None:
+    fields = step.fields
     stream.append(
         capacity,
-        observation=step["observations"][env],
+        observation=fields["observations"][env],
         end=None,
-        action=step["actions"][env],
-        reward=step["rewards"][env],
-        policy=step["policies"][env].astype(np.float32),
-        root_value=np.float32(step["root_values"][env]),
-        action_set=step["action_sets"][env] if "action_sets" in step else None,
+        action=fields["actions"][env],
+        reward=fields["rewards"][env],
+        policy=fields["policies"][env].astype(np.float32),
+        action_set=fields["action_sets"][env] if "action_sets" in fields else 0.0,
     )
-    if step["terminated"][env] or step["truncated"][env]:
-        end = "terminated" if step["terminated"][env] else "truncated"
-        stream.append(capacity, observation=step["final_observations"][env], end=end)
+    if step.terminated[env] or step.truncated[env]:
+        end = "terminated" if step.terminated[env] else "truncated"
+        stream.append(capacity, observation=step.final_observations[env], end=end)
 
 
-def check_window(segments: Segments, i: int, window: list[Row], spec: EnvSpec) -> None:
-    last = len(window) - 1
+def check_slots(replay: Replay, streams: list[Stream], capacity: int) -> None:
+    arrays = replay.state_arrays()
+    for env, stream in enumerate(streams):
+        for row in stream.rows:
+            np.testing.assert_array_equal(arrays[f"observations.{env}"][row.number % capacity], row.observation)
+
+
+def check_segment(segments: Segments, i: int, segment: list[Row], spec: EnvSpec) -> None:
+    last, fields = len(segment) - 1, segments.fields
     assert segments.ends[i] == last
-    assert segments.terminated[i] == (window[-1].end == "terminated")
-    for t in range(segments.actions.shape[1]):
+    assert segments.terminated[i] == (segment[-1].end == "terminated")
+    for t in range(fields["actions"].shape[1]):
         is_padding = t > last
-        row = window[min(t, last)]
-        np.testing.assert_array_equal(segments.observations[i, t], row.observation)
+        row = segment[min(t, last)]
+        np.testing.assert_array_equal(fields["observations"][i, t], row.observation)
         if is_padding or row.action is None:
             low, high = (-1, 1) if spec.is_continuous else (0, spec.num_actions - 1)
-            assert (segments.actions[i, t] >= low).all()
-            assert (segments.actions[i, t] <= high).all()
+            assert (fields["actions"][i, t] >= low).all()
+            assert (fields["actions"][i, t] <= high).all()
         else:
-            np.testing.assert_array_equal(segments.actions[i, t], row.action)
-            if spec.is_continuous:
-                np.testing.assert_array_equal(segments.action_sets[i, t], row.action_set)
-        assert segments.rewards[i, t] == (0 if is_padding else row.reward)
-        assert (segments.policies[i, t] == (0 if is_padding else row.policy)).all()
-        assert segments.root_values[i, t] == (0 if is_padding else row.root_value)
+            np.testing.assert_array_equal(fields["actions"][i, t], row.action)
+        assert fields["rewards"][i, t] == (0 if is_padding else row.reward)
+        assert (fields["policies"][i, t] == (0 if is_padding else row.policy)).all()
+        if spec.is_continuous:
+            assert (fields["action_sets"][i, t] == (0 if is_padding else row.action_set)).all()
 
 
 MAX_ENVS = 3
@@ -153,7 +150,7 @@ EVENTS = st.lists(
     shape=st.sampled_from([(4,), (5, 6, 7)]),
     action_dim=st.sampled_from([0, 2]),
 )
-def test_every_window_equals_the_twins(
+def test_every_segment_equals_the_twins(
     make_step: Any,
     events: list[Any],
     capacity: int,
@@ -165,14 +162,16 @@ def test_every_window_equals_the_twins(
     spec = EnvSpec(observation_shape=shape, num_actions=0 if action_dim else 9, action_dim=action_dim)
     replay, streams = play(events, spec, capacity, num_envs, make_step)
     assert len(replay) == sum(row.end is None for stream in streams for row in stream.rows)
+    check_slots(replay, streams, capacity)
     expected = {
-        env * capacity + stream.rows[start].number % capacity: stream.window(start, num_steps)
-        for env, stream in enumerate(streams)
+        stream.rows[start].observation.tobytes(): stream.segment(start, num_steps)
+        for stream in streams
         for start in stream.starts()
     }
     if not expected:
         return
-    segments = replay.sample(1, num_steps=num_steps)
-    assert set(segments.indices.tolist()) == set(expected)
-    for i, place in enumerate(segments.indices.tolist()):
-        check_window(segments, i, expected[place], spec)
+    segments = replay.sample(DRAWS_PER_START * len(expected), num_steps=num_steps)
+    drawn = {first.tobytes(): i for i, first in enumerate(segments.fields["observations"][:, 0])}
+    assert drawn.keys() == expected.keys()
+    for start, i in drawn.items():
+        check_segment(segments, i, expected[start], spec)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kvzero.reports import MetricsLog, Summary
+from kvzero.reports import FigureLog, Summary
 
 
 class Clock:
@@ -44,7 +44,7 @@ def summary() -> Summary:
 @pytest.fixture
 def write_metrics() -> Callable[[Path], None]:
     def write(run_dir: Path) -> None:
-        with MetricsLog(run_dir) as log:
+        with FigureLog(run_dir) as log:
             for step in range(100, 1_100, 100):
                 log.write(step, {"train_return": 9.0 + step / 50, "loss": 5.0 - step / 400, "loss_value": float("nan")})
                 if step % 500 == 0:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kvzero.errors import RunError
-from kvzero.reports import MetricsLog, Summary, plot_learning_curve, read_metrics, write_report, write_summary
+from kvzero.reports import FigureLog, Summary, plot_learning_curve, read_metrics, write_report, write_summary
 from kvzero.reports.plots import draw_costs, draw_others, draw_returns
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -25,7 +25,7 @@ class Page(HTMLParser):
         self.feed(html)
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += f"{data} "
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
@@ -52,7 +52,7 @@ def test_the_curve_shows_evaluations_over_training_returns(
 
 
 def test_a_run_without_returns_still_has_a_curve(tmp_path: Path) -> None:
-    MetricsLog(tmp_path).close()
+    FigureLog(tmp_path).close()
     assert plot_learning_curve(tmp_path).read_bytes().startswith(PNG_MAGIC)
     assert draw_others(read_metrics(tmp_path)) is None
 
@@ -79,13 +79,22 @@ def test_the_report_holds_all_and_fetches_nothing(
     (tmp_path / "config.json").write_text(json.dumps(config))
     html = write_report(tmp_path).read_text(encoding="utf-8")
     page = Page(html)
-    for shown in ("487.2", "20,000", "cartpole", "500, 474.5", "model.embed_dim", "<script>alert", "3.11.7"):
+    for shown in ("487.2", "20,000", "cartpole", "500, 474.5", "embed_dim", "<script>alert('x')</script>", "3.11.7"):
         assert shown in page.text
     assert "script" not in page.tags
     assert len(page.sources) == 2
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert "url(" not in html
     assert "@import" not in html
+
+
+def test_the_configuration_is_shown_part_by_part(tmp_path: Path, write_metrics: Callable[[Path], None]) -> None:
+    write_metrics(tmp_path)
+    config = {"seed": 3, "agent": {"store": "tree", "model": {"embed_dim": 64}}, "env": {"sizes": [2, 0.5]}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    shown = Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+    words = " ".join(shown[shown.index("Configuration") :].split())
+    assert words == "Configuration run seed 3 agent store tree agent.model embed_dim 64 env sizes 2, 0.5"
 
 
 def test_a_run_that_has_not_ended_has_a_report(tmp_path: Path, write_metrics: Callable[[Path], None]) -> None:

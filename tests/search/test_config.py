@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from kvzero.errors import ConfigError
-from kvzero.search import SearchConfig
+from kvzero.records import structure, unstructure
+from kvzero.search import PuctConfig, SearchConfig
 
 
 @pytest.mark.parametrize(
@@ -15,11 +16,6 @@ from kvzero.search import SearchConfig
         ({"num_simulations": -3}, "num_simulations is -3"),
         ({"discount": 1.5}, "discount is 1.5; it must lie between 0 and 1"),
         ({"discount": float("nan")}, "discount is nan"),
-        ({"noise_weight": -0.1}, "noise_weight is -0.1"),
-        ({"pb_c_init": -1.0}, "pb_c_init is -1.0"),
-        ({"pb_c_init": float("inf")}, "pb_c_init is inf"),
-        ({"pb_c_base": 0.0}, "pb_c_base is 0.0; it must be finite and positive"),
-        ({"dirichlet_alpha": 0.0}, "dirichlet_alpha is 0.0"),
         ({"min_value_range": float("nan")}, "min_value_range is nan"),
     ],
 )
@@ -28,6 +24,31 @@ def test_a_setting_that_cannot_work_is_refused(settings: dict[str, Any], message
         SearchConfig(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"noise_weight": -0.1}, "noise_weight is -0.1"),
+        ({"pb_c_init": -1.0}, "pb_c_init is -1.0"),
+        ({"pb_c_init": float("inf")}, "pb_c_init is inf"),
+        ({"pb_c_base": 0.0}, "pb_c_base is 0.0; it must be finite and positive"),
+        ({"dirichlet_alpha": 0.0}, "dirichlet_alpha is 0.0"),
+    ],
+)
+def test_a_setting_of_puct_that_cannot_work_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        PuctConfig(**settings)
+
+
+def test_the_config_of_a_run_of_before_the_rules_is_read() -> None:
+    older = {"num_simulations": 7, "discount": 0.9, "pb_c_init": 2.0, "noise_weight": 0.5, "min_value_range": 0.1}
+    wanted = SearchConfig(
+        num_simulations=7, discount=0.9, min_value_range=0.1, puct=PuctConfig(pb_c_init=2.0, noise_weight=0.5)
+    )
+    assert structure(older, SearchConfig) == wanted == structure(unstructure(wanted), SearchConfig)
+    with pytest.raises(ConfigError, match="pb_c"):
+        structure({**unstructure(wanted), "pb_c": 1.0}, SearchConfig)
+
+
 def test_the_limits_are_allowed() -> None:
-    SearchConfig(num_simulations=1, discount=0.0, noise_weight=1.0, pb_c_init=0.0)
-    SearchConfig(discount=1.0, noise_weight=0.0)
+    SearchConfig(num_simulations=1, discount=0.0, puct=PuctConfig(noise_weight=1.0, pb_c_init=0.0))
+    SearchConfig(discount=1.0, puct=PuctConfig(noise_weight=0.0))

@@ -20,7 +20,7 @@ from kvzero.search import (
     SearchConfig,
     search,
 )
-from kvzero.search.device_search import Steps
+from kvzero.search.device_search import TreeOperations
 
 CPU = torch.device("cpu")
 EXACT = ("parents", "actions", "depths", "visit_counts", "children", "tie_keys", "action_masks")
@@ -45,13 +45,13 @@ def device_search(
     rng: np.random.Generator | None,
     *,
     spare: int = 0,
-    steps: type[Steps] | None = None,
+    steps: type[TreeOperations] | None = None,
 ) -> Outcome:
     """Search on tensors, with as many rows to spare as asked for."""
     num_envs, num_actions = roots.logits.shape
     searching = DeviceSearch(num_envs + spare, num_actions, config, device=CPU)
     if steps is not None:
-        searching._steps = steps(searching._work, config)
+        searching._operations = steps(searching._work, config)
     load(searching, roots, rng, spare=spare)
     searching.run(TensorModel(asks + [hashed_answers(99, env, num_actions) for env in range(spare)]))
     return searching.read(num_envs)

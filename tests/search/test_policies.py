@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kvzero.errors import SearchError
-from kvzero.search import greedy_actions, sample_actions, visit_policy
+from kvzero.search.policies import greedy_actions, sample_actions, visit_policy
 
 counts = arrays(np.int64, (3, 5), elements=st.integers(0, 1000)).filter(lambda visits: visits.any(axis=1).all())
 

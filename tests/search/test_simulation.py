@@ -5,8 +5,9 @@ import pytest
 from tests.search.models import PathModel, bandit, flat_roots, hashed_answers
 from tests.search.twin import Answer, Path
 
-from kvzero.search import Evaluation, Leaves, Roots, SearchConfig, greedy_actions, search
-from kvzero.search.tree import back_up, plant, select
+from kvzero.search import Evaluation, Leaves, PuctConfig, Roots, SearchConfig, search
+from kvzero.search.rules import PuctRule
+from kvzero.search.tree import back_up, plant
 
 
 def seeded(seed: int) -> np.random.Generator:
@@ -20,7 +21,7 @@ def test_a_bandits_best_arm_is_found(best: int, seed: int | None) -> None:
     rewards[best] = 1.0
     rng = None if seed is None else seeded(seed)
     outcome = search(flat_roots(3, 5), bandit(rewards, 3), SearchConfig(num_simulations=200), rng=rng)
-    assert (greedy_actions(outcome.visit_counts) == best).all()
+    assert (outcome.actions == best).all()
     assert (outcome.visit_counts[:, best] > 100).all()
     np.testing.assert_allclose(outcome.action_values, [rewards] * 3, rtol=1e-6)
 
@@ -32,7 +33,7 @@ def test_a_late_reward_is_weighed_against_an_early_one_by_the_discount(discount:
 
     config = SearchConfig(num_simulations=300, discount=discount)
     outcome = search(flat_roots(1, 2), PathModel([ask]), config, rng=None)
-    assert greedy_actions(outcome.visit_counts) == [best]
+    assert outcome.actions == [best]
     assert outcome.action_values[0, 0] == pytest.approx(0.5)
 
 
@@ -117,7 +118,7 @@ def test_a_seed_decides_everything() -> None:
 
 
 def test_equal_actions_are_chosen_at_random_when_collecting_and_the_first_is_when_evaluating() -> None:
-    config = SearchConfig(num_simulations=2, noise_weight=0.0)
+    config = SearchConfig(num_simulations=2, puct=PuctConfig(noise_weight=0.0))
     roots = flat_roots(200, 3)
     roots.action_masks[:, 0] = False
     collecting = search(roots, bandit([0.0] * 3, 200), config, rng=seeded(0)).tree.actions
@@ -133,7 +134,7 @@ def test_a_small_difference_of_values_does_not_outweigh_the_prior() -> None:
     favours = {}
     for floor in (0.01, 1e-9):
         config = SearchConfig(num_simulations=100, min_value_range=floor)
-        favours[floor] = greedy_actions(search(roots, bandit([1e-5, 0.0]), config, rng=None).visit_counts)[0]
+        favours[floor] = search(roots, bandit([1e-5, 0.0]), config, rng=None).actions[0]
     assert favours == {0.01: 1, 1e-9: 0}
 
 
@@ -172,7 +173,7 @@ def test_neither_memory_layout_nor_number_types_cost_another_compilation() -> No
     asks = [hashed_answers(8, env, 4) for env in range(3)]
     config = SearchConfig(num_simulations=15, discount=1.0)
     plain = search(flat_roots(3, 4), PathModel(asks), config, rng=None)
-    before = [len(kernel.signatures) for kernel in (plant, select, back_up)]
+    before = [len(kernel.signatures) for kernel in (plant, PuctRule.kernels.select, back_up)]
     roots = flat_roots(3, 4)
     gaps = Roots(
         np.asfortranarray(roots.logits), np.zeros((3, 2), np.float32)[:, 1], np.asfortranarray(roots.action_masks)
@@ -180,4 +181,4 @@ def test_neither_memory_layout_nor_number_types_cost_another_compilation() -> No
     awkward = search(gaps, Awkward(asks), config, rng=None)
     np.testing.assert_array_equal(plain.visit_counts, awkward.visit_counts)
     np.testing.assert_array_equal(plain.values, awkward.values)
-    assert before == [1, 1, 1] == [len(kernel.signatures) for kernel in (plant, select, back_up)]
+    assert before == [1, 1, 1] == [len(kernel.signatures) for kernel in (plant, PuctRule.kernels.select, back_up)]

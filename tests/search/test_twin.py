@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.search.models import PathModel, hashed_answers
 from tests.search.twin import Twin, twin_search
 
-from kvzero.search import Outcome, Roots, SearchConfig, search
+from kvzero.search import Outcome, PuctConfig, Roots, SearchConfig, search
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -40,10 +40,13 @@ configs = st.builds(
     SearchConfig,
     num_simulations=st.integers(1, 45),
     discount=st.sampled_from([0.0, 0.5, 0.997, 1.0]),
-    pb_c_init=st.sampled_from([0.0, 1.25, 4.0]),
-    pb_c_base=st.sampled_from([1.0, 19652.0]),
-    dirichlet_alpha=st.sampled_from([0.001, 0.3, 5.0]),
-    noise_weight=st.sampled_from([0.0, 0.25, 1.0]),
+    puct=st.builds(
+        PuctConfig,
+        pb_c_init=st.sampled_from([0.0, 1.25, 4.0]),
+        pb_c_base=st.sampled_from([1.0, 19652.0]),
+        dirichlet_alpha=st.sampled_from([0.001, 0.3, 5.0]),
+        noise_weight=st.sampled_from([0.0, 0.25, 1.0]),
+    ),
     min_value_range=st.sampled_from([1e-6, 0.01, 3.0]),
 )
 

@@ -91,7 +91,7 @@ class Twin:
     def score(self, node: Node, action: int) -> float:
         child = node.children.get(action)
         value, visits = (self.edge_value(child), child.num_visits) if child else (node.mean, 0)
-        c1, c2 = self.config.pb_c_init, self.config.pb_c_base
+        c1, c2 = self.config.puct.pb_c_init, self.config.puct.pb_c_base
         weight = sqrt(node.num_visits) * (c1 + log((node.num_visits + c2 + 1) / c2))
         return self.scale(value) + node.priors[action] * weight / (1 + visits)
 
@@ -118,19 +118,19 @@ def twin_search(
         legal = [action for action in range(num_actions) if roots.action_masks[env, action]]
         priors = softmax({action: float(roots.logits[env, action]) for action in legal})
         if noise is not None:
-            weight = config.noise_weight
+            weight = config.puct.noise_weight
             priors = {action: (1 - weight) * priors[action] + weight * noise[env][action] for action in legal}
         twins.append(Twin(config, ask, Node(0, (), 0.0, priors, float(roots.values[env])), tie_keys[env]).run())
     return twins
 
 
 def draw_noise(roots: Roots, config: SearchConfig, rng: np.random.Generator) -> list[dict[int, float]]:
-    gammas = rng.standard_gamma(config.dirichlet_alpha + 1, roots.logits.shape)
+    gammas = rng.standard_gamma(config.puct.dirichlet_alpha + 1, roots.logits.shape)
     exponentials = rng.standard_exponential(roots.logits.shape)
     return [
         softmax(
             {
-                int(action): log(gammas[env, action]) - exponentials[env, action] / config.dirichlet_alpha
+                int(action): log(gammas[env, action]) - exponentials[env, action] / config.puct.dirichlet_alpha
                 for action in np.flatnonzero(mask)
             }
         )

@@ -18,9 +18,9 @@ from kvzero import (
     ScheduleConfig,
     SearchConfig,
 )
-from kvzero.agent import SamplingConfig
+from kvzero.engines import SamplingConfig
 from kvzero.records import EnvSpec
-from kvzero.replay import Replay, Segments
+from kvzero.replay import Replay, Segments, StepBatch, build_row_spec
 from kvzero.training import Learner
 
 SPEC = EnvSpec(observation_shape=(FEATURES,), num_actions=ACTIONS)
@@ -80,21 +80,27 @@ def tiny_learner(config: LearnerConfig = LEARNER, *, total_updates: int = 50, se
 def filled_replay(*, num_steps: int = 20, seed: int = 0, replay_capacity: int = 60) -> Replay:
     """Return a replay of episodes that end in every way."""
     rng = np.random.default_rng(seed)
-    replay = Replay(ReplayConfig(replay_capacity=replay_capacity), SPEC, num_envs=NUM_ENVS, seed=seed)
+    config = ReplayConfig(replay_capacity=replay_capacity)
+    replay = Replay(config, build_row_spec(SPEC), num_envs=NUM_ENVS, seed=seed)
     for _ in range(num_steps):
-        terminated = rng.random(NUM_ENVS) < 0.15
-        replay.add(
-            observations=rng.normal(size=(NUM_ENVS, FEATURES)).astype(np.float32),
-            actions=rng.integers(ACTIONS, size=NUM_ENVS),
-            rewards=rng.normal(size=NUM_ENVS).astype(np.float32),
-            policies=rng.dirichlet(np.ones(ACTIONS), size=NUM_ENVS).astype(np.float32),
-            root_values=rng.normal(size=NUM_ENVS).astype(np.float32),
-            terminated=terminated,
-            truncated=(rng.random(NUM_ENVS) < 0.1) & ~terminated,
-            final_observations=rng.normal(size=(NUM_ENVS, FEATURES)).astype(np.float32),
-        )
+        replay.add(random_step(rng))
     return replay
 
 
+def random_step(rng: np.random.Generator) -> StepBatch:
+    terminated = rng.random(NUM_ENVS) < 0.15
+    return StepBatch(
+        fields={
+            "observations": rng.normal(size=(NUM_ENVS, FEATURES)).astype(np.float32),
+            "actions": rng.integers(ACTIONS, size=NUM_ENVS),
+            "rewards": rng.normal(size=NUM_ENVS).astype(np.float32),
+            "policies": rng.dirichlet(np.ones(ACTIONS), size=NUM_ENVS).astype(np.float32),
+        },
+        terminated=terminated,
+        truncated=(rng.random(NUM_ENVS) < 0.1) & ~terminated,
+        final_observations=rng.normal(size=(NUM_ENVS, FEATURES)).astype(np.float32),
+    )
+
+
 def some_segments(learner: Learner, *, batch_size: int = 6, seed: int = 0) -> Segments:
-    return filled_replay(seed=seed).sample(batch_size, num_steps=learner.window_steps)
+    return filled_replay(seed=seed).sample(batch_size, num_steps=learner.segment_steps)

@@ -7,7 +7,7 @@ from tests.training.samples import MODEL, SPEC, tiny_network
 from kvzero import AgentConfig, EnvConfig, ReplayConfig, SearchConfig
 from kvzero.agent import Planner
 from kvzero.envs import make_environments
-from kvzero.replay import Replay
+from kvzero.replay import Replay, build_row_spec
 from kvzero.training.collector import Collector
 
 NUM_ENVS, NUM_STEPS = 3, 30
@@ -32,7 +32,7 @@ def collected():
     envs = make_environments(
         EnvConfig(env_id="tests.training.environments:Ladder", num_envs=NUM_ENVS), num_envs=NUM_ENVS, training=True
     )
-    replay = Replay(ReplayConfig(replay_capacity=300), SPEC, num_envs=NUM_ENVS, seed=0)
+    replay = Replay(ReplayConfig(replay_capacity=300), build_row_spec(SPEC), num_envs=NUM_ENVS, seed=0)
     agent = AgentConfig(model=MODEL, search=SearchConfig(num_simulations=4))
     planner = Watched(tiny_network(), agent, num_envs=NUM_ENVS)
     collector = Collector(envs, planner, replay, seed=5, rng=np.random.default_rng(0))

@@ -1,11 +1,13 @@
 """Every value that cannot work is refused by name, before anything is built."""
 
 from dataclasses import fields, is_dataclass, replace
+from typing import get_args
 
 import pytest
 
 from kvzero import AgentConfig, CacheConfig, LearnerConfig, ModelConfig, RunConfig, ScheduleConfig
 from kvzero.errors import ConfigError
+from kvzero.training.config import Purpose
 
 INF, NAN = float("inf"), float("nan")
 
@@ -76,6 +78,34 @@ def test_a_choice_that_is_not_offered_is_refused_by_name(config, name):
     object.__setattr__(chosen, name, "cupboard")  # the constructor's types are checked in this session, not by users
     with pytest.raises(ConfigError, match=f"{name} is 'cupboard'; choose"):
         chosen.__post_init__()
+
+
+def test_sinks_are_named_once_each_and_exist():
+    with pytest.raises(ConfigError, match=r"sinks is .*; name each once"):
+        RunConfig(preset="mine", sinks=("tensorboard", "tensorboard"))
+    chosen = RunConfig(preset="mine")
+    object.__setattr__(chosen, "sinks", ("drain",))  # as above
+    with pytest.raises(ConfigError, match=r"sinks\[0\] is 'drain'; choose one of tensorboard"):
+        chosen.__post_init__()
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [(None, [1.0, 0.6, 0.2, 0.2, 0.2]), (10, [1.0, 0.2, 0.2, 0.2, 0.2]), (80, [1, 0.9, 0.8, 0.7, 0.6])],
+)
+def test_the_temperature_falls_linearly_to_the_middle_of_the_run_or_for_as_long_as_is_asked(steps, expected):
+    schedule = ScheduleConfig(
+        total_env_steps=40, first_temperature=1.0, final_temperature=0.2, temperature_env_steps=steps
+    )
+    assert [schedule.temperature_at(env_steps) for env_steps in (0, 10, 20, 30, 40)] == pytest.approx(expected)
+
+
+def test_every_purpose_has_a_seed_of_its_own():
+    config = RunConfig(preset="mine", seed=3)
+    seeds = [*(config.seed_for(purpose) for purpose in get_args(Purpose)), config.seed_for("collect", 40)]
+    assert len(set(seeds)) == len(seeds)
+    assert replace(config).seed_for("collect", 40) == seeds[-1]
+    assert replace(config, seed=4).seed_for("weights") not in seeds
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from tests.training.test_train import Stopper, history, weights
 
 import kvzero
 from kvzero import Agent, AgentConfig, LearnerConfig, ModelConfig, Network, ReplayConfig, SearchConfig
-from kvzero.agent import Planner, SamplingConfig, newest_checkpoint
+from kvzero.agent import Planner, newest_checkpoint
+from kvzero.engines import SamplingConfig
 from kvzero.envs import EnvConfig, Environments, make_environments
 from kvzero.model import read_gaussian
-from kvzero.replay import Replay
+from kvzero.replay import Replay, StepBatch, build_row_spec
 from kvzero.reports import read_metrics
 from kvzero.training import Learner, evaluate
 
@@ -115,18 +116,24 @@ def recall(num_envs: int) -> Environments:
 def record(num_steps: int, num_envs: int = 4) -> Replay:
     """Return a replay of random steps."""
     envs, rng = recall(num_envs), np.random.default_rng(0)
-    replay = Replay(
-        ReplayConfig(replay_capacity=4_000), envs.spec, num_envs=num_envs, seed=0, num_sampled_actions=NUM_SAMPLED
-    )
+    row_spec = build_row_spec(envs.spec, num_sampled_actions=NUM_SAMPLED)
+    replay = Replay(ReplayConfig(replay_capacity=4_000), row_spec, num_envs=num_envs, seed=0)
     observations = envs.reset(0).observations
     for _ in range(num_steps):
         sets = rng.uniform(-1, 1, (num_envs, NUM_SAMPLED, 1)).astype(np.float32)
         steps = envs.step(sets[:, 0])
+        fields = {
+            "observations": observations, "actions": sets[:, 0], "action_sets": sets, "rewards": steps.rewards,
+            "policies": np.full((num_envs, NUM_SAMPLED), 1 / NUM_SAMPLED),
+        }  # fmt: skip
         replay.add(
-            observations=observations, actions=sets[:, 0], action_sets=sets, rewards=steps.rewards,
-            policies=np.full((num_envs, NUM_SAMPLED), 1 / NUM_SAMPLED), root_values=np.zeros(num_envs),
-            terminated=steps.terminated, truncated=steps.truncated, final_observations=steps.final_observations,
-        )  # fmt: skip
+            StepBatch(
+                fields=fields,
+                terminated=steps.terminated,
+                truncated=steps.truncated,
+                final_observations=steps.final_observations,
+            )
+        )
         observations = steps.observations
     return replay
 
@@ -142,7 +149,7 @@ def learnt() -> Network:
     )  # fmt: skip
     learner = Learner(Network(MODEL, envs.spec), config, discount=0.5, total_updates=250)
     for _ in range(250):
-        learner.update(replay.sample(64, num_steps=learner.window_steps))
+        learner.update(replay.sample(64, num_steps=learner.segment_steps))
     return learner.network
 
 
@@ -183,8 +190,8 @@ def test_the_policy_moves_towards_the_actions_that_were_visited():
     config = LearnerConfig(batch_size=32, unroll_steps=3, bootstrap_steps=1, learning_rate=3e-3, policy_weight=1.0)
     learner = Learner(Network(MODEL, envs.spec), config, discount=0.5, total_updates=10_000)
     for _ in range(40):
-        segments = replay.sample(32, num_steps=learner.window_steps)
-        segments.action_sets[:] = 0.6 + 0.02 * segments.action_sets
+        segments = replay.sample(32, num_steps=learner.segment_steps)
+        segments.fields["action_sets"][:] = 0.6 + 0.02 * segments.fields["action_sets"]
         figures = learner.update(segments)
     with torch.no_grad():
         latents = learner.network.encode(torch.zeros(1, 2))[:, None]
@@ -198,13 +205,13 @@ def test_the_policy_loss_is_the_mean_log_density_of_what_was_visited():
     learner = Learner(Network(MODEL, recall(1).spec), LEARNER, discount=0.5, total_updates=9)
     with torch.no_grad():
         learner.network.latent_head.second.bias.copy_(torch.tensor([0.7, -1.1]))
-    segments = record(30).sample(5, num_steps=learner.window_steps)
+    segments = record(30).sample(5, num_steps=learner.segment_steps)
     scale = np.exp(-3 + 4 / (1 + np.exp(1.1) / 3))
     losses = []
     for row in range(5):
         for time in range(min(LEARNER.unroll_steps, segments.ends[row])):
-            actions = segments.action_sets[row, time, :, 0].astype(np.float64).clip(-np.tanh(4), np.tanh(4))
+            actions = segments.fields["action_sets"][row, time, :, 0].astype(np.float64).clip(-np.tanh(4), np.tanh(4))
             distances = (np.arctanh(actions) - 3 * np.tanh(0.7 / 3)) / scale
             density = -0.5 * distances**2 - np.log(scale * np.sqrt(2 * np.pi)) - np.log(1 - actions**2)
-            losses.append(-(segments.policies[row, time] * density).sum())
+            losses.append(-(segments.fields["policies"][row, time] * density).sum())
     assert learner.update(segments)["loss_policy"].item() == pytest.approx(np.mean(losses), rel=1e-3)

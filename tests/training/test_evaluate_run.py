@@ -15,10 +15,31 @@ def test_a_run_plays_as_many_games_as_asked_and_the_same_twice(trained_run):
 
 @pytest.mark.parametrize("num_episodes", [1, 20])
 def test_a_frame_is_given_for_every_step_of_environment_0_and_none_once_it_has_played(trained_run, num_episodes):
-    frames = []
-    kvzero.evaluate_run(trained_run, num_episodes=num_episodes, seed=1, on_frame=frames.append)
+    frames, speeds = [], []
+
+    def show(frame, frames_per_second):
+        frames.append(frame)
+        speeds.append(frames_per_second)
+
+    kvzero.evaluate_run(trained_run, num_episodes=num_episodes, seed=1, on_frame=show)
+    assert set(speeds) == {30.0}
     assert {frame.shape for frame in frames} == {(20, 30, 3)}
     assert [int(frame[0, 0, 0]) // 20 for frame in frames] == list(range(4))  # others play games of 6 steps
+
+
+def test_games_that_cannot_be_shown_are_played_all_the_same_and_that_is_told_once(trained_run, caplog):
+    shown = []
+
+    def show(frame, frames_per_second):
+        shown.append(frame)
+        raise ZeroDivisionError("a user's own")
+
+    played = kvzero.evaluate_run(trained_run, num_episodes=2, seed=4, on_frame=show)
+    assert played.returns == kvzero.evaluate_run(trained_run, num_episodes=2, seed=4).returns
+    assert len(shown) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "what is shown of the games failed (ZeroDivisionError: a user's own); going on without"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ class Script:
 
     spec = SPEC
     num_envs = len(LENGTHS)
+    frames_per_second = 30.0
 
     def __init__(self):
         self.games, self.times = np.zeros(3, np.int64), np.zeros(3, np.int64)

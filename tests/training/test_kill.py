@@ -30,7 +30,8 @@ def await_pid(path: Path, parent: subprocess.Popen[bytes]) -> int:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of killed runs, each called by the place that it was killed at."""
     runs = tmp_path_factory.mktemp("killed")
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | threads | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
     command = [sys.executable, "-m", "tests.training.victim", str(runs)]
     with subprocess.Popen(command, cwd=ROOT, env=environment) as parent:
         for place in PLACES:

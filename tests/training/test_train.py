@@ -17,7 +17,8 @@ import kvzero
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import CheckpointError, ConfigError, DeviceError, EnvError, RunError, SearchError
 from kvzero.reports import read_metrics, read_summary
-from kvzero.training import checkpoints, read_config
+from kvzero.training import read_config
+from kvzero.training.storage import checkpoints
 
 SUMMARY = {
     "preset",
@@ -165,11 +166,39 @@ def test_an_evaluation_that_was_made_is_not_made_again_on_resuming(tmp_path):
     assert [(line["env_steps"], line["eval_episodes"]) for line in evaluations(run)] == [(20, 3), (24, 3)]
 
 
-def test_a_run_without_its_metrics_goes_on_and_is_evaluated_anew(tmp_path):
+def test_what_was_evaluated_is_known_without_the_metrics(tmp_path):
     run = kvzero.train(tiny_config(tmp_path, run_name="stopped"), observer=Stopper(at=22)).run
     (run / "metrics.jsonl").unlink()
     kvzero.resume(run)
-    assert [line["env_steps"] for line in evaluations(run)] == [24, 40]
+    assert [line["env_steps"] for line in evaluations(run)] == [40]
+
+
+def test_figures_reach_the_sinks_that_a_caller_adds_in_every_session(tmp_path):
+    opened, written = [], []
+
+    class Kept:
+        def __init__(self, run_dir, *, resume_from=None):
+            opened.append((run_dir, resume_from))
+
+        def write(self, env_steps, figures):
+            written.append({"env_steps": env_steps, **figures})
+
+        def close(self):
+            written.append("closed")
+
+    run = kvzero.train(tiny_config(tmp_path, run_name="stopped"), observer=Stopper(at=22), sinks=[Kept]).run
+    kvzero.resume(run, sinks=[Kept])
+    assert opened == [(run, None), (run, 24)]
+    assert [each for each in written if each != "closed"] == read_metrics(run)
+    assert written.count("closed") == 2
+
+
+def test_a_config_says_which_sinks_stand_beside_the_metrics(tmp_path):
+    config = replace(tiny_config(tmp_path, run_name="bare", total_env_steps=4, final_eval_episodes=1), sinks=())
+    run = kvzero.train(config).run
+    assert list(run.glob("events.out.tfevents.*")) == []
+    assert len(read_metrics(run)) == 2
+    assert read_config(run) == config
 
 
 def evaluations(run: Path) -> list[dict[str, float]]:

@@ -14,12 +14,12 @@ from typing import Any
 from tests.training.samples import tiny_config
 
 import kvzero
-from kvzero.training import Learner, checkpoints
-from kvzero.training.collector import Collector
+from kvzero.training import Collector, Learner
+from kvzero.training.storage import checkpoints
 
 PLACES: dict[str, tuple[object, str, int]] = {
     "collecting": (Collector, "step", 15),
-    "updating": (Learner, "_follow", 4),  # the weights have moved, the EMA weights not yet
+    "updating": (Learner, "follow", 4),  # the weights have moved, the EMA weights not yet
     "writing": (checkpoints, "_flush", 2),  # of the second checkpoint
 }
 """What is patched, and which call of it does not come back."""

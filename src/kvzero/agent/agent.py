@@ -6,13 +6,11 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
-from kvzero.agent.devices import choose_device
 from kvzero.agent.planner import Planner
 from kvzero.agent.weights import load_network, newest_checkpoint
 from kvzero.checks import read_int
 from kvzero.errors import ConfigError
-from kvzero.model import Network
-from kvzero.search import greedy_actions
+from kvzero.model import Network, choose_device
 
 __all__ = ["Agent"]
 
@@ -42,7 +40,7 @@ class Agent:
         self._actions = network.spec.blank_actions(num_envs)
 
     @classmethod
-    def load(cls, run: str | Path, *, num_envs: int = 1, device: str = "cpu") -> "Agent":
+    def load(cls, run: str | Path, *, num_envs: int = 1, device: str = "auto") -> "Agent":
         """Return the agent of a run's newest checkpoint.
 
         Raises:
@@ -92,7 +90,7 @@ class Agent:
         self._planner.observe(everyone, batch, actions=self._actions, starts=self._starts)
         self._starts[:] = False
         outcome = self._planner.plan(everyone, masks, rng=None)
-        self._actions = outcome.actions_at(greedy_actions(outcome.visit_counts))
+        self._actions = outcome.actions
         if self.network.spec.is_continuous:
             actions = self.network.spec.to_bounds(self._actions)
             return actions[0] if is_single else actions

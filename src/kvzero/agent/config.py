@@ -1,51 +1,18 @@
 """The knobs of an agent: its network, its search and the store between them."""
 
 from dataclasses import dataclass, field, fields
-from math import isfinite
-from typing import Literal, get_args
 
 import torch
 
 from kvzero.cache import CacheConfig, ManagerSettings, plan_sizes
 from kvzero.checks import read_fields
+from kvzero.engines import EngineKind, SamplingConfig, SearchDtype, StoreKind
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
 from kvzero.records import EnvSpec
 from kvzero.search import SearchConfig
 
-__all__ = ["AgentConfig", "EngineKind", "SamplingConfig", "SearchDtype", "StoreKind"]
-
-EngineKind = Literal["auto", "native", "device", "eager"]
-
-SearchDtype = Literal["float32", "bfloat16"]
-
-StoreKind = Literal["tree", "pooled", "legacy"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingConfig:
-    """Which actions a search considers at a node where actions are continuous (Hubert et al. 2021)."""
-
-    num_sampled_actions: int = 20
-    """Continuous actions only: actions drawn from the policy at each node (K of the paper)."""
-
-    num_wide_actions: int = 5
-    """Continuous actions only: how many of them come from a wider policy, at the root and when collecting."""
-
-    wide_scale: float = 3.0
-    """Continuous actions only: how many times wider that policy is."""
-
-    def __post_init__(self) -> None:
-        read_fields(self)
-        if self.num_sampled_actions < 2:
-            raise ConfigError(f"num_sampled_actions is {self.num_sampled_actions}; a choice needs at least 2")
-        if not 0 <= self.num_wide_actions < self.num_sampled_actions:
-            raise ConfigError(
-                f"num_wide_actions is {self.num_wide_actions}; give 0 or more, and fewer than the "
-                f"{self.num_sampled_actions} of num_sampled_actions"
-            )
-        if not (self.wide_scale > 1 and isfinite(self.wide_scale)):
-            raise ConfigError(f"wide_scale is {self.wide_scale}; give a finite number above 1")
+__all__ = ["AgentConfig"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +54,6 @@ class AgentConfig:
         read_fields(self)
         if self.num_eval_simulations is not None and self.num_eval_simulations < 1:
             raise ConfigError(f"num_eval_simulations is {self.num_eval_simulations}; search needs at least 1")
-        if self.store not in get_args(StoreKind):
-            raise ConfigError(f"store is {self.store!r}; choose one of {', '.join(get_args(StoreKind))}")
         if self.store == "tree" and self.model.layout.is_sliding:
             raise ConfigError(
                 "store is tree, which cannot hold windows that slide (positions=learned); "
@@ -99,14 +64,10 @@ class AgentConfig:
             raise ConfigError(
                 f"{', '.join(idle)} would have no effect in a {self.store} store; leave it out, or choose store=pooled"
             )
-        if self.engine not in get_args(EngineKind):
-            raise ConfigError(f"engine is {self.engine!r}; choose {', '.join(get_args(EngineKind))}")
         if self.one_pass and self.engine != "device":
             raise ConfigError(
                 f"one_pass would have no effect with engine={self.engine}; choose engine=device, or leave it out"
             )
-        if self.search_dtype not in get_args(SearchDtype):
-            raise ConfigError(f"search_dtype is {self.search_dtype!r}; choose {' or '.join(get_args(SearchDtype))}")
 
     def check_pools(self, *, num_envs: int, num_simulations: int) -> None:
         """Refuse pools that could not serve so many environments and simulations; a tree has none.

@@ -1,22 +1,12 @@
 """The raw past of every environment, from which its root can be rebuilt after the weights change."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Bool, Int, Shaped
+from jaxtyping import Int, Shaped
 
+from kvzero.engines import Past
 from kvzero.records import EnvSpec
 
-__all__ = ["History", "Past"]
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """The newest steps of some environments, newest last, padded on the left where an episode is younger."""
-
-    observations: Shaped[np.ndarray, "env time ..."]
-    actions: Shaped[np.ndarray, "env time-1 *action"]
-    is_valid: Bool[np.ndarray, "env time"]
+__all__ = ["History"]
 
 
 class History:

@@ -10,15 +10,6 @@ from torch import Tensor
 
 __all__ = ["ContextStore", "Regenerator", "SearchContexts", "TreeMemory", "Window"]
 
-BEFORE_FIRST_TOKEN = -1
-NO_VERSION = -1
-"""What stores keep for a root: its length before the first observation; a version that no weights have."""
-
-SEARCH_OVER = (
-    "this search is over: in its store a root has changed or another search was begun; "
-    "finish a search before observing, and keep one store per planner"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -93,6 +84,10 @@ class ContextStore(Protocol):
     """
 
     @property
+    def num_envs(self) -> int:
+        """Environments that have a root here."""
+
+    @property
     def nbytes(self) -> int:
         """Bytes held for keys and values."""
 
@@ -150,7 +145,7 @@ class ContextStore(Protocol):
 class Regenerator(Protocol):
     """What a store that may lose the context of a node asks of a model: make it anew from what led to it."""
 
-    def replay(
+    def regenerate(
         self,
         window: Window,
         *,

@@ -8,10 +8,11 @@ from typing import TypeVar, get_args
 
 from rich.console import Console
 
-from kvzero.agent import StoreKind
 from kvzero.cache import EvictionName
 from kvzero.cli.parse import parse_some
+from kvzero.cli.streams import make_console
 from kvzero.cli.train import LIGHTZERO, change_run, load_lightzero, names_lightzero, take_lightzero, warn
+from kvzero.engines import StoreKind
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
 from kvzero.reports.comparison import Comparison, judge
@@ -73,8 +74,8 @@ class Compare:
 def compare(arguments: Sequence[str]) -> int:
     """Run `kvzero compare`."""
     config = parse_comparison(arguments)
-    console = Console(soft_wrap=True, highlight=False)
-    comparison = run_comparison(config, say=lambda line: console.print(line, markup=False))
+    console = make_console()
+    comparison = run_comparison(config, say=console.print)
     return _report(console, comparison, config.out)
 
 
@@ -156,10 +157,10 @@ def _words(text: str | None) -> list[str]:
 
 def _report(console: Console, comparison: Comparison, out: Path) -> int:
     verdict = judge(comparison)
-    console.print(verdict.sentence, markup=False)
+    console.print(verdict.sentence)
     for finding in verdict.findings:
-        console.print(f"  {finding.kind} {finding.variant}: {finding.text}", markup=False)
-    console.print(f"report in {out / 'report.html'}", markup=False)
+        console.print(f"  {finding.kind} {finding.variant}: {finding.text}")
+    console.print(f"report in {out / 'report.html'}")
     if comparison.is_stopped:
         return INTERRUPTED
     return int(any(run.failure is not None for run in comparison.runs))

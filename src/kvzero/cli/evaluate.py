@@ -8,9 +8,9 @@ from statistics import fmean, stdev
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from kvzero.cli.parse import parse
+from kvzero.cli.streams import make_console
 from kvzero.cli.video import VideoWriter
 from kvzero.errors import ConfigError
 from kvzero.training import Played, evaluate_run
@@ -72,18 +72,18 @@ def evaluate(arguments: Sequence[str]) -> int:
             "eval_return_std": spread,
             "eval_returns": played.returns,
             "eval_cut_games": played.num_cut,
-            "video": None if path is None else str(path),
+            "video": None if video.written is None else str(video.written),
         }
         print(json.dumps(figures))
         return 0
-    console = Console(soft_wrap=True, highlight=False)
+    console = make_console()
     console.print(f"{request.run}, checkpoint {played.checkpoint.name}, {_count(played, request.episodes)}")
     around = "" if spread is None else f" ± {spread:.1f}"
     console.print(
         f"return {fmean(played.returns):.1f}{around}, from {min(played.returns):.1f} to {max(played.returns):.1f}"
     )
-    if path is not None:
-        console.print(f"video in {path}")
+    if video.written is not None:
+        console.print(f"video in {video.written}")
     return 0
 
 

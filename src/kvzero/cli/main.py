@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 
 from rich.console import Console
@@ -11,12 +12,15 @@ from kvzero.cli.bench import bench
 from kvzero.cli.compare import compare
 from kvzero.cli.evaluate import evaluate
 from kvzero.cli.presets import presets
+from kvzero.cli.streams import watched_stdout
 from kvzero.cli.train import train
 from kvzero.errors import ConfigError, DeviceError, KvzeroError
 
 __all__ = ["main"]
 
 HELP = ("-h", "--help")
+CLOSED_PIPE = 141
+"""What a shell shows of a program that writes to a pipe which nobody reads."""
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
@@ -47,8 +51,25 @@ usage: kvzero COMMAND [ARGUMENTS]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0 done, 1 failed on the way, 2 bad input, 130 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one command and return the exit status.
+
+    It is 0 done, 1 failed on the way, 2 bad input, 130 interrupted, 141 nobody reads what is printed any more.
+    """
+    with watched_stdout() as stdout:
+        try:
+            try:
+                return _run(list(sys.argv[1:] if arguments is None else arguments))
+            finally:  # help ends the program by itself
+                stdout.flush()
+        except OSError as error:
+            if error is not stdout.failure:
+                raise
+            if isinstance(error, BrokenPipeError):
+                return CLOSED_PIPE
+            return _refuse(f"standard output cannot be written: {error.strerror}", status=1)
+
+
+def _run(words: list[str]) -> int:
     if not words or words[0] in HELP or (words[0] in ("train", "compare", "bench") and words[1:2] and words[1] in HELP):
         print(USAGE, end="")
         return 0
@@ -69,5 +90,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _refuse(message: str, *, status: int = 2) -> int:
     line = Text.assemble(("error:", "bold red"), " ", " ".join(message.split()))
-    Console(stderr=True, soft_wrap=True).print(line, highlight=False)
+    with suppress(OSError):  # where there is no standard error, the status has to do
+        Console(stderr=True, soft_wrap=True).print(line, highlight=False)
     return status

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Table
 
 from kvzero.cli.parse import parse
+from kvzero.cli.streams import make_console
 from kvzero.recipes import PRESETS
 
 __all__ = ["presets"]
@@ -30,9 +30,9 @@ def presets(arguments: Sequence[str]) -> int:
         model = config.agent.model
         sizes = (config.schedule.total_env_steps, model.embed_dim, model.num_layers, model.context_tokens)
         table.add_row(name, config.env.env_id, *(f"{size:,}" for size in sizes))
-    console = Console()
-    console.print(table)
+    console = make_console()
+    console.print(table, soft_wrap=False)
     console.print()
     for name, build in PRESETS.items():
-        console.print(f"{name}: {(build.__doc__ or '').splitlines()[0]}", soft_wrap=True, highlight=False)
+        console.print(f"{name}: {(build.__doc__ or '').splitlines()[0]}")
     return 0

@@ -1,5 +1,6 @@
 """`kvzero train`: a new run from a preset or a LightZero config, or an old one resumed."""
 
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -7,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 
 from kvzero.cli.parse import parse
+from kvzero.cli.streams import make_console
 from kvzero.compat import LightZeroWarning, load_file
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
-from kvzero.reports import Progress
+from kvzero.reports import ProgressDisplay
 from kvzero.training import Finished, RunConfig, read_config
 from kvzero.training import resume as resume_run
 from kvzero.training import train as train_run
@@ -129,31 +130,30 @@ def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> Run
 
 
 def _train(config: RunConfig) -> int:
-    console = Console()
-    with Progress(console, total_env_steps=config.schedule.total_env_steps) as progress:
+    console = make_console()
+    with ProgressDisplay(console, total_env_steps=config.schedule.total_env_steps) as progress:
         finished = train_run(config, observer=progress)
-    return _report(console, finished)
+    return _report(progress, finished)
 
 
 def _resume(request: Resume) -> int:
-    console = Console()
+    console = make_console()
     total = request.total_env_steps or read_config(request.resume).schedule.total_env_steps
-    with Progress(console, total_env_steps=total) as progress:
+    with ProgressDisplay(console, total_env_steps=total) as progress:
         finished = resume_run(request.resume, total_env_steps=request.total_env_steps, observer=progress)
-    return _report(console, finished)
+    return _report(progress, finished)
 
 
-def _report(console: Console, finished: Finished) -> int:
+def _report(progress: ProgressDisplay, finished: Finished) -> int:
+    """Say how it ended, below the display; where that is lost, the run has ended all the same."""
     summary = finished.summary
     if summary is None:
-        console.print(f"stopped; go on with: kvzero train --resume {finished.run}", soft_wrap=True, highlight=False)
-        return INTERRUPTED
-    console.print(
-        f"evaluation return {summary.eval_return_mean:.1f} over {len(summary.eval_returns)} episodes\n"
-        f"{summary.env_steps:,} environment steps and {summary.updates:,} updates "
-        f"in {summary.wall_seconds:.0f} s\n"
-        f"everything is in {finished.run}",
-        soft_wrap=True,
-        highlight=False,
-    )
-    return 0
+        progress.message(f"stopped; go on with: kvzero train --resume {shlex.quote(str(finished.run))}")
+    else:
+        progress.message(
+            f"evaluation return {summary.eval_return_mean:.1f} over {len(summary.eval_returns)} episodes\n"
+            f"{summary.env_steps:,} environment steps and {summary.updates:,} updates "
+            f"in {summary.wall_seconds:.0f} s\n"
+            f"everything is in {finished.run}"
+        )
+    return INTERRUPTED if summary is None else 0

@@ -1,7 +1,8 @@
 """Atari games through ALE's vector environment: how they are shown, started, cut into episodes and rewarded."""
 
 import importlib
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -16,12 +17,19 @@ from kvzero.records import EnvSpec
 
 __all__ = ["AtariEnvironments"]
 
+Frames: TypeAlias = UInt8[np.ndarray, "env colour height width"]
+Images: TypeAlias = UInt8[np.ndarray, "env channel height width"]
+
 _SCREEN_SIZE = (210, 160)
+_CONSOLE_FPS = 60.0
 _MAX_SEED = 2**31 - 1
 
 
 class AtariEnvironments:
-    """Atari games stepped in threads, shown as RGB images `[3, image_size, image_size]`.
+    """Atari games stepped in threads, shown as images `[channel, image_size, image_size]` of bytes.
+
+    A frame is RGB, or grey; an image holds the newest `frame_stack` frames of an episode, the oldest first, and begins
+    with the first one in every place.
 
     ALE resets the emulator where its own life-loss episodes end, and shows a mixture of old frames where its own frame
     cap strikes; so both, and the clipping of rewards, are done here, and ALE begins anew only when a game is over. On
@@ -34,13 +42,17 @@ class AtariEnvironments:
         self._max_steps = config.max_frames // config.frame_skip
         self._games = _make_games(config, num_envs, (config.image_size, config.image_size))
         # ALE keeps no full-size picture, so one more game follows environment 0: same seed, same actions.
-        self._screen = _make_games(config, 1, _SCREEN_SIZE) if render else None
+        self._screen = _make_games(replace(config, grayscale=False), 1, _SCREEN_SIZE) if render else None
         self._picture: UInt8[np.ndarray, "1 1 height width 3"] = np.zeros((1, 1, *_SCREEN_SIZE, 3), dtype=np.uint8)
         self._lives: Int[np.ndarray, " env"] = np.zeros(num_envs, dtype=np.int32)
         self._ages = np.zeros(num_envs, dtype=np.int64)  # steps since the game began
         self.num_envs = num_envs
+        self._num_colours, self._num_stacked = 1 if config.grayscale else 3, config.frame_stack
+        shape = (self._num_colours * self._num_stacked, config.image_size, config.image_size)
+        self._images: Images = np.zeros((num_envs, *shape), dtype=np.uint8)  # as last shown
+        self.frames_per_second = _CONSOLE_FPS / config.frame_skip
         self.spec = EnvSpec(
-            observation_shape=(3, config.image_size, config.image_size),
+            observation_shape=shape,
             num_actions=read_action_space(self._games.single_action_space, config.env_id).num_actions,
         )
 
@@ -56,23 +68,27 @@ class AtariEnvironments:
             self._picture = self._screen.reset(seed=seed)[0]
         self._lives = info["lives"]
         self._ages[:] = 0
-        return Start(_channel_first(screens), self._all_legal())
+        self._images = self._first_images(_channel_first(screens))
+        return Start(self._images, self._all_legal())
 
     def step(self, actions: Int64[np.ndarray, " env"]) -> Steps:
         """Take one action, held for `frame_skip` frames, in each game."""
         check_actions(actions, self.num_envs, self.spec)
         screens, rewards, over, _, info = self._games.step(actions)
         terminated, capped = self._find_ends(over, info["lives"])
-        observations = finals = _channel_first(screens)
+        frames = finals = _channel_first(screens)
         if over.any():
-            finals = np.where(over[:, None, None, None], _channel_first(info["final_obs"]), observations)
+            finals = np.where(over[:, None, None, None], _channel_first(info["final_obs"]), frames)
+        finals = self._next_images(finals)
         if capped.any():
             screens, info = self._games.reset(options={"reset_mask": capped})
-            observations = _channel_first(screens)
+            frames = _channel_first(screens)
+        has_begun = (terminated | capped)[:, None, None, None]
+        self._images = np.where(has_begun, self._first_images(frames), finals) if has_begun.any() else finals
         self._follow(actions, is_capped=bool(capped[0]))
         self._lives = info["lives"]
         return Steps(
-            observations=observations,
+            observations=self._images,
             action_masks=self._all_legal(),
             rewards=(np.clip(rewards, -1, 1) if self._should_clip else rewards).astype(np.float32),
             raw_rewards=rewards.astype(np.float64),
@@ -112,6 +128,14 @@ class AtariEnvironments:
             if is_capped:
                 self._picture = self._screen.reset(options={"reset_mask": np.ones(1, dtype=np.bool_)})[0]
 
+    def _first_images(self, frames: Frames) -> Images:
+        """Return what is shown when an episode begins."""
+        return np.tile(frames, (1, self._num_stacked, 1, 1))
+
+    def _next_images(self, frames: Frames) -> Images:
+        """Return what is shown when an episode goes on."""
+        return np.concatenate([self._images[:, self._num_colours :], frames], axis=1)
+
     def _all_legal(self) -> Bool[np.ndarray, "env action"]:
         return np.ones((self.num_envs, self.spec.num_actions), dtype=np.bool_)
 
@@ -128,7 +152,7 @@ def _make_games(config: EnvConfig, num_envs: int, size: tuple[int, int]) -> Vect
         autoreset_mode=AutoresetMode.SAME_STEP,
         img_height=height,
         img_width=width,
-        grayscale=False,
+        grayscale=config.grayscale,
         stack_num=1,
         frameskip=config.frame_skip,
         maxpool=True,
@@ -140,5 +164,5 @@ def _make_games(config: EnvConfig, num_envs: int, size: tuple[int, int]) -> Vect
     )
 
 
-def _channel_first(screens: UInt8[np.ndarray, "env 1 height width 3"]) -> UInt8[np.ndarray, "env 3 height width"]:
-    return np.ascontiguousarray(np.moveaxis(screens[:, 0], -1, 1))
+def _channel_first(screens: UInt8[np.ndarray, "env 1 height width *colours"]) -> Frames:
+    return screens if screens.ndim == 4 else np.ascontiguousarray(np.moveaxis(screens[:, 0], -1, 1))

@@ -10,7 +10,7 @@ __all__ = ["ATARI_PREFIX", "DMC_ID", "EnvConfig"]
 ATARI_PREFIX = "ALE/"
 DMC_ID = "dmc"
 _GENERAL_FIELDS = frozenset({"env_id", "num_envs"})
-_WORKER_FIELDS = frozenset({"num_env_workers"})
+_NOT_ATARI_FIELDS = frozenset({"num_env_workers", "action_bins_per_dim"})
 _DMC_FIELDS = frozenset({"task", "action_repeat", "from_pixels"})
 
 
@@ -26,6 +26,10 @@ class EnvConfig:
 
     num_env_workers: int = 0
     """Not for Atari: processes that step the environments, where that is slow; 0 steps them in this process."""
+
+    action_bins_per_dim: int = 0
+    """Not for Atari: play continuous actions as numbered ones, which are all combinations of so many evenly spaced
+    values, from bound to bound, of each number of an action; 0 leaves actions as they are."""
 
     task: str = ""
     """DeepMind Control only: the task as domain-task, such as "cartpole-swingup"."""
@@ -57,6 +61,13 @@ class EnvConfig:
     image_size: int = 64
     """Atari, and DeepMind Control from pixels: height and width of the images that are shown."""
 
+    grayscale: bool = False
+    """Atari only: show grey images, of one channel, instead of RGB ones, of three."""
+
+    frame_stack: int = 1
+    """Atari only: show the newest frames together as channels of one image, the oldest first; 1 shows the newest alone.
+    An episode begins with its first frame in every place."""
+
     num_env_threads: int = 2
     """Atari only: threads that step the games; results do not depend on it."""
 
@@ -87,11 +98,15 @@ class EnvConfig:
             "frame_skip": (self.frame_skip, 1),
             "noop_max": (self.noop_max, 0),
             "image_size": (self.image_size, 1),
+            "frame_stack": (self.frame_stack, 1),
+            "action_bins_per_dim": (self.action_bins_per_dim, 0),
             "num_env_threads": (self.num_env_threads, 1),
         }
         for name, (value, minimum) in smallest.items():
             if value < minimum:
                 raise ConfigError(f"{name} is {value}; give at least {minimum}")
+        if self.action_bins_per_dim == 1:
+            raise ConfigError("action_bins_per_dim is 1, which leaves nothing to choose; give at least 2, or 0")
         if not 0.0 <= self.sticky_action_probability <= 1.0:
             raise ConfigError(
                 f"sticky_action_probability is {self.sticky_action_probability}; give a probability from 0 to 1"
@@ -104,9 +119,9 @@ class EnvConfig:
 
     def _refuse_settings_without_effect(self) -> None:
         names = {field.name for field in fields(self)}
-        atari = names - _GENERAL_FIELDS - _WORKER_FIELDS - _DMC_FIELDS
+        atari = names - _GENERAL_FIELDS - _NOT_ATARI_FIELDS - _DMC_FIELDS
         allowed = set(_GENERAL_FIELDS)
-        allowed |= atari if self.is_atari else _WORKER_FIELDS
+        allowed |= atari if self.is_atari else _NOT_ATARI_FIELDS
         allowed |= _DMC_FIELDS if self.is_dmc else set()
         allowed |= {"image_size"} if self.is_dmc and self.from_pixels else set()
         values = asdict(self)
@@ -124,6 +139,6 @@ class EnvConfig:
         owners = {
             f'Atari ids ("{ATARI_PREFIX}...")': names & atari,
             f'DeepMind Control ("{DMC_ID}")': names & _DMC_FIELDS,
-            "environments other than Atari": names & _WORKER_FIELDS,
+            "environments other than Atari": names & _NOT_ATARI_FIELDS,
         }
         return " and ".join(owner for owner, owned in owners.items() if owned)

@@ -37,7 +37,7 @@ class DmcEnvironment(gymnasium.Env[np.ndarray, np.ndarray]):
     end of the task's time is a truncation, any other end a termination.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012 (Gymnasium's own convention)
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (Gymnasium's own convention)
 
     def __init__(
         self, task: str, *, action_repeat: int, image_size: int | None = None, render_mode: str | None = None
@@ -53,6 +53,8 @@ class DmcEnvironment(gymnasium.Env[np.ndarray, np.ndarray]):
         self._random = np.random.RandomState()  # what dm_control draws from
         self._task = _load(task, self._random)
         self._action_repeat = action_repeat
+        step_seconds = self._task.control_timestep() * action_repeat
+        self.metadata = {**self.metadata, "render_fps": 1 / step_seconds}
         self._image_size = image_size
         action = self._task.action_spec()
         low, high = (np.broadcast_to(bound, action.shape) for bound in (action.minimum, action.maximum))

@@ -1,7 +1,10 @@
 """What a batch of environments hands out at each step, and the protocol by which it is played."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from math import inf
+from numbers import Real
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
@@ -9,7 +12,21 @@ from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
 from kvzero.errors import ConfigError, EnvError
 from kvzero.records import EnvSpec
 
-__all__ = ["Environments", "Frame", "Observation", "Observations", "Start", "Steps", "check_actions", "check_seed"]
+__all__ = [
+    "DEFAULT_FPS",
+    "Environments",
+    "Frame",
+    "Observation",
+    "Observations",
+    "Start",
+    "Steps",
+    "check_actions",
+    "check_seed",
+    "read_fps",
+]
+
+DEFAULT_FPS = 30.0
+"""Speed of a video of an environment that names none."""
 
 Observation: TypeAlias = UInt8[np.ndarray, "channel height width"] | Float32[np.ndarray, " feature"]
 Observations: TypeAlias = UInt8[np.ndarray, "env channel height width"] | Float32[np.ndarray, "env feature"]
@@ -69,6 +86,8 @@ class Environments(Protocol):
 
     spec: EnvSpec
     num_envs: int
+    frames_per_second: float
+    """How many frames, one for each step, make a second of the environment's own time."""
 
     def reset(self, seed: int | None = None) -> Start:
         """Begin a new episode everywhere; environment `i` is seeded with `seed + i`, or goes on with its own chance."""
@@ -88,6 +107,14 @@ class Environments(Protocol):
     def close(self) -> None:
         """Give back windows, files and threads."""
         ...
+
+
+def read_fps(metadata: Mapping[str, Any]) -> float:
+    """Return the `render_fps` of a Gymnasium environment's metadata; 30 where it says nothing that can be shown."""
+    fps = metadata.get("render_fps")
+    if isinstance(fps, Real) and not isinstance(fps, bool) and 0 < float(fps) < inf:
+        return float(fps)
+    return DEFAULT_FPS
 
 
 def check_seed(seed: int | None) -> None:

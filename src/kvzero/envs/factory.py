@@ -1,8 +1,10 @@
 """Which implementation plays an environment id: Atari's vector environment, DeepMind Control, or Gymnasium's."""
 
 from functools import partial
+from typing import Any
 
 from kvzero.envs.atari import AtariEnvironments
+from kvzero.envs.bins import BinnedActions
 from kvzero.envs.config import EnvConfig
 from kvzero.envs.dmc import DmcEnvironment
 from kvzero.envs.environments import Environments
@@ -11,7 +13,7 @@ from kvzero.envs.lookup import Maker, find_maker
 from kvzero.envs.workers import WorkerEnvironments
 from kvzero.errors import ConfigError
 
-__all__ = ["make_environments", "make_slice"]
+__all__ = ["make_environments"]
 
 
 def make_environments(config: EnvConfig, *, num_envs: int, training: bool, render: bool = False) -> Environments:
@@ -29,14 +31,17 @@ def make_environments(config: EnvConfig, *, num_envs: int, training: bool, rende
     if config.is_atari:
         return AtariEnvironments(config, num_envs=num_envs, training=training, render=render)
     if config.num_env_workers and not render:
-        return WorkerEnvironments(config, num_envs=num_envs)
+        return WorkerEnvironments(partial(make_slice, config), num_envs=num_envs, num_workers=config.num_env_workers)
     return make_slice(config, num_envs=num_envs, render=render)
 
 
 def make_slice(config: EnvConfig, *, num_envs: int, first_index: int = 0, render: bool = False) -> GymEnvironments:
     """Make `num_envs` environments in this process, called by their numbers from `first_index` on."""
     name = f"{config.env_id} {config.task}" if config.is_dmc else config.env_id
-    return GymEnvironments(_find_maker(config), name=name, num_envs=num_envs, render=render, first_index=first_index)
+    maker = _find_maker(config)
+    if config.action_bins_per_dim:
+        maker = partial(_make_binned, maker, config.action_bins_per_dim, name)
+    return GymEnvironments(maker, name=name, num_envs=num_envs, render=render, first_index=first_index)
 
 
 def _find_maker(config: EnvConfig) -> Maker:
@@ -44,3 +49,7 @@ def _find_maker(config: EnvConfig) -> Maker:
         return find_maker(config.env_id)
     image_size = config.image_size if config.from_pixels else None
     return partial(DmcEnvironment, config.task, action_repeat=config.action_repeat, image_size=image_size)
+
+
+def _make_binned(maker: Maker, bins_per_dim: int, name: str, **options: Any) -> BinnedActions:
+    return BinnedActions(maker(**options), bins_per_dim, name)

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from jaxtyping import Shaped
 
-from kvzero.envs.environments import Frame, Observations, Start, Steps, check_actions, check_seed
+from kvzero.envs.environments import Frame, Observations, Start, Steps, check_actions, check_seed, read_fps
 from kvzero.envs.guard import Guard
 from kvzero.envs.lookup import Maker, build_environment
 from kvzero.errors import ConfigError
@@ -28,6 +28,7 @@ class GymEnvironments:
         )
         self.num_envs = num_envs
         self.spec = self._guards[0].delivered
+        self.frames_per_second = read_fps(made[0].metadata)
 
     def reset(self, seed: int | None = None) -> Start:
         """Begin a new episode everywhere."""

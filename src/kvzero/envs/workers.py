@@ -1,71 +1,71 @@
 """Environments stepped in processes of their own, each of which has a slice of them."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
-from multiprocessing.connection import Pipe
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Shaped
 
-from kvzero.envs.config import EnvConfig
-from kvzero.envs.environments import Frame, Start, Steps, check_actions, check_seed
-from kvzero.errors import ConfigError, EnvError
+from kvzero.envs.environments import DEFAULT_FPS, Frame, Start, Steps, check_actions, check_seed
+from kvzero.envs.gym import GymEnvironments
+from kvzero.errors import ConfigError, EnvError, KvzeroError, ProcessError
+from kvzero.processes import RemoteObject
 from kvzero.records import EnvSpec
 
 __all__ = ["WorkerEnvironments"]
 
-Record = TypeVar("Record", Start, Steps)
+Shown = TypeVar("Shown", Start, Steps)
 
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "LP_NUM_THREADS"), "1"
-)
-"""A worker computes and draws with one thread: the cores are shared among workers, and with the learner."""
 
-CODE = "from kvzero.envs.worker import main; main()"
-SECONDS_TO_END = 5
+@runtime_checkable  # the shape checks of the test session ask isinstance
+class SliceMaker(Protocol):
+    """A function that makes some of the environments, called by their numbers from `first_index` on."""
+
+    def __call__(self, *, num_envs: int, first_index: int) -> GymEnvironments:
+        """Make so many."""
+        ...
 
 
 class WorkerEnvironments:
-    """Steps environments in `num_env_workers` processes at the same time; to the same result as in one process.
+    """Steps environments in several processes at the same time; to the same result as in one process.
 
-    Processes are begun anew, not forked: neither the threads of PyTorch nor a drawing context survives a fork.
+    A worker computes and draws with one thread: the cores are shared among workers, and with the learner.
     """
 
-    def __init__(self, config: EnvConfig, *, num_envs: int) -> None:
+    def __init__(self, make_slice: SliceMaker, *, num_envs: int, num_workers: int) -> None:
         """Start the processes and make their environments.
 
         Raises:
             ConfigError, EnvError: what making the environments raises.
         """
-        num_workers = min(config.num_env_workers, num_envs)
+        num_workers = min(num_workers, num_envs)
         self._edges = [num_envs * index // num_workers for index in range(num_workers + 1)]
         self.num_envs = num_envs
-        self._workers: list[_Worker] = []
+        self._workers: list[RemoteObject[GymEnvironments]] = []
         try:
-            for first, end in zip(self._edges, self._edges[1:], strict=False):
-                self._workers.append(_Worker(config, first, end - first))
-            specs = [worker.receive() for worker in self._workers]
+            with _resumable():
+                for first, end in zip(self._edges, self._edges[1:], strict=False):
+                    self._workers.append(_start(make_slice, first, end - first))
+                self._receive()
+                self.spec: EnvSpec = self._workers[0].call(_spec_of)
         except BaseException:
             self.close()
             raise
-        self.spec: EnvSpec = specs[0]
+        self.frames_per_second = DEFAULT_FPS  # of pictures that nobody draws
 
     def reset(self, seed: int | None = None) -> Start:
         """Begin a new episode everywhere."""
         check_seed(seed)
         seeds = [None if seed is None else seed + first for first in self._edges[:-1]]
-        starts: list[Start] = self._ask("reset", seeds)
-        return _join(Start, starts)
+        return _join(Start, self._ask(GymEnvironments.reset, seeds))
 
     def step(self, actions: Shaped[np.ndarray, "env *dim"]) -> Steps:
         """Take one action in each environment."""
         check_actions(actions, self.num_envs, self.spec)
-        steps: list[Steps] = self._ask("step", np.split(actions, self._edges[1:-1]))
-        return _join(Steps, steps)
+        return _join(Steps, self._ask(GymEnvironments.step, np.split(actions, self._edges[1:-1])))
 
     def render(self) -> Frame:
         """Refuse: pictures are drawn in this process only."""
@@ -74,69 +74,51 @@ class WorkerEnvironments:
     def close(self) -> None:
         """End the processes."""
         for worker in self._workers:
-            worker.end()
+            worker.close()
 
-    def _ask(self, request: str, arguments: Sequence[Any]) -> list[Any]:
-        for worker, argument in zip(self._workers, arguments, strict=True):
-            worker.send((request, argument))
-        answers = [worker.listen() for worker in self._workers]  # all of them, so that none is left for later
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return answers
+    def _ask(self, function: Callable[[GymEnvironments, Any], Shown], arguments: Sequence[Any]) -> list[Shown]:
+        with _resumable():
+            for worker, argument in zip(self._workers, arguments, strict=True):
+                worker.send(function, argument)
+            return self._receive()
 
-
-class _Worker:
-    """One process and the line to it."""
-
-    def __init__(self, config: EnvConfig, first_index: int, num_envs: int) -> None:
-        self._place = f"the worker of environments {first_index} to {first_index + num_envs - 1}"
-        self._line, far_end = Pipe()
-        environment = os.environ | ONE_THREAD | {"PYTHONPATH": os.pathsep.join(sys.path)}
-        with far_end:
-            self._process = subprocess.Popen(  # noqa: S603  # our own code
-                [sys.executable, "-c", CODE, str(far_end.fileno())],
-                env=environment,
-                pass_fds=[far_end.fileno()],
-                stdin=subprocess.DEVNULL,
-            )
-        self.send((config, first_index, num_envs))
-
-    def send(self, request: object) -> None:
-        try:
-            self._line.send(request)
-        except OSError as error:
-            raise self._lost() from error
-
-    def listen(self) -> Any:
-        """Return the answer, which may be what was raised."""
-        try:
-            return self._line.recv()
-        except (EOFError, OSError) as error:
-            raise self._lost() from error
-
-    def receive(self) -> Any:
-        """Return the answer, or raise it."""
-        answer = self.listen()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def end(self) -> None:
-        """End the process: kindly, since it hangs up when the line is closed, then by force."""
-        self._line.close()
-        try:
-            self._process.wait(SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _lost(self) -> EnvError:
-        return EnvError(f"{self._place} ended with status {self._process.poll()}; resume the run from its checkpoint")
+    def _receive(self) -> list[Any]:
+        """Return the replies of all workers, or raise the first error, once no reply is left for later."""
+        replies: list[Any] = []
+        errors: list[KvzeroError] = []
+        for worker in self._workers:
+            try:
+                replies.append(worker.receive())
+            except KvzeroError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return replies
 
 
-def _join(kind: type[Record], parts: Sequence[Record]) -> Record:
+def _start(make_slice: SliceMaker, first_index: int, num_envs: int) -> RemoteObject[GymEnvironments]:
+    return RemoteObject(
+        partial(make_slice, num_envs=num_envs, first_index=first_index),
+        name=f"the worker of environments {first_index} to {first_index + num_envs - 1}",
+        num_threads=1,
+    )
+
+
+def _spec_of(envs: GymEnvironments) -> EnvSpec:
+    return envs.spec
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Let a worker that is lost be an environment's error, as it would be in one process."""
+    try:
+        yield
+    except ProcessError as error:
+        raise EnvError(f"{error}; resume the run from its checkpoint") from error
+
+
+def _join(kind: type[Shown], parts: Sequence[Shown]) -> Shown:
     """Return one record of all environments."""
     arrays = {field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(kind)}
-    joined: Record = kind(**arrays)
+    joined: Shown = kind(**arrays)
     return joined

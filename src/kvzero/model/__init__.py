@@ -2,6 +2,7 @@
 
 from kvzero.model.activity import UnitActivity, rank_shares
 from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
+from kvzero.model.devices import choose_device
 from kvzero.model.dropout import NO_DROPOUT, Dropout
 from kvzero.model.encoders import build_encoder
 from kvzero.model.gaussian import Gaussian, read_gaussian
@@ -17,15 +18,29 @@ from kvzero.model.losses import (
     masked_mean,
     weigh_losses,
 )
-from kvzero.model.native import Drawing, NativeEngine, NativeSearch
+from kvzero.model.native import Drawing, NativeNetwork, NativeSearch
+from kvzero.model.native import load_library as load_native_library
 from kvzero.model.network import Network, Predictions, RootReading
-from kvzero.model.one_pass import ActionReadings, NodeReadings, OnePassStepper, PassLayout, lay_out_pass
+from kvzero.model.passes import (
+    ActionReadings,
+    Affine,
+    Expansion,
+    HeadWeights,
+    LayerWeights,
+    NodeReadings,
+    NodeStepper,
+    OnePassStepper,
+    PassLayout,
+    PassWeights,
+    SlidingStepper,
+    build_stepper,
+    expand_nodes,
+    lay_out_pass,
+    look_up_weights,
+)
 from kvzero.model.shift_error import ShiftError, shift_error
-from kvzero.model.sliding_stepper import SlidingStepper, build_stepper, expand_nodes
-from kvzero.model.stepper import Expansion, NodeStepper
-from kvzero.model.support import Support, compress, expand
+from kvzero.model.support import Support, compress, decompress
 from kvzero.model.transformer import band_mask
-from kvzero.model.weights import Affine, HeadWeights, LayerWeights, PassWeights, look_up_weights
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
@@ -45,7 +60,7 @@ __all__ = [
     "Losses",
     "MeanLosses",
     "ModelConfig",
-    "NativeEngine",
+    "NativeNetwork",
     "NativeSearch",
     "Network",
     "NodeReadings",
@@ -63,13 +78,15 @@ __all__ = [
     "band_mask",
     "build_encoder",
     "build_stepper",
+    "choose_device",
     "compress",
     "cross_entropy",
+    "decompress",
     "entropy",
-    "expand",
     "expand_nodes",
     "latent_distance",
     "lay_out_pass",
+    "load_native_library",
     "look_up_weights",
     "masked_mean",
     "rank_shares",

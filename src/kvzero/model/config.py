@@ -1,7 +1,7 @@
 """The knobs of the network."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from kvzero.cache import ContextLayout
 from kvzero.checks import read_fields
@@ -92,10 +92,6 @@ class ModelConfig:
                 f"embed_dim {self.embed_dim} is not divisible by {SIMNORM_GROUP}, the group size of simnorm; "
                 "change it or use latent_norm=layernorm"
             )
-        if self.latent_norm not in ("simnorm", "layernorm"):
-            raise ConfigError(f"latent_norm is {self.latent_norm!r}; choose simnorm or layernorm")
-        if self.image_norm not in get_args(ImageNorm):
-            raise ConfigError(f"image_norm is {self.image_norm!r}; choose group or layer")
         if self.support_size < 3 or self.support_size % 2 == 0:
             raise ConfigError(f"support_size is {self.support_size}; give an odd number of bins, at least 3")
         if self.encoder_channels % 16:
@@ -115,9 +111,6 @@ class ModelConfig:
         )
 
     def _check_positions(self) -> None:
-        for name, choices in (("positions", get_args(Positions)), ("window", get_args(WindowSlide))):
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}; choose {' or '.join(choices)}")
         if self.positions == "learned":
             if self.max_tokens < self.context_tokens:
                 raise ConfigError(

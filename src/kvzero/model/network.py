@@ -1,7 +1,8 @@
 """The world model's network: encoder, transformer and heads, in training and in search."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -11,6 +12,7 @@ from torch.nn import functional
 from kvzero.cache import Window
 from kvzero.model.actions import build_action_table
 from kvzero.model.config import ModelConfig
+from kvzero.model.digest import digest_weights
 from kvzero.model.dropout import NO_DROPOUT, Dropout
 from kvzero.model.encoders import VectorEncoder, build_encoder, build_latent_norm
 from kvzero.model.heads import PairedHead
@@ -60,6 +62,7 @@ class Network(nn.Module):
         self.config = config
         self.spec = spec
         self._marks = 0
+        self._digest: tuple[int, bytes] | None = None  # the version that it is of, and the digest
         embed, hidden = config.embed_dim, config.embed_dim * config.head_expansion
         self.encoder = build_encoder(spec, config) if encoder is None else encoder
         self.action_table = build_action_table(spec, config)
@@ -71,7 +74,7 @@ class Network(nn.Module):
 
     @property
     def version(self) -> int:
-        """A number that changes whenever the weights do.
+        """A number that changes whenever the weights do; cheap, and of this object in this process alone.
 
         It counts the in-place changes that autograd notices (`load_state_dict`, a change by hand, a plain optimiser
         step), and the calls of `mark_changed` for those that it does not.
@@ -81,6 +84,28 @@ class Network(nn.Module):
     def mark_changed(self) -> None:
         """Say that the weights changed behind autograd's back, as PyTorch's fused optimisers change them."""
         self._marks += 1
+
+    @property
+    def digest(self) -> bytes:
+        """The identity of the weights: 32 bytes, the same wherever and whenever a network has the same ones.
+
+        It covers all that is saved, a normaliser's mean and variance included; see `digest_weights`, also for what it
+        costs. It is worked out when it is asked for, and kept until `version` changes.
+        """
+        version = self.version
+        if self._digest is None or self._digest[0] != version:
+            self._digest = version, digest_weights(self.state_dict())
+        return self._digest[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the digest out of copies, which count changes from elsewhere: one number would mean two things."""
+        return self.__dict__ | {"_digest": None}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Network":
+        """Move, or change the number type, which `version` does not notice."""
+        self._digest = None
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     @property
     def policy_size(self) -> int:

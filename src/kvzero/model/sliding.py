@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from kvzero.cache import Window
 from kvzero.model.config import WindowSlide
-from kvzero.model.learned import LearnedPositions
+from kvzero.model.positions import LearnedPositions
 from kvzero.model.transformer import Transformer
 
 __all__ = ["slide_window"]

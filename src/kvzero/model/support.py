@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Support", "compress", "expand"]
+__all__ = ["Support", "compress", "decompress"]
 
 EPSILON = 0.001
 
@@ -17,7 +17,7 @@ def compress(scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return scalars.sign() * ((scalars.abs() + 1).sqrt() - 1) + EPSILON * scalars
 
 
-def expand(compressed: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def decompress(compressed: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Return the inverse of `compress`.
 
     With `u = sqrt(|x| + 1)` the definition is the quadratic `0.001 u^2 + u - (1 + 0.001 + |h|) = 0`; its positive
@@ -57,7 +57,7 @@ class Support(nn.Module):
 
     def decode(self, logits: Float[Tensor, "*shape bin"]) -> Float[Tensor, "*shape"]:
         """Return the scalar that categorical logits stand for: the expected bin, transformed back."""
-        return expand(self.expect(logits))
+        return decompress(self.expect(logits))
 
     def expect(self, logits: Float[Tensor, "*shape bin"]) -> Float[Tensor, "*shape"]:
         """Return the expected bin, in transformed units."""

@@ -10,8 +10,7 @@ from torch.nn import functional
 from kvzero.cache import Window
 from kvzero.model.config import INIT_STD, ModelConfig
 from kvzero.model.dropout import NO_DROPOUT, Dropout, drop
-from kvzero.model.learned import build_positions
-from kvzero.model.rotary import rotate
+from kvzero.model.positions import build_positions, rotate
 
 __all__ = ["Transformer", "band_mask"]
 

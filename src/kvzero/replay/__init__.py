@@ -1,9 +1,22 @@
-"""Storage of what the environments showed, and sampling of windows to learn from."""
+"""Storage of what the environments showed, and sampling of segments to learn from."""
 
 from kvzero.replay.ahead import sample_ahead
 from kvzero.replay.config import ReplayConfig
 from kvzero.replay.replay import Replay
-from kvzero.replay.sampler import Draw, Sampler, UniformSampler
+from kvzero.replay.row_spec import Field, RowSpec, build_row_spec
 from kvzero.replay.segments import Segments
+from kvzero.replay.snapshot import SavedArray
+from kvzero.replay.step_batch import StepBatch, StepSink
 
-__all__ = ["Draw", "Replay", "ReplayConfig", "Sampler", "Segments", "UniformSampler", "sample_ahead"]
+__all__ = [
+    "Field",
+    "Replay",
+    "ReplayConfig",
+    "RowSpec",
+    "SavedArray",
+    "Segments",
+    "StepBatch",
+    "StepSink",
+    "build_row_spec",
+    "sample_ahead",
+]

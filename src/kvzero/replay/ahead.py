@@ -20,7 +20,7 @@ def sample_ahead(
     was drawn and not handed out back: the replay's random state is as if it had not been drawn.
 
     Raises:
-        EmptyReplayError: if no window can start anywhere.
+        EmptyReplayError: if no segment can start anywhere.
     """
     state = replay.rng_state()
     with ThreadPoolExecutor(1, thread_name_prefix="kvzero-sampler") as thread:

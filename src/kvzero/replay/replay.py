@@ -1,64 +1,41 @@
-"""The replay itself: takes in steps, hands out windows, goes into checkpoints."""
+"""The replay itself: takes in steps, hands out segments, goes into checkpoints."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
 
-from kvzero.errors import CheckpointError, ConfigError, EmptyReplayError
-from kvzero.records import EnvSpec
+from kvzero.errors import CheckpointError, EmptyReplayError
 from kvzero.replay.config import ReplayConfig
 from kvzero.replay.intake import checked
-from kvzero.replay.rows import BLANK, STEP, TERMINATED, TRUNCATED, allocate_rows
-from kvzero.replay.sampler import Sampler, UniformSampler
+from kvzero.replay.row_spec import RowSpec
+from kvzero.replay.rows import STEP, TERMINATED, TRUNCATED, allocate_rows
 from kvzero.replay.segments import Segments, cut_segments
-from kvzero.replay.snapshot import load_rows, save_rows
+from kvzero.replay.snapshot import SavedArray, load_rows, save_rows
+from kvzero.replay.step_batch import StepBatch
 
 __all__ = ["Replay"]
 
 
 class Replay:
-    """Remembers the newest steps of every environment, each observation once, and samples windows of them.
+    """Remembers the newest steps of every environment, each observation once, and samples segments of them.
 
     Each environment has a ring of `replay_capacity // num_envs` rows. A step takes one row, an episode's end one more,
     for the observation that it ended with.
 
     Args:
         config: how much to keep.
-        spec: what one observation is and how many actions there are.
+        spec: what to keep of each step.
         num_envs: environments that are stepped together.
         seed: of the draws.
-        num_sampled_actions: actions that each policy is over, where actions are continuous.
-        sampler: chooses where windows start; uniform by default.
 
     Raises:
-        ConfigError: if the capacity gives an environment fewer than two rows, or `num_sampled_actions` does not fit.
+        ConfigError: if the capacity gives an environment fewer than two rows.
     """
 
-    def __init__(
-        self,
-        config: ReplayConfig,
-        spec: EnvSpec,
-        *,
-        num_envs: int,
-        seed: int,
-        num_sampled_actions: int = 0,
-        sampler: Sampler | None = None,
-    ) -> None:
-        if spec.is_continuous != (num_sampled_actions > 0):
-            raise ConfigError(
-                f"num_sampled_actions is {num_sampled_actions}; give the number of sampled actions where actions are "
-                "continuous, and none where they are numbered"
-            )
-        self._rows = allocate_rows(
-            spec,
-            num_envs=num_envs,
-            rows_per_env=config.rows_per_env(num_envs),
-            num_choices=num_sampled_actions or spec.num_actions,
-        )
+    def __init__(self, config: ReplayConfig, spec: RowSpec, *, num_envs: int, seed: int) -> None:
+        self._rows = allocate_rows(spec, num_envs=num_envs, rows_per_env=config.rows_per_env(num_envs))
         self._rng = np.random.default_rng(seed)
-        self._sampler = UniformSampler() if sampler is None else sampler
 
     def __len__(self) -> int:
         """Return the number of steps held, over all environments; end rows do not count."""
@@ -71,59 +48,24 @@ class Replay:
 
     @property
     def has_starts(self) -> bool:
-        """Whether a window can start anywhere, and `sample` gives one."""
+        """Whether a segment can start anywhere, and `sample` gives one."""
         return bool(self._rows.is_start().any())
 
-    def add(  # noqa: PLR0913  # one for each ring
-        self,
-        *,
-        observations: np.ndarray,
-        actions: np.ndarray,
-        rewards: np.ndarray,
-        policies: np.ndarray,
-        root_values: np.ndarray,
-        terminated: np.ndarray,
-        truncated: np.ndarray,
-        final_observations: np.ndarray,
-        action_sets: np.ndarray | None = None,
-    ) -> None:
+    def add(self, batch: StepBatch) -> None:
         """Store one step of all environments.
 
         Shapes and types are checked here, in production too, since they come from the user's environment; any width of
         integer or float will do.
 
-        Args:
-            observations: uint8 or float32 [env, *obs], what was acted on.
-            actions: integers [env], what was done; floats [env, dim] from -1 to 1 where actions are continuous.
-            rewards: floats [env], what that earned, as trained on.
-            policies: floats [env, action], share of the search's visits.
-            root_values: floats [env], the search's mean value.
-            terminated: bool [env], whether the step ended its episode for good; wins over `truncated`.
-            truncated: bool [env], whether the step was the last for another reason.
-            final_observations: like `observations`, what the step led to; kept where the episode ended.
-            action_sets: floats [env, action, dim], what `policies` are over; only where actions are continuous.
-
         Raises:
-            EnvError: if an array has the wrong shape or type, holds NaN or infinity, or an action out of range; the
-                replay is unchanged then.
+            EnvError: if a field is missing or unknown, an array has the wrong shape or type, holds NaN or infinity, or
+                a number out of bounds; the replay is unchanged then.
         """
-        step = {
-            "observations": observations,
-            "actions": actions,
-            "rewards": rewards,
-            "policies": policies,
-            "root_values": root_values,
-            "terminated": terminated,
-            "truncated": truncated,
-            "final_observations": final_observations,
-        }
-        if self._rows.action_sets is not None:
-            step["action_sets"] = np.empty(0) if action_sets is None else action_sets
-        step = checked(step, self._rows)
-        self._rows.append(np.arange(len(step["actions"])), {**step, "kinds": STEP})
-        ended = np.flatnonzero(terminated | truncated)
-        kinds = np.where(terminated[ended], TERMINATED, TRUNCATED)
-        self._rows.append(ended, {**BLANK, "observations": step["final_observations"][ended], "kinds": kinds})
+        batch = checked(batch, self._rows.spec, num_envs=len(self._rows.kinds))
+        self._rows.append_steps(batch.fields)
+        if len(ended := np.flatnonzero(batch.terminated | batch.truncated)):
+            kinds = np.where(batch.terminated[ended], TERMINATED, TRUNCATED)
+            self._rows.append_ends(ended, batch.final_observations[ended], kinds=kinds)
 
     def end_running_episodes(self) -> None:
         """Make the newest row of each running episode its truncated end.
@@ -133,25 +75,21 @@ class Replay:
         self._rows.end_running()
 
     def sample(self, batch_size: int, *, num_steps: int) -> Segments:
-        """Draw windows of `num_steps + 1` rows, with replacement.
+        """Draw segments of `num_steps + 1` rows, each start with the same probability, with replacement.
 
-        A window starts at any step whose next observation is known, and ends with its episode; the newest row of a
-        running episode ends a window as a truncation does.
+        A segment starts at any step whose next observation is known, and ends with its episode; the newest row of a
+        running episode ends a segment as a truncation does.
 
         Raises:
-            EmptyReplayError: if no window can start anywhere.
+            EmptyReplayError: if no segment can start anywhere.
         """
-        is_start = self._rows.is_start().reshape(-1)
-        if not is_start.any():
+        starts = np.flatnonzero(self._rows.is_start())
+        if not len(starts):
             raise EmptyReplayError(
                 f"the replay holds {len(self)} steps, none with a next observation yet; collect before sampling"
             )
-        draw = self._sampler.draw(is_start, batch_size, self._rng)
-        return cut_segments(self._rows, draw, num_steps=num_steps, rng=self._rng)
-
-    def update_priorities(self, indices: Int64[np.ndarray, " batch"], priorities: Float[np.ndarray, " batch"]) -> None:
-        """Tell the sampler the new priorities of windows sampled before; uniform sampling has no use for them."""
-        self._sampler.update(indices, priorities)
+        drawn = starts[self._rng.integers(len(starts), size=batch_size)]
+        return cut_segments(self._rows, drawn, num_steps=num_steps, rng=self._rng)
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """Return the written part of the replay, by name, for a checkpoint.
@@ -160,8 +98,10 @@ class Replay:
         """
         return save_rows(self._rows)
 
-    def load_state_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Replace all rows by those of a checkpoint.
+    def load_state_arrays(self, arrays: Mapping[str, SavedArray]) -> None:
+        """Replace all rows by those of a checkpoint, reading a part of one array at a time.
+
+        Arrays of fields that are not kept, or no longer, are left alone.
 
         Raises:
             CheckpointError: if they are of another environment, capacity or number of environments; the replay is

@@ -1,13 +1,32 @@
 """How the replay goes into a checkpoint and comes back: the written part of every ring, slot for slot."""
 
 from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from kvzero.errors import CheckpointError
 from kvzero.replay.rows import NOTHING, Rows
 
-__all__ = ["load_rows", "save_rows"]
+__all__ = ["SavedArray", "load_rows", "save_rows"]
+
+ROWS_AT_ONCE = 1024
+
+
+@runtime_checkable
+class SavedArray(Protocol):
+    """What loading asks of an array: its form, and some of its rows at a time. NumPy's arrays fit, in files or not."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers."""
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray:
+        """Return the rows from `rows.start` to before `rows.stop`, of which there is at least one."""
 
 
 def save_rows(rows: Rows) -> dict[str, np.ndarray]:
@@ -22,8 +41,8 @@ def save_rows(rows: Rows) -> dict[str, np.ndarray]:
     return arrays
 
 
-def load_rows(rows: Rows, arrays: Mapping[str, np.ndarray]) -> None:
-    """Put back what `save_rows` returned.
+def load_rows(rows: Rows, arrays: Mapping[str, SavedArray]) -> None:
+    """Put back what `save_rows` returned, a part of one array at a time; arrays that no field needs are left alone.
 
     Raises:
         CheckpointError: if the arrays are of another environment, capacity or number of environments; nothing is
@@ -31,7 +50,8 @@ def load_rows(rows: Rows, arrays: Mapping[str, np.ndarray]) -> None:
     """
     _check_same(arrays, "rows_per_env", np.array([rows.rows_per_env]))
     _check_form(arrays, "num_written", rows.num_written)
-    num_filled = _num_filled(rows, arrays["num_written"])
+    num_written = _read(arrays["num_written"])
+    num_filled = _num_filled(rows, num_written)
     targets = {
         f"{name}.{env}": ring[env, : num_filled[env]]
         for name, ring in rows.rings().items()
@@ -40,9 +60,9 @@ def load_rows(rows: Rows, arrays: Mapping[str, np.ndarray]) -> None:
     for key, target in targets.items():
         _check_form(arrays, key, target)
     rows.kinds[:] = NOTHING
-    rows.num_written[:] = arrays["num_written"]
+    rows.num_written[:] = num_written
     for key, target in targets.items():
-        target[:] = arrays[key]
+        _fill(target, arrays[key])
 
 
 def _num_filled(rows: Rows, num_written: np.ndarray) -> list[int]:
@@ -50,7 +70,17 @@ def _num_filled(rows: Rows, num_written: np.ndarray) -> list[int]:
     return [int(count) for count in np.clip(num_written, 0, rows.rows_per_env)]
 
 
-def _check_form(arrays: Mapping[str, np.ndarray], key: str, target: np.ndarray) -> None:
+def _fill(target: np.ndarray, array: SavedArray) -> None:
+    for start in range(0, len(target), ROWS_AT_ONCE):
+        part = slice(start, min(start + ROWS_AT_ONCE, len(target)))
+        target[part] = array[part]
+
+
+def _read(array: SavedArray) -> np.ndarray:
+    return array[0 : array.shape[0]]
+
+
+def _check_form(arrays: Mapping[str, SavedArray], key: str, target: np.ndarray) -> None:
     """Refuse an array that is missing or has another shape or type than this replay's."""
     if key not in arrays:
         raise CheckpointError(
@@ -64,11 +94,11 @@ def _check_form(arrays: Mapping[str, np.ndarray], key: str, target: np.ndarray) 
         )
 
 
-def _check_same(arrays: Mapping[str, np.ndarray], key: str, expected: np.ndarray) -> None:
+def _check_same(arrays: Mapping[str, SavedArray], key: str, expected: np.ndarray) -> None:
     """Refuse an array that holds something else than expected."""
     _check_form(arrays, key, expected)
-    if not np.array_equal(arrays[key], expected):
+    if not np.array_equal(_read(arrays[key]), expected):
         raise CheckpointError(
-            f"{key} of the saved replay is {arrays[key].tolist()}, of this run {expected.tolist()}; "
+            f"{key} of the saved replay is {_read(arrays[key]).tolist()}, of this run {expected.tolist()}; "
             "resume with the replay_capacity that the checkpoint was made with"
         )

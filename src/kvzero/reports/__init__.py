@@ -1,8 +1,10 @@
 """What a run tells people: metrics, progress, plots, summary and report; knows no torch."""
 
 from kvzero.reports.atomic import write_atomically
+from kvzero.reports.characters import SPELLED
 from kvzero.reports.costs import plot_costs
 from kvzero.reports.curve import plot_learning_curve
+from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.figures import (
     ENV_STEPS,
     EVAL_RETURN_MAX,
@@ -13,9 +15,18 @@ from kvzero.reports.figures import (
     WALL_SECONDS,
 )
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
-from kvzero.reports.metrics import MetricsLog, logged_until, read_metrics
 from kvzero.reports.page import write_report
-from kvzero.reports.progress import Progress
+from kvzero.reports.progress import ProgressDisplay
+from kvzero.reports.sinks import (
+    SINKS,
+    FigureLog,
+    FigureSink,
+    JsonlSink,
+    SinkName,
+    SinkOpener,
+    TensorBoardSink,
+    read_metrics,
+)
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
 
 __all__ = [
@@ -24,15 +35,22 @@ __all__ = [
     "EVAL_RETURN_MEAN",
     "EVAL_RETURN_MIN",
     "LOSS",
+    "SINKS",
+    "SPELLED",
     "SUMMARY_FILE",
     "TRAIN_RETURN",
     "WALL_SECONDS",
-    "MetricsLog",
-    "Progress",
+    "Dispensable",
+    "FigureLog",
+    "FigureSink",
+    "JsonlSink",
+    "ProgressDisplay",
+    "SinkName",
+    "SinkOpener",
     "Summary",
+    "TensorBoardSink",
     "describe_machine",
     "library_versions",
-    "logged_until",
     "machine_facts",
     "peak_rss_bytes",
     "plot_costs",

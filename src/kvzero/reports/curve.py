@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kvzero.reports.atomic import write_atomically
-from kvzero.reports.metrics import read_metrics
+from kvzero.reports.sinks import read_metrics
 
 __all__ = ["plot_learning_curve"]
 

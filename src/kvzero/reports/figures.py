@@ -1,4 +1,4 @@
-"""The names of the figures that progress, plots and a resumed run look for; a run may log others beside them."""
+"""The names of the figures that the display and plots look for; a run may log others beside them."""
 
 __all__ = [
     "ENV_STEPS",
@@ -29,4 +29,4 @@ LOSS = "loss"
 """The weighted training loss; its parts are named `loss_latent` and so on."""
 
 WALL_SECONDS = "wall_seconds"
-"""Seconds that the run took until the figures beside it were logged, over all sittings."""
+"""Seconds that the run took until the figures beside it were logged, over all sessions."""

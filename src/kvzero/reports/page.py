@@ -2,28 +2,20 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable
 from dataclasses import asdict
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from kvzero.errors import RunError
 from kvzero.reports.atomic import write_atomically
-from kvzero.reports.metrics import read_metrics
+from kvzero.reports.rendering import render
+from kvzero.reports.sinks import read_metrics
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary
 
 __all__ = ["write_report"]
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #24292f; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
-h1 { margin-bottom: 0 } h2 { margin-top: 2.5rem; border-bottom: 1px solid #d8dee4 }
-.tiles { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1.5rem 0 }
-.tile { border: 1px solid #d8dee4; border-radius: 8px; padding: .6rem 1rem; min-width: 8rem }
-.tile b { display: block; font-size: 1.4rem; color: #0b62c4 }
-img { max-width: 100% } table { border-collapse: collapse; font-size: .9rem }
-td { border-bottom: 1px solid #d8dee4; padding: .2rem 1.5rem .2rem 0; font-variant-numeric: tabular-nums }
-"""
+Rows = list[tuple[str, str]]
+"""Names, and what is shown beside them."""
 
 
 def write_report(run_dir: Path) -> Path:
@@ -37,25 +29,19 @@ def write_report(run_dir: Path) -> Path:
     has_summary = (run_dir / SUMMARY_FILE).exists()
     summary = read_summary(run_dir) if has_summary else None
     config = _read_config(run_dir / "config.json")
-    body = [
-        f"<h1>{escape(run_dir.resolve().name)}</h1>",
-        _summary_section(summary) if summary else "<p>This run has not ended; it has no summary yet.</p>",
-        _curves_section(run_dir),
-        _table_section("Configuration", _flat(config)),
-        _table_section("Versions", summary.versions.items() if summary else ()),
-    ]
-    path = run_dir / "report.html"
-    write_atomically(path, _page(run_dir.resolve().name, "\n".join(body)).encode())
-    return path
-
-
-def _page(title: str, body: str) -> str:
-    """Return a whole HTML document."""
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
-        f'<meta name="viewport" content="width=device-width">\n<style>{STYLE}</style>\n</head>\n'
-        f"<body>\n{body}\n</body>\n</html>\n"
+    name = run_dir.resolve().name
+    page = render(
+        "run",
+        title=name,
+        summary=summary,
+        tiles=_tiles(summary) if summary else (),
+        figures=_figures(summary) if summary else (),
+        curves=_curves(run_dir),
+        settings=_settings("", config),
     )
+    path = run_dir / "report.html"
+    write_atomically(path, page.encode())
+    return path
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -68,41 +54,40 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise RunError(f"{path} is no configuration ({error}); restore it before writing a report") from error
 
 
-def _summary_section(summary: Summary) -> str:
-    """Show the figures that matter first, all of them below."""
-    tiles = {
-        "mean evaluation return": f"{summary.eval_return_mean:,.1f}",
-        "environment steps": f"{summary.env_steps:,}",
-        "updates": f"{summary.updates:,}",
-        "minutes": f"{summary.wall_seconds / 60:,.1f}",
-        "steps per second": f"{summary.env_steps_per_second:,.1f}",
-        "peak memory": f"{summary.peak_rss_bytes / 1e9:,.2f} GB",
-    }
-    shown = "".join(f'<div class="tile"><b>{figure}</b>{label}</div>' for label, figure in tiles.items())
-    figures = [(name, figure) for name, figure in asdict(summary).items() if name != "versions"]
-    return f'<p>{escape(summary.preset)}, seed {summary.seed}</p>\n<div class="tiles">{shown}</div>\n' + _table_section(
-        "Summary", figures
-    )
+def _tiles(summary: Summary) -> Rows:
+    """Return the figures that matter first, each with what it is."""
+    return [
+        ("mean evaluation return", f"{summary.eval_return_mean:,.1f}"),
+        ("environment steps", f"{summary.env_steps:,}"),
+        ("updates", f"{summary.updates:,}"),
+        ("minutes", f"{summary.wall_seconds / 60:,.1f}"),
+        ("steps per second", f"{summary.env_steps_per_second:,.1f}"),
+        ("peak memory", f"{summary.peak_rss_bytes / 1e9:,.2f} GB"),
+    ]
 
 
-def _curves_section(run_dir: Path) -> str:
-    """Show the learning curve, and every other figure over environment steps."""
+def _figures(summary: Summary) -> Rows:
+    """Return all figures of a summary; its versions have a table of their own."""
+    return [(name, _readable(figure)) for name, figure in asdict(summary).items() if name != "versions"]
+
+
+def _curves(run_dir: Path) -> Rows:
+    """Return the learning curve, and every other figure over environment steps, as images in base 64."""
     from kvzero.reports.plots import draw_others, draw_returns, png  # noqa: PLC0415  # matplotlib is slow to import
 
     metrics = read_metrics(run_dir)
-    figures = {"learning curve": draw_returns(metrics, title="Returns"), "other figures": draw_others(metrics)}
-    images = [
-        f'<p><img alt="{name}" src="data:image/png;base64,{b64encode(png(figure)).decode()}"></p>'
-        for name, figure in figures.items()
-        if figure
-    ]
-    return "\n".join(["<h2>Curves</h2>", *images])
+    drawn = {"learning curve": draw_returns(metrics, title="Returns"), "other figures": draw_others(metrics)}
+    return [(name, b64encode(png(figure)).decode()) for name, figure in drawn.items() if figure]
 
 
-def _table_section(title: str, rows: Iterable[tuple[str, Any]]) -> str:
-    """Show names and values in two columns; nothing if there are none."""
-    lines = [f"<tr><td>{escape(name)}</td><td>{escape(_readable(value))}</td></tr>" for name, value in rows]
-    return f"<h2>{title}</h2>\n<table>\n" + "\n".join(lines) + "\n</table>" if lines else ""
+def _settings(part: str, config: dict[str, Any]) -> list[tuple[str, Rows]]:
+    """Return the settings of each part of a configuration, the whole run's own first, by the part's dotted name."""
+    own = [(name, _readable(value)) for name, value in config.items() if not isinstance(value, dict)]
+    parts = [(part or "run", own)] if own else []
+    for name, value in config.items():
+        if isinstance(value, dict):
+            parts += _settings(f"{part}.{name}".lstrip("."), value)
+    return parts
 
 
 def _readable(value: Any) -> str:
@@ -110,11 +95,3 @@ def _readable(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_readable(item) for item in value)
     return f"{value:,.6g}" if isinstance(value, float) else str(value)
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return the settings of nested configurations, each with its dotted name."""
-    rows: list[tuple[str, Any]] = []
-    for name, value in config.items():
-        rows += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
-    return rows

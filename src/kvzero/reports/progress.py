@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import SupportsFloat
@@ -12,17 +13,22 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from kvzero.reports.characters import spell
+from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.figures import EVAL_RETURN_MEAN, LOSS, TRAIN_RETURN
 from kvzero.reports.rates import Rates
 
-__all__ = ["Progress"]
+__all__ = ["ProgressDisplay"]
 
 LIVE_SECONDS = 0.1
 SEPARATOR = " · "
 
 
-class Progress:
+class ProgressDisplay:
     """Shows environment steps, returns, losses, speed and time left; to be used in a `with` statement.
+
+    Where the console cannot be written, a closed pipe or a full disk, that is told of once, and nothing is shown any
+    more. Characters that it cannot show are spelled.
 
     Args:
         console: where to write; live where it is a terminal, else plain lines.
@@ -50,6 +56,7 @@ class Progress:
         self._pause = LIVE_SECONDS if is_live else plain_seconds
         self._shown_at: float | None = None
         self._is_shown = True
+        self._screen = Dispensable("the display of progress")
 
     def update(self, env_steps: int, *, updates: int, figures: Mapping[str, SupportsFloat] | None = None) -> None:
         """Take in how far the run is; figures not given keep their last value.
@@ -69,11 +76,11 @@ class Progress:
 
     def message(self, text: str) -> None:
         """Print a line that stays."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._attempt(lambda: self._print(text))
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressDisplay":
         if self._live:
-            self._live.start()
+            self._attempt(self._live.start)
         return self
 
     def __exit__(
@@ -82,24 +89,43 @@ class Progress:
         if not self._is_shown:
             self._show()
         if self._live:
-            self._live.stop()
+            self._attempt(self._live.stop)
 
     def _show(self) -> None:
         """Bring what is shown up to date."""
         self._shown_at = self._clock()
         self._is_shown = True
         lines = [SEPARATOR.join(cells) for cells in (self._pace(), self._returns(), self._losses()) if cells]
+        self._attempt(lambda: self._draw(lines))
+
+    def _draw(self, lines: list[str]) -> None:
         if self._live:
             self._live.update(self._display(lines), refresh=True)
         else:
-            self.message(SEPARATOR.join(lines))
+            self._print(SEPARATOR.join(lines))
+
+    def _print(self, text: str) -> None:
+        self._console.print(spell(text, self._console.encoding), markup=False, highlight=False, soft_wrap=True)
+
+    def _attempt(self, show: Callable[[], None]) -> None:
+        """Write to the console; where that fails, give it up, and what rich has put in the place of stdout too."""
+        if self._screen.is_lost:
+            return
+        try:
+            show()
+        except (Exception, SystemExit) as error:  # with SystemExit rich answers a closed pipe
+            self._console.quiet = True
+            if self._live:
+                with suppress(Exception):
+                    self._live.stop()
+            self._screen.lose(error.__context__ if isinstance(error, SystemExit) and error.__context__ else error)
 
     def _display(self, lines: list[str]) -> RenderableType:
         """Return the bar with the lines below it."""
         grid = Table.grid(expand=True)
         grid.add_row(ProgressBar(total=self._total, completed=min(self._env_steps, self._total)))
         for line in lines:
-            grid.add_row(Text(line))
+            grid.add_row(Text(spell(line, self._console.encoding)))
         return grid
 
     def _pace(self) -> list[str]:

@@ -1,15 +1,16 @@
 """Planning: trees as arrays, PUCT, and what to make of visit counts. Knows no network."""
 
-from kvzero.search.config import SearchConfig
+from kvzero.search.config import PuctConfig, RuleKind, SearchConfig
 from kvzero.search.device_search import DeviceEvaluation, DeviceExpander, DeviceLeaves, DeviceSearch
 from kvzero.search.expander import CompiledExpander, Evaluation, Expander, Leaves, MachineCode, Roots
 from kvzero.search.kernels import kernel
-from kvzero.search.policies import greedy_actions, sample_actions, visit_policy
+from kvzero.search.rules import Decision, Rule, make_rule
 from kvzero.search.simulation import Outcome, search
 from kvzero.search.tree import Tree
 
 __all__ = [
     "CompiledExpander",
+    "Decision",
     "DeviceEvaluation",
     "DeviceExpander",
     "DeviceLeaves",
@@ -19,12 +20,13 @@ __all__ = [
     "Leaves",
     "MachineCode",
     "Outcome",
+    "PuctConfig",
     "Roots",
+    "Rule",
+    "RuleKind",
     "SearchConfig",
     "Tree",
-    "greedy_actions",
     "kernel",
-    "sample_actions",
+    "make_rule",
     "search",
-    "visit_policy",
 ]

@@ -1,11 +1,17 @@
 """How a plain annotated function becomes machine code: with numba, whether or not shapes are being checked."""
 
+import os
 from collections.abc import Callable
-from inspect import unwrap
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from inspect import getfile, unwrap
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir
 from numba import njit, types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 __all__ = ["call_address", "compiled"]
@@ -23,12 +29,65 @@ def compiled(kernel: Kernel) -> Kernel:
     Kernels that a kernel calls are inlined: passing the trees on would count references to each of their arrays, which
     takes longer than the search itself. Division by zero gives infinity as in NumPy, without a test at each division.
 
-    numba renews its machine code when the file of the kernel changes, and only then. What a kernel calls or takes
-    apart, another kernel or a named tuple of arrays, must stand in the same file; after a change here, `make clean`.
+    numba by itself renews machine code when the file of the kernel changes, and only then. What a kernel calls or takes
+    apart stands in other files of this room, too, so all of them are part of the key (`_RoomCache`).
 
     While a kernel runs, other Python threads may: it releases the interpreter's lock.
     """
-    return cast("Kernel", njit(cache=True, error_model="numpy", inline="always", nogil=True)(unwrap(kernel)))
+    plain = unwrap(kernel)
+    for other in _kernels_within(plain):  # so that each rule's kernels have files of their own, which name its types
+        plain.__qualname__ += f".{other.__module__}.{other.__qualname__}"
+    made: Any = njit(error_model="numpy", inline="always", nogil=True)(plain)
+    if _may_be_kept(plain):
+        with suppress(RuntimeError):  # no folder can be written: every process compiles for itself
+            made._cache = _RoomCache(plain)  # type: ignore[no-untyped-call]
+    return cast("Kernel", made)
+
+
+def _may_be_kept(kernel: Callable[..., Any]) -> bool:
+    """Return whether numba would look for a folder in its right mind: without a home it makes one named `~`."""
+    return (
+        Path(os.path.expanduser("~")).is_absolute()  # noqa: PTH111  # Path raises where there is no home
+        or bool(os.environ.get("NUMBA_CACHE_DIR"))
+        or os.access(Path(getfile(kernel)).parent, os.W_OK)
+    )
+
+
+class _RoomCache(FunctionCache):
+    """Machine code on disk that is found only by the sources which it was made from: all of this room's, and a rule's.
+
+    A kernel that is built for a rule has the rule's own kernel in its closure. numba would pickle that into the key,
+    where it is never twice the same.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return what is kept; None of what was cut short, and is made anew."""
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except Exception:  # whatever reading half a pickle may raise
+            with suppress(OSError):
+                self.flush()  # type: ignore[no-untyped-call]
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep it, unless the disk is full."""
+        with suppress(OSError):
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        others = tuple(getfile(other) for other in _kernels_within(self._py_func))
+        return sig, codegen.magic_tuple(), _digest_sources(others)
+
+
+def _kernels_within(function: Any) -> list[Any]:
+    """Return the functions of the kernels in a function's closure."""
+    return [cell.cell_contents.py_func for cell in function.__closure__ or ()]
+
+
+@cache
+def _digest_sources(others: tuple[str, ...]) -> str:
+    files = [*sorted(Path(__file__).parent.rglob("*.py")), *map(Path, others)]
+    return sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _call(typing_context: Any, address: Any, arguments: Any) -> Any:

@@ -1,23 +1,21 @@
 """The knobs of one search: how many simulations, how they weigh what they find, how much chance at the root."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from math import isfinite
+from typing import Any, Literal
 
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
-__all__ = ["SearchConfig"]
+__all__ = ["PuctConfig", "RuleKind", "SearchConfig"]
+
+RuleKind = Literal["puct"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchConfig:
-    """How a search grows its trees (PUCT of MuZero, Schrittwieser et al. 2020, appendix B)."""
-
-    num_simulations: int = 25
-    """Nodes that one search adds below each root; the model is called once for each."""
-
-    discount: float = 0.997
-    """Worth of a reward one environment step later; 1 does not discount."""
+class PuctConfig:
+    """How MuZero's rule weighs what it finds (Schrittwieser et al. 2020, appendix B)."""
 
     pb_c_init: float = 1.25
     """Weight of the prior against the value (c1 of the paper)."""
@@ -31,22 +29,55 @@ class SearchConfig:
     noise_weight: float = 0.25
     """Share of the noise in root priors when collecting; 0 leaves the priors as they are."""
 
+    def __post_init__(self) -> None:
+        read_fields(self)
+        _require_share("noise_weight", self.noise_weight)
+        if not (self.pb_c_init >= 0 and isfinite(self.pb_c_init)):
+            raise ConfigError(f"pb_c_init is {self.pb_c_init}; it must be finite and not negative")
+        _require_positive("pb_c_base", self.pb_c_base)
+        _require_positive("dirichlet_alpha", self.dirichlet_alpha)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchConfig:
+    """How a search grows its trees."""
+
+    num_simulations: int = 25
+    """Nodes that one search adds below each root; the model is called once for each."""
+
+    discount: float = 0.997
+    """Worth of a reward one environment step later; 1 does not discount."""
+
     min_value_range: float = 0.01
     """Smallest range that values are scaled by, so that differences far below it stay small."""
+
+    rule: RuleKind = "puct"
+    """What is selected, played and learnt: puct is MuZero's rule."""
+
+    puct: PuctConfig = field(default_factory=PuctConfig)
+    """The rule puct."""
+
+    @staticmethod
+    def upgrade(found: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a mapping in which the rule's knobs have a record of their own; earlier versions had all in one."""
+        older = {name: found[name] for name in (knob.name for knob in fields(PuctConfig)) if name in found}
+        if not older:
+            return found
+        return {**{name: found[name] for name in found if name not in older}, "puct": older}
 
     def __post_init__(self) -> None:
         read_fields(self)
         if self.num_simulations < 1:
             raise ConfigError(f"num_simulations is {self.num_simulations}; a search needs at least 1")
-        for name, value in (("discount", self.discount), ("noise_weight", self.noise_weight)):
-            if not 0 <= value <= 1:
-                raise ConfigError(f"{name} is {value}; it must lie between 0 and 1")
-        if not (self.pb_c_init >= 0 and isfinite(self.pb_c_init)):
-            raise ConfigError(f"pb_c_init is {self.pb_c_init}; it must be finite and not negative")
-        for name, value in (
-            ("pb_c_base", self.pb_c_base),
-            ("dirichlet_alpha", self.dirichlet_alpha),
-            ("min_value_range", self.min_value_range),
-        ):
-            if not (value > 0 and isfinite(value)):
-                raise ConfigError(f"{name} is {value}; it must be finite and positive")
+        _require_share("discount", self.discount)
+        _require_positive("min_value_range", self.min_value_range)
+
+
+def _require_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{name} is {value}; it must lie between 0 and 1")
+
+
+def _require_positive(name: str, value: float) -> None:
+    if not (value > 0 and isfinite(value)):
+        raise ConfigError(f"{name} is {value}; it must be finite and positive")

@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
-from kvzero.errors import SearchError
+from kvzero.errors import EngineError, SearchError
 from kvzero.search.config import SearchConfig
 from kvzero.search.device_tree import NO_FAILURE, Workspace, allocate_workspace, read_tree
 from kvzero.search.noise import draw_noise, draw_tie_keys
+from kvzero.search.rules import make_rule
 from kvzero.search.simulation import Outcome, read_outcome
-from kvzero.search.tensor_steps import TensorSteps
+from kvzero.search.tensor_operations import TensorOperations
 
 __all__ = ["DeviceEvaluation", "DeviceExpander", "DeviceLeaves", "DeviceSearch"]
 
@@ -60,8 +61,8 @@ class DeviceExpander(Protocol):
 
 
 @runtime_checkable
-class Steps(Protocol):
-    """The steps in which trees are read and written; node 0 is the root."""
+class TreeOperations(Protocol):
+    """The operations in which trees are read and written; node 0 is the root."""
 
     def plant(self) -> None:
         """Empty the trees and make their roots of row 0 of the evaluations."""
@@ -82,15 +83,22 @@ class DeviceSearch:
     """
 
     def __init__(self, num_envs: int, num_actions: int, config: SearchConfig, *, device: torch.device) -> None:
-        """Allocate the trees."""
+        """Allocate the trees.
+
+        Raises:
+            EngineError: if the rule is not puct, the one that is written in tensors.
+        """
+        if config.rule != "puct":
+            raise EngineError(f"the rule is {config.rule}; searches on the device know puct only")
         is_cuda = device.type == "cuda"
         self.device = device
-        self._config = config
+        self._rule = make_rule(config)
+        self._puct = config.puct
         self._work = allocate_workspace(num_envs, num_actions, config, device=device)
         self._host = allocate_workspace(
             num_envs, num_actions, config, device=torch.device("cpu"), is_pinned=is_cuda
         )  # what goes to the device and what comes back
-        self._steps = choose_steps(self._work, config)
+        self._operations = choose_operations(self._work, config)
 
     def load(
         self,
@@ -121,27 +129,32 @@ class DeviceSearch:
     def run(self, expander: DeviceExpander) -> None:
         """Grow the trees, asking `expander` exactly `config.num_simulations` times."""
         tree, evaluations = self._work.tree, self._work.evaluations
-        self._steps.plant()
+        self._operations.plant()
         for node in range(1, len(evaluations)):
-            self._steps.select(node)
+            self._operations.select(node)
             found = expander.expand(
                 DeviceLeaves(node, tree.parents[:, node], tree.actions[:, node], tree.depths[:, node])
             )
             predictions = [found.rewards[:, None], found.values[:, None], found.logits]
             torch.cat(predictions, dim=1, out=evaluations[node])
-            self._steps.back_up(node)
+            self._operations.back_up(node)
 
-    def read(self, num_asked: int) -> Outcome:
+    def read(
+        self, num_asked: int, *, rng: np.random.Generator | None = None, temperature: float | None = None
+    ) -> Outcome:
         """Wait for the search and return what it found out about the first `num_asked` roots.
 
+        With `temperature` the actions to play are drawn with `rng`, as `search` draws them.
+
         Raises:
-            SearchError: if a number of a root or of an evaluation is not finite.
+            SearchError: if a number of a root or of an evaluation is not finite, or a temperature has no `rng`.
         """
         self._host.tree_memory.copy_(self._work.tree_memory, non_blocking=True)
         if self.device.type == "cuda":
             torch.cuda.current_stream(self.device).synchronize()
         self._refuse_failure(self._host.tree.failures[:num_asked].numpy())
-        return read_outcome(read_tree(self._host, num_asked), self._config.discount)
+        tree = read_tree(self._host, num_asked)
+        return read_outcome(tree, self._rule, rng=rng, temperature=temperature)
 
     def _draw(self, action_masks: Bool[np.ndarray, "asked action"], rng: np.random.Generator | None) -> None:
         """Write masks and chance into host memory; rows that were not asked for get no noise and all actions."""
@@ -152,8 +165,8 @@ class DeviceSearch:
         legal[:num_asked] = action_masks
         if rng is not None:  # in the order in which `search` draws
             tie_keys[:num_asked] = draw_tie_keys((num_asked, tie_keys.shape[1], num_actions), rng)
-            noise[:num_asked] = draw_noise(action_masks, self._config.dirichlet_alpha, rng)
-            noise_share[:num_asked] = self._config.noise_weight
+            noise[:num_asked] = draw_noise(action_masks, self._puct.dirichlet_alpha, rng)
+            noise_share[:num_asked] = self._puct.noise_weight
 
     def _refuse_failure(self, failures: Int64[np.ndarray, " asked"]) -> None:
         """Refuse the earliest evaluation that is not finite, of several the one of the first environment."""
@@ -163,17 +176,17 @@ class DeviceSearch:
             raise SearchError(_describe(self._work, int(failures[env]), env))
 
 
-def choose_steps(workspace: Workspace, config: SearchConfig) -> Steps:
-    """Return the fastest steps that can be taken where the workspace lies: kernels on a GPU, if there is a Triton."""
+def choose_operations(workspace: Workspace, config: SearchConfig) -> TreeOperations:
+    """Return the fastest operations for where the workspace lies: kernels on a GPU, if there is a Triton."""
     device = workspace.tree_memory.device
     if device.type == "cuda" and find_spec("triton") is not None:
-        from kvzero.search.triton_steps import try_triton_steps  # noqa: PLC0415  # optional
+        from kvzero.search.triton_operations import try_triton_operations  # noqa: PLC0415  # optional
 
         with torch.cuda.device(device):
-            steps = try_triton_steps(workspace, config)
-        if steps is not None:
-            return steps
-    return TensorSteps(workspace, config)
+            operations = try_triton_operations(workspace, config)
+        if operations is not None:
+            return operations
+    return TensorOperations(workspace, config)
 
 
 def _describe(workspace: Workspace, node: int, env: int) -> str:

@@ -88,9 +88,9 @@ def allocate_workspace(
 
 def exploration_weights(config: SearchConfig) -> Float64[np.ndarray, " visits"]:
     """Return `sqrt(N) (c1 + log((N + c2 + 1) / c2))` for every number of visits `N` that a node can have."""
-    base = float(config.pb_c_base)
+    puct, base = config.puct, float(config.puct.pb_c_base)
     return np.array(
-        [sqrt(n) * (config.pb_c_init + log((n + base + 1.0) / base)) for n in range(config.num_simulations + 2)]
+        [sqrt(n) * (puct.pb_c_init + log((n + base + 1.0) / base)) for n in range(config.num_simulations + 2)]
     )
 
 

@@ -92,8 +92,8 @@ class MachineCode:
 
 
 @runtime_checkable
-class CompiledExpander(Expander, Protocol):
-    """An expander that is machine code: a whole search then runs without going back to Python."""
+class CompiledExpander(Protocol):
+    """What evaluates new nodes in machine code: a whole search then runs without going back to Python."""
 
     @property
     def machine_code(self) -> MachineCode:

@@ -8,21 +8,28 @@ from jaxtyping import Float32, Float64, Int64, Shaped
 from kvzero.errors import SearchError
 from kvzero.search.config import SearchConfig
 from kvzero.search.expander import CompiledExpander, Evaluation, Expander, Leaves, Roots, check_evaluation, check_roots
-from kvzero.search.noise import add_noise, draw_tie_keys
-from kvzero.search.tree import UNVISITED, Puct, Tree, allocate_tree, back_up, grow, plant, select
+from kvzero.search.noise import draw_tie_keys
+from kvzero.search.rules import Rule, make_rule
+from kvzero.search.tree import UNVISITED, Tree, allocate_tree, back_up, plant
 
 __all__ = ["Outcome", "read_outcome", "search"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a search found out about the roots."""
+    """What a search found out about the roots, what to play and what to learn."""
+
+    chosen: Int64[np.ndarray, " env"]
+    """Index of the action at the root to play; see `actions`."""
+
+    policy: Float64[np.ndarray, "env action"]
+    """Probabilities of the actions at the root, to learn from."""
 
     visit_counts: Int64[np.ndarray, "env action"]
     """Visits of each action at the root; each row sums to the number of simulations."""
 
     values: Float64[np.ndarray, " env"]
-    """Mean return at the root, the model's own value for it included."""
+    """Mean return at the root, the model's own value for it included; to learn from."""
 
     action_values: Float64[np.ndarray, "env action"]
     """Mean reward + discount * value of each action; the root's mean return for an action that was not tried."""
@@ -33,69 +40,72 @@ class Outcome:
     action_sets: Float32[np.ndarray, "env node action dim"] | None = None
     """Where actions are continuous, what each action index at each node of the tree stands for, from -1 to 1."""
 
-    def actions_at(self, indices: Int64[np.ndarray, " env"]) -> Shaped[np.ndarray, "env *dim"]:
-        """Return what these indices of root actions stand for: vectors, or where actions are numbered themselves."""
+    @property
+    def actions(self) -> Shaped[np.ndarray, "env *dim"]:
+        """What to play: numbers of actions, or vectors from -1 to 1 where actions are continuous."""
         if self.action_sets is None:
-            return indices
-        actions: Shaped[np.ndarray, "env dim"] = self.action_sets[np.arange(len(indices)), 0, indices]
+            return self.chosen
+        actions: Shaped[np.ndarray, "env dim"] = self.action_sets[np.arange(len(self.chosen)), 0, self.chosen]
         return actions
 
 
-def search(roots: Roots, expander: Expander, config: SearchConfig, *, rng: np.random.Generator | None) -> Outcome:
+def search(
+    roots: Roots,
+    expander: Expander | CompiledExpander,
+    config: SearchConfig,
+    *,
+    rng: np.random.Generator | None,
+    temperature: float | None = None,
+) -> Outcome:
     """Grow a tree below each root, asking `expander` exactly `config.num_simulations` times, for all roots at once.
 
     Where `expander` is a `CompiledExpander`, the search runs as one piece of machine code, to the same result.
 
-    With `rng` the search explores: root priors are mixed with Dirichlet noise, and the winner among equal scores is
-    random. Without it nothing is left to chance, the lowest of equal actions wins, and the tree of an environment does
-    not depend on which others are searched with it. Statistics are float64; `tree.select` has the rule for actions.
+    With `rng` the search explores as its rule says, and the winner among equal scores is random. Without it nothing is
+    left to chance, the lowest of equal actions wins, and the tree of an environment does not depend on which others are
+    searched with it. With `temperature` the actions to play are drawn, the more evenly the higher it is; without, they
+    are the best that was found. Statistics are float64.
 
     Raises:
         SearchError: if roots or an evaluation have another shape or type than they should, a number in them is not
-            finite, or a root has no legal action.
+            finite, a root has no legal action, or there is a temperature that is not positive or has no `rng`.
     """
     check_roots(roots)
-    tree = _plant(roots, config, rng)
-    puct = _read_rule(config)
+    rule = make_rule(config)
+    tree = _plant(roots, rule, config.num_simulations, rng)
     held = _allocate_evaluation(*roots.logits.shape)
     if isinstance(expander, CompiledExpander):
         code = expander.machine_code
-        node, broken_env = grow(tree, puct, code.function, code.state, held.rewards, held.values, held.logits)
+        answers = held.rewards, held.values, held.logits
+        node, broken_env = rule.kernels.grow(tree, rule.numbers, code.function, code.state, *answers)
     else:
-        node, broken_env = _grow(tree, puct, expander, held)
+        node, broken_env = _grow(tree, rule, expander, held)
     if broken_env >= 0:
         raise SearchError(_describe(held, node, broken_env))
-    return read_outcome(tree, config.discount)
+    return read_outcome(tree, rule, rng=rng, temperature=temperature)
 
 
-def _grow(tree: Tree, puct: Puct, expander: Expander, held: Evaluation) -> tuple[int, int]:
-    """Do what `tree.grow` does, asking an expander in Python."""
+def _grow(tree: Tree, rule: Rule, expander: Expander, held: Evaluation) -> tuple[int, int]:
+    """Do what `Kernels.grow` does, asking an expander in Python."""
     for node in range(1, tree.parents.shape[1]):
-        select(tree, puct, node)
+        rule.kernels.select(tree, rule.numbers, node)
         _hold(expander.expand(_leaves(tree, node)), held)
-        broken_env = back_up(tree, puct.discount, node, held.rewards, held.values, held.logits)
+        broken_env = back_up(tree, rule.numbers.discount, node, held.rewards, held.values, held.logits)
         if broken_env >= 0:
             return node, broken_env
     return -1, -1
 
 
-def _plant(roots: Roots, config: SearchConfig, rng: np.random.Generator | None) -> Tree:
+def _plant(roots: Roots, rule: Rule, num_simulations: int, rng: np.random.Generator | None) -> Tree:
     num_envs, num_actions = roots.logits.shape
-    tie_keys = draw_tie_keys((num_envs, config.num_simulations + 1, num_actions), rng)
+    tie_keys = draw_tie_keys((num_envs, num_simulations + 1, num_actions), rng)
     tree = allocate_tree(roots.action_masks.copy(), tie_keys)
     legal_logits = roots.logits.copy()
     legal_logits[~tree.action_masks] = -np.inf
     plant(tree, legal_logits, roots.values.copy())
     if rng is not None:
-        add_noise(
-            tree.priors[:, 0], tree.action_masks, alpha=config.dirichlet_alpha, weight=config.noise_weight, rng=rng
-        )
+        rule.explore(tree, rng)
     return tree
-
-
-def _read_rule(config: SearchConfig) -> Puct:
-    """Return the numbers as floats: another type would cost another compilation."""
-    return Puct(float(config.discount), float(config.pb_c_init), float(config.pb_c_base), float(config.min_value_range))
 
 
 def _leaves(tree: Tree, node: int) -> Leaves:
@@ -123,13 +133,15 @@ def _describe(held: Evaluation, node: int, env: int) -> str:
     )
 
 
-def read_outcome(tree: Tree, discount: float) -> Outcome:
-    """Return what a grown tree says about its root."""
+def read_outcome(tree: Tree, rule: Rule, *, rng: np.random.Generator | None, temperature: float | None) -> Outcome:
+    """Return what a grown tree says about its root, and what the rule makes of it."""
     values = tree.value_sums[:, 0] / tree.visit_counts[:, 0]
     children = tree.children[:, 0]
     is_visited = children != UNVISITED
     rows = np.arange(len(children))[:, None]
     visit_counts = np.where(is_visited, tree.visit_counts[rows, children], 0)
     means = tree.value_sums[rows, children] / visit_counts.clip(min=1)
+    discount = rule.numbers.discount
     action_values = np.where(is_visited, tree.rewards[rows, children] + discount * means, values[:, None])
-    return Outcome(visit_counts, values, action_values, tree)
+    decision = rule.decide(tree, visit_counts, rng=rng, temperature=temperature)
+    return Outcome(decision.chosen, decision.policy, visit_counts, values, action_values, tree)

@@ -1,17 +1,31 @@
 """The trees of one search as arrays, and the compiled functions that descend them and back up what was found.
 
-Both stand in one file because machine code kept on disk is renewed only when this file changes (see `compiled`).
+One simulation adds one node to every tree: `select` goes down from the root, at each node to the action that the rule
+finds best, until it meets one that was not tried, and hangs the new node there; the model evaluates it; `back_up`
+stores that and goes up again, telling every node above what the new one is worth. All trees add their nodes in step,
+so that one call of the model serves them all.
 """
 
-from math import exp, inf, isfinite, log, sqrt
-from typing import NamedTuple
+from collections.abc import Callable
+from math import exp, inf, isfinite
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from kvzero.search.compiled import call_address, compiled
 
-__all__ = ["Puct", "Tree", "allocate_tree", "back_up", "grow", "plant", "scaled_value", "select"]
+__all__ = [
+    "UNVISITED",
+    "Kernels",
+    "Tree",
+    "allocate_tree",
+    "back_up",
+    "build_kernels",
+    "edge_value",
+    "plant",
+    "scaled_value",
+]
 
 UNVISITED = -1
 
@@ -53,15 +67,6 @@ class Tree(NamedTuple):
     """Lowest and highest reward + discount * value met on an edge of the tree; infinite before the first."""
 
 
-class Puct(NamedTuple):
-    """The numbers in the rule that chooses an action, see `select`."""
-
-    discount: float
-    pb_c_init: float
-    pb_c_base: float
-    min_value_range: float
-
-
 def allocate_tree(
     action_masks: Bool[np.ndarray, "env action"], tie_keys: Float32[np.ndarray, "env node action"]
 ) -> Tree:
@@ -93,56 +98,6 @@ def plant(tree: Tree, logits: Float32[np.ndarray, "env action"], values: Float32
 
 
 @compiled
-def grow(
-    tree: Tree,
-    puct: Puct,
-    function: int,
-    state: int,
-    rewards: Float32[np.ndarray, " env"],
-    values: Float32[np.ndarray, " env"],
-    logits: Float32[np.ndarray, "env action"],
-) -> tuple[int, int]:
-    """Grow planted trees to their full size, asking the machine code at address `function` (see `MachineCode`).
-
-    Returns a node and an environment whose evaluation is not finite, where it stops, or -1 for both. The last
-    evaluation is in `rewards`, `values` and `logits`.
-    """
-    num_envs, num_nodes = tree.parents.shape
-    questions = tree.parents.ctypes.data, tree.actions.ctypes.data, tree.depths.ctypes.data
-    answers = rewards.ctypes.data, values.ctypes.data, logits.ctypes.data
-    for node in range(1, num_nodes):
-        select(tree, puct, node)
-        call_address(function, (state, num_envs, num_nodes, node) + questions + answers)  # noqa: RUF005
-        broken_env = back_up(tree, puct.discount, node, rewards, values, logits)
-        if broken_env >= 0:
-            return node, broken_env
-    return -1, -1
-
-
-@compiled
-def select(tree: Tree, puct: Puct, node: int) -> None:
-    """Descend every tree to an action that was not tried, and hang the new `node` there.
-
-    At each node the action with the highest score is taken (PUCT, Schrittwieser et al. 2020, equation 2):
-
-        scaled Q(a) + P(a) * sqrt(N) / (1 + N(a)) * (c1 + log((N + c2 + 1) / c2))
-
-    `N` counts the visits of the node itself, whose own evaluation is the first. It is thus one more than the sum over
-    the children, and the prior already decides the first descent; mctx does the same.
-    """
-    for env in range(tree.parents.shape[0]):
-        parent = 0
-        action = _best_action(tree, puct, env, parent)
-        while tree.children[env, parent, action] != UNVISITED:
-            parent = tree.children[env, parent, action]
-            action = _best_action(tree, puct, env, parent)
-        tree.children[env, parent, action] = node
-        tree.parents[env, node] = parent
-        tree.actions[env, node] = action
-        tree.depths[env, node] = tree.depths[env, parent] + 1
-
-
-@compiled
 def back_up(
     tree: Tree,
     discount: float,
@@ -164,6 +119,67 @@ def back_up(
     return -1
 
 
+class Kernels(NamedTuple):
+    """The compiled functions of one rule."""
+
+    select: Callable[[Tree, Any, int], None]
+    """`select(tree, numbers, node)` descends every tree to an action that was not tried, and hangs the node there."""
+
+    grow: Callable[..., tuple[int, int]]
+    """`grow(tree, numbers, function, state, rewards, values, logits)` grows planted trees to their full size.
+
+    It asks the machine code at address `function` (see `MachineCode`) with `state`, and stops at an evaluation that is
+    not finite: it returns its node and environment, or -1 for both. The last evaluation is in the last three.
+    """
+
+
+def build_kernels(best_action: Callable[[Tree, Any, int, int], int]) -> Kernels:
+    """Return the kernels of a rule that selects `best_action(tree, numbers, env, node)`, itself `compiled`.
+
+    It is inlined, as if it stood here: a whole search is one function to the compiler. `numbers` is a named tuple of
+    the rule's own that has a `discount` in it.
+    """
+
+    @compiled
+    def select(tree: Tree, numbers: Any, node: int) -> None:
+        for env in range(tree.parents.shape[0]):
+            parent = 0
+            action = best_action(tree, numbers, env, parent)
+            # A node that is there was evaluated; the first edge without one ends the descent (Schrittwieser et al.
+            # 2020, appendix B). There always is such an edge: every simulation adds a node, and none is ever final.
+            while tree.children[env, parent, action] != UNVISITED:
+                parent = tree.children[env, parent, action]
+                action = best_action(tree, numbers, env, parent)
+            tree.children[env, parent, action] = node
+            tree.parents[env, node] = parent
+            tree.actions[env, node] = action
+            tree.depths[env, node] = tree.depths[env, parent] + 1
+
+    @compiled
+    def grow(
+        tree: Tree,
+        numbers: Any,
+        function: int,
+        state: int,
+        rewards: Float32[np.ndarray, " env"],
+        values: Float32[np.ndarray, " env"],
+        logits: Float32[np.ndarray, "env action"],
+    ) -> tuple[int, int]:
+        num_envs, num_nodes = tree.parents.shape
+        questions = tree.parents.ctypes.data, tree.actions.ctypes.data, tree.depths.ctypes.data
+        answers = rewards.ctypes.data, values.ctypes.data, logits.ctypes.data
+        for node in range(1, num_nodes):
+            select(tree, numbers, node)
+            # The trees' own arrays go over, so that nothing is copied: the other side reads column `node` of each.
+            call_address(function, (state, num_envs, num_nodes, node) + questions + answers)  # noqa: RUF005
+            broken_env = back_up(tree, numbers.discount, node, rewards, values, logits)
+            if broken_env >= 0:
+                return node, broken_env
+        return -1, -1
+
+    return Kernels(select, grow)
+
+
 @compiled
 def scaled_value(value: float, low: float, high: float, min_value_range: float) -> float:
     """Return where `value` lies between `low` and `high`, from 0 to 1; 0 while there are no bounds (low > high)."""
@@ -173,30 +189,7 @@ def scaled_value(value: float, low: float, high: float, min_value_range: float) 
 
 
 @compiled
-def _best_action(tree: Tree, puct: Puct, env: int, node: int) -> int:
-    """Return the action with the highest score, see `select`; an action not tried yet is valued as the node itself."""
-    num_visits = tree.visit_counts[env, node]
-    mean_value = tree.value_sums[env, node] / num_visits
-    low, high = tree.bounds[env]
-    weight = sqrt(num_visits) * (puct.pb_c_init + log((num_visits + puct.pb_c_base + 1.0) / puct.pb_c_base))
-    best_action, best_score = -1, -inf
-    for action in range(tree.priors.shape[2]):
-        if node == 0 and not tree.action_masks[env, action]:
-            continue
-        child = tree.children[env, node, action]
-        value, child_visits = mean_value, 0
-        if child != UNVISITED:
-            value, child_visits = _edge_value(tree, puct.discount, env, child), tree.visit_counts[env, child]
-        score = scaled_value(value, low, high, puct.min_value_range)
-        score += tree.priors[env, node, action] * weight / (1.0 + child_visits)
-        is_tie_won = score == best_score and (tree.tie_keys[env, node, action] > tree.tie_keys[env, node, best_action])
-        if best_action < 0 or score > best_score or is_tie_won:
-            best_action, best_score = action, score
-    return best_action
-
-
-@compiled
-def _edge_value(tree: Tree, discount: float, env: int, child: int) -> float:
+def edge_value(tree: Tree, discount: float, env: int, child: int) -> float:
     """Return the mean return of taking the action that leads to `child`."""
     mean_value = tree.value_sums[env, child] / tree.visit_counts[env, child]
     return float(tree.rewards[env, child] + discount * mean_value)
@@ -205,13 +198,15 @@ def _edge_value(tree: Tree, discount: float, env: int, child: int) -> float:
 @compiled
 def _back_up_path(tree: Tree, discount: float, env: int, node: int, value: float) -> None:
     """Count one visit with a return of `value` at `node`, and the discounted return at every node above it."""
+    # G(k) = r(k) + discount * G(k+1), upwards (appendix B, equation 3). The mean of an edge is renewed with its node's
+    # sums, before the node above reads the bounds by which it will scale it.
     while node != UNVISITED:
         tree.value_sums[env, node] += value
         tree.visit_counts[env, node] += 1
-        if node != 0:
-            edge_value = _edge_value(tree, discount, env, node)
-            tree.bounds[env, 0] = min(tree.bounds[env, 0], edge_value)
-            tree.bounds[env, 1] = max(tree.bounds[env, 1], edge_value)
+        if node != 0:  # no edge leads to the root
+            found = edge_value(tree, discount, env, node)
+            tree.bounds[env, 0] = min(tree.bounds[env, 0], found)
+            tree.bounds[env, 1] = max(tree.bounds[env, 1], found)
         value = tree.rewards[env, node] + discount * value
         node = tree.parents[env, node]
 
@@ -228,7 +223,7 @@ def _is_finite(reward: float, value: float, logits: Float32[np.ndarray, " action
 @compiled
 def _softmax(logits: Float32[np.ndarray, " action"], priors: Float64[np.ndarray, " action"]) -> None:
     """Write the probabilities of `logits` into `priors`, computed in float64."""
-    top = np.float64(logits.max())
+    top = np.float64(logits.max())  # the largest exponent is 0: nothing overflows
     total = 0.0
     for action in range(logits.size):
         priors[action] = exp(np.float64(logits[action]) - top)

@@ -1,27 +1,26 @@
 """Targets, learner, collector, evaluator, checkpoints and the loop that joins them."""
 
-from kvzero.agent import choose_device
 from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.collector import Collector
-from kvzero.training.config import LearnerConfig, RunConfig, ScheduleConfig
+from kvzero.training.config import RunConfig, ScheduleConfig
 from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
-from kvzero.training.folders import read_config
-from kvzero.training.learner import Learner
+from kvzero.training.learning import Learner, LearnerConfig
+from kvzero.training.session import Observer, SessionResult, Trainer
+from kvzero.training.storage import read_config
 from kvzero.training.train import Finished, resume, train
-from kvzero.training.trainer import Result, Trainer
 
 __all__ = [
     "Collector",
     "Finished",
     "Learner",
     "LearnerConfig",
+    "Observer",
     "Played",
-    "Result",
     "RunConfig",
     "ScheduleConfig",
+    "SessionResult",
     "Trainer",
-    "choose_device",
     "evaluate",
     "evaluate_run",
     "keep_freed_memory",

@@ -1,4 +1,4 @@
-"""The collector: plays with exploration and fills the replay buffer."""
+"""The collector: plays with exploration and hands on every step."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Shaped
 
 from kvzero.agent import Planner
 from kvzero.envs import Environments, Steps
-from kvzero.replay import Replay
-from kvzero.search import Outcome, sample_actions, visit_policy
+from kvzero.replay import StepBatch, StepSink
+from kvzero.search import Outcome
 
 __all__ = ["Collector", "Episode"]
 
@@ -25,15 +25,15 @@ class Episode:
 
 
 class Collector:
-    """Steps all environments together, one search per step."""
+    """Steps all environments together, one search per step, and hands each step to a sink."""
 
     def __init__(
-        self, envs: Environments, planner: Planner, replay: Replay, *, seed: int, rng: np.random.Generator
+        self, envs: Environments, planner: Planner, sink: StepSink, *, seed: int, rng: np.random.Generator
     ) -> None:
         """Reset the environments with `seed` and observe what they show."""
         self._envs = envs
         self._planner = planner
-        self._replay = replay
+        self._sink = sink
         self._rng = rng
         self._everyone = np.arange(envs.num_envs)
         start = envs.reset(seed)
@@ -44,11 +44,11 @@ class Collector:
         planner.observe(self._everyone, self._observations, actions=nothing, starts=np.ones(envs.num_envs, bool))
 
     def step(self, temperature: float) -> list[Episode]:
-        """Plan, act, store and observe once in every environment; return the games that ended."""
-        outcome = self._planner.plan(self._everyone, self._masks, rng=self._rng)
-        actions = outcome.actions_at(sample_actions(visit_policy(outcome.visit_counts, temperature), self._rng))
+        """Plan, act, hand on and observe once in every environment; return the games that ended."""
+        outcome = self._planner.plan(self._everyone, self._masks, rng=self._rng, temperature=temperature)
+        actions = outcome.actions
         steps = self._envs.step(actions)
-        self._store(actions, outcome, steps)
+        self._hand_on(outcome, steps)
         self._observations, self._masks = steps.observations, steps.action_masks
         self._planner.observe(
             self._everyone, steps.observations, actions=actions, starts=steps.terminated | steps.truncated
@@ -60,17 +60,22 @@ class Collector:
         """What the next step acts on."""
         return self._observations
 
-    def _store(self, actions: np.ndarray, outcome: Outcome, steps: Steps) -> None:
-        self._replay.add(
-            observations=self._observations,
-            actions=actions,
-            rewards=steps.rewards,
-            policies=visit_policy(outcome.visit_counts, 1.0).astype(np.float32),
-            root_values=outcome.values.astype(np.float32),
-            terminated=steps.terminated,
-            truncated=steps.truncated,
-            final_observations=steps.final_observations,
-            action_sets=None if outcome.action_sets is None else outcome.action_sets[:, 0],
+    def _hand_on(self, outcome: Outcome, steps: Steps) -> None:
+        fields = {
+            "observations": self._observations,
+            "actions": outcome.actions,
+            "rewards": steps.rewards,
+            "policies": outcome.policy.astype(np.float32),
+        }
+        if outcome.action_sets is not None:
+            fields["action_sets"] = outcome.action_sets[:, 0]
+        self._sink.add(
+            StepBatch(
+                fields=fields,
+                terminated=steps.terminated,
+                truncated=steps.truncated,
+                final_observations=steps.final_observations,
+            )
         )
 
     def _count(self, rewards: Float[np.ndarray, " env"], game_over: Bool[np.ndarray, " env"]) -> list[Episode]:

@@ -1,103 +1,23 @@
-"""The knobs of a whole run: learner, schedule and everything below them."""
+"""The knobs of a whole run: the schedule, and everything below it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+import numpy as np
 
 from kvzero.agent import AgentConfig
-from kvzero.checks import read_fields
+from kvzero.checks import check_field, read_fields
 from kvzero.envs import EnvConfig
 from kvzero.errors import ConfigError
-from kvzero.model import LOSS_WEIGHTS, LatentLoss, LossWeights
 from kvzero.replay import ReplayConfig
+from kvzero.reports import SinkName
+from kvzero.training.learning import LearnerConfig
 
-__all__ = ["LearnerConfig", "Precision", "RunConfig", "ScheduleConfig"]
+__all__ = ["Purpose", "RunConfig", "ScheduleConfig"]
 
-Precision = Literal["auto", "float32"]
-
-
-def _check(config: object, name: str, is_allowed: Callable[[Any], bool], wanted: str) -> None:
-    """Refuse the value of a field."""
-    value = getattr(config, name)
-    if not is_allowed(value):
-        raise ConfigError(f"{name} is {value!r}; {wanted}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearnerConfig:
-    """How one gradient step is made."""
-
-    batch_size: int = 128
-    """Unrolls per update."""
-
-    unroll_steps: int = 10
-    """Environment steps per unroll (H)."""
-
-    bootstrap_steps: int = 10
-    """Rewards summed before the EMA network's value takes over (n)."""
-
-    learning_rate: float = 1e-3
-    """Step size of AdamW at its highest."""
-
-    final_learning_rate_share: float = 0.1
-    """Share of the learning rate that is left when the run ends; it falls linearly."""
-
-    weight_decay: float = 1e-4
-    """Decay of AdamW, on matrices only."""
-
-    max_gradient_norm: float = 5.0
-    """Gradients longer than this are shortened to it."""
-
-    ema_rate: float = 0.02
-    """How far the EMA network moves towards the network after each update."""
-
-    latent_loss: LatentLoss = "group_kl"
-    """Distance between a predicted latent and the EMA encoder's; group_kl needs latent_norm=simnorm."""
-
-    latent_weight: float = LOSS_WEIGHTS.latent
-    """Weight of the latent loss."""
-
-    reward_weight: float = LOSS_WEIGHTS.reward
-    """Weight of the reward's cross-entropy."""
-
-    value_weight: float = LOSS_WEIGHTS.value
-    """Weight of the value's cross-entropy."""
-
-    policy_weight: float = LOSS_WEIGHTS.policy
-    """Weight of the policy's cross-entropy."""
-
-    entropy_weight: float = LOSS_WEIGHTS.entropy
-    """Weight of the policy's entropy, inside the policy loss."""
-
-    precision: Precision = "auto"
-    """auto trains in bfloat16 autocast where the device is a GPU that has it; float32 never does."""
-
-    def __post_init__(self) -> None:
-        read_fields(self)
-        positive = ("learning_rate", "max_gradient_norm")
-        weights = ("latent_weight", "reward_weight", "value_weight", "policy_weight", "entropy_weight")
-        for name in ("batch_size", "unroll_steps", "bootstrap_steps"):
-            _check(self, name, lambda value: value >= 1, "give at least 1")
-        for name in positive:
-            _check(self, name, lambda value: 0 < value < inf, "give a positive number")
-        for name in (*weights, "weight_decay"):
-            _check(self, name, lambda value: 0 <= value < inf, "give 0 or more")
-        for name in ("ema_rate", "final_learning_rate_share"):
-            _check(self, name, lambda value: 0 < value <= 1, "give a share above 0 and up to 1")
-        for name, choices in (("latent_loss", get_args(LatentLoss)), ("precision", get_args(Precision))):
-            _check(self, name, choices.__contains__, f"choose one of {', '.join(choices)}")
-
-    @property
-    def loss_weights(self) -> LossWeights:
-        """How much each loss counts."""
-        return LossWeights(
-            latent=self.latent_weight,
-            reward=self.reward_weight,
-            value=self.value_weight,
-            policy=self.policy_weight,
-            entropy=self.entropy_weight,
-        )
+Purpose = Literal["weights", "replay", "search", "collect", "eval", "final"]
+"""What random numbers of a run are for; each draws its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +75,18 @@ class ScheduleConfig:
             "total_env_steps", "round_env_steps", "eval_every", "eval_episodes", "final_eval_episodes", "num_eval_envs",
             "checkpoint_every", "keep_checkpoints", "log_every",
         ):  # fmt: skip
-            _check(self, name, lambda value: value >= 1, "give at least 1")
+            check_field(self, name, lambda value: value >= 1, "give at least 1")
         for name in ("temperature_env_steps", "max_eval_steps"):
-            _check(self, name, lambda value: value is None or value >= 1, "give at least 1, or nothing")
+            check_field(self, name, lambda value: value is None or value >= 1, "give at least 1, or nothing")
         for name in ("learning_starts", "replay_ratio"):
-            _check(self, name, lambda value: 0 <= value < inf, "give 0 or more")
+            check_field(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("first_temperature", "final_temperature"):
-            _check(self, name, lambda value: 0 < value < inf, "give a positive number")
+            check_field(self, name, lambda value: 0 < value < inf, "give a positive number")
+
+    def temperature_at(self, env_steps: int) -> float:
+        """Return the temperature of visit counts from which actions are drawn after so many environment steps."""
+        progress = min(env_steps / (self.temperature_env_steps or self.total_env_steps / 2), 1.0)
+        return self.first_temperature + progress * (self.final_temperature - self.first_temperature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +111,9 @@ class RunConfig:
     run_name: str | None = None
     """Name of the run's folder; preset, seed and time if not given."""
 
+    sinks: tuple[SinkName, ...] = ("tensorboard",)
+    """Where figures go beside metrics.jsonl, which every run has."""
+
     env: EnvConfig = field(default_factory=EnvConfig)
     """The environments."""
 
@@ -205,7 +133,8 @@ class RunConfig:
         read_fields(self)
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; give 0 or more")
-        _check(self, "num_threads", lambda value: value is None or value >= 1, "give at least 1, or nothing")
+        check_field(self, "num_threads", lambda value: value is None or value >= 1, "give at least 1, or nothing")
+        check_field(self, "sinks", lambda names: len(set(names)) == len(names), "name each once")
         if self.learner.latent_loss == "group_kl" and self.agent.model.latent_norm != "simnorm":
             raise ConfigError(
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
@@ -214,13 +143,18 @@ class RunConfig:
         self._check_positions()
         self._check_pools()
 
+    def seed_for(self, purpose: Purpose, salt: int = 0) -> int:
+        """Return a seed of its own for every purpose, so that no two draw the same numbers."""
+        sequence = np.random.SeedSequence([self.seed, get_args(Purpose).index(purpose), salt])
+        return int(sequence.generate_state(1)[0]) >> 1
+
     def _check_positions(self) -> None:
         model, num_tokens = self.agent.model, 2 * (self.learner.unroll_steps + self.learner.bootstrap_steps)
         if model.positions == "learned" and num_tokens > model.max_tokens:
             raise ConfigError(
                 f"max_tokens is {model.max_tokens}, but unroll_steps {self.learner.unroll_steps} and bootstrap_steps "
-                f"{self.learner.bootstrap_steps} make training windows of {num_tokens} tokens; give max_tokens at "
-                "least that many, or shorten the windows"
+                f"{self.learner.bootstrap_steps} make training segments of {num_tokens} tokens; give max_tokens at "
+                "least that many, or shorten the segments"
             )
 
     def _check_pools(self) -> None:

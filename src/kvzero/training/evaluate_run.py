@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from kvzero.agent import Planner, choose_device, load_network, newest_checkpoint
+from kvzero.agent import Planner, load_network, newest_checkpoint
 from kvzero.envs import Environments, make_environments
+from kvzero.model import choose_device
+from kvzero.reports import Dispensable
 from kvzero.training.evaluator import StepHook, evaluate
-from kvzero.training.folders import read_config
+from kvzero.training.storage import read_config
 
 __all__ = ["Played", "evaluate_run"]
 
-FrameHook = Callable[[UInt8[np.ndarray, "height width 3"]], None]
+FrameHook = Callable[[UInt8[np.ndarray, "height width 3"], float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,9 @@ def evaluate_run(
 ) -> Played:
     """Play whole games with a run's newest checkpoint, without exploration.
 
-    `on_frame` is given what environment 0 looks like before each step of its games. As during a run, games are cut
-    off at its limit of steps, and an environment whose game was cut off plays no other.
+    `on_frame` is given what environment 0 looks like before each step of its games, and how many such frames make a
+    second. Where it raises, or no frame can be drawn, that is told of once, and the games go on unseen. As during a
+    run, games are cut off at its limit of steps, and an environment whose game was cut off plays no other.
 
     Raises:
         RunError: if the folder is not that of a run or holds no checkpoint.
@@ -75,9 +78,10 @@ def evaluate_run(
 
 def _filming(envs: Environments, on_frame: FrameHook) -> StepHook:
     """Return what gives a frame to `on_frame` wherever environment 0 is about to play."""
+    frames = Dispensable("what is shown of the games")
 
     def film(playing: Int[np.ndarray, " env"]) -> None:
         if 0 in playing:
-            on_frame(envs.render())
+            frames.attempt(lambda: on_frame(envs.render(), envs.frames_per_second))
 
     return film

@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float, Int, Shaped
 from kvzero.agent import Planner
 from kvzero.envs import Environments
 from kvzero.records import EnvSpec
-from kvzero.search import greedy_actions
 
 __all__ = ["Games", "StepHook", "evaluate"]
 
@@ -56,7 +55,7 @@ def evaluate(
         planner.observe(ready, observations[ready], actions=actions[ready], starts=starts[ready])
         outcome = planner.plan(ready, masks[ready], rng=None)
         actions = _first_legal_actions(envs.spec, masks)
-        actions[ready] = outcome.actions_at(greedy_actions(outcome.visit_counts))
+        actions[ready] = outcome.actions
         if on_step is not None:
             on_step(ready)
         steps = envs.step(actions)

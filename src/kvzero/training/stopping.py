@@ -2,11 +2,9 @@
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-__all__ = ["StopSignal", "ignoring_stops"]
+__all__ = ["StopSignal"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -45,17 +43,3 @@ class StopSignal:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._previous = {}
-
-
-@contextmanager
-def ignoring_stops() -> Iterator[None]:
-    """Ignore stop signals here, and for good in processes started meanwhile; only in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,6 +1,6 @@
 """`train` and `resume`: a run from its config to its summary."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from kvzero.agent import newest_checkpoint
 from kvzero.errors import RunError
 from kvzero.reports import (
     SUMMARY_FILE,
-    MetricsLog,
+    FigureLog,
+    SinkOpener,
     Summary,
     library_versions,
     peak_rss_bytes,
@@ -23,17 +24,16 @@ from kvzero.reports import (
 )
 from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.config import RunConfig
-from kvzero.training.folders import name_run, new_run, read_config, write_config
-from kvzero.training.lock import sole_writer
+from kvzero.training.session import Observer, Reporter, SessionResult, Trainer
 from kvzero.training.stopping import StopSignal
-from kvzero.training.trainer import Observer, Result, Trainer
+from kvzero.training.storage import name_run, new_run, read_config, sole_writer, write_config
 
 __all__ = ["Finished", "resume", "train"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A sitting of training that is over."""
+    """A session of training that is over."""
 
     run: Path
     """The run's folder."""
@@ -42,10 +42,11 @@ class Finished:
     """Its summary; None where it was stopped before its end, to be resumed."""
 
 
-def train(config: RunConfig, *, observer: Observer | None = None) -> Finished:
+def train(config: RunConfig, *, observer: Observer | None = None, sinks: Sequence[SinkOpener] = ()) -> Finished:
     """Train a new agent; write everything under a folder of its own.
 
-    The first Ctrl-C (or SIGTERM) ends the run after the step in progress, with a checkpoint.
+    The observer is told how far the run is. Figures go to `metrics.jsonl`, to the sinks that the config names, and to
+    those that `sinks` opens. The first Ctrl-C (or SIGTERM) ends the run after the step in progress, with a checkpoint.
 
     Raises:
         ConfigError, DeviceError: if the config cannot work here.
@@ -53,10 +54,16 @@ def train(config: RunConfig, *, observer: Observer | None = None) -> Finished:
         EnvError: if an environment fails; a checkpoint is written first.
         SearchError: if the network has diverged; no checkpoint is written then.
     """
-    return _sit(config, name_run(config), observer, resume_from=None)
+    return _run_session(config, name_run(config), observer, sinks, resume_from=None)
 
 
-def resume(run: str | Path, *, total_env_steps: int | None = None, observer: Observer | None = None) -> Finished:
+def resume(
+    run: str | Path,
+    *,
+    total_env_steps: int | None = None,
+    observer: Observer | None = None,
+    sinks: Sequence[SinkOpener] = (),
+) -> Finished:
     """Go on with a run from its newest whole checkpoint, to its end or to a new `total_env_steps`.
 
     Environments begin new episodes; everything else continues as if there had been no pause.
@@ -72,7 +79,7 @@ def resume(run: str | Path, *, total_env_steps: int | None = None, observer: Obs
         config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
     with sole_writer(run):
         _refuse_finished(run, config)
-        return _sit(config, run, observer, resume_from=newest_checkpoint(run))
+        return _run_session(config, run, observer, sinks, resume_from=newest_checkpoint(run))
 
 
 def _refuse_finished(run: Path, config: RunConfig) -> None:
@@ -83,25 +90,36 @@ def _refuse_finished(run: Path, config: RunConfig) -> None:
         )
 
 
-def _sit(config: RunConfig, run: Path, observer: Observer | None, *, resume_from: Path | None) -> Finished:
+def _run_session(
+    config: RunConfig,
+    run: Path,
+    observer: Observer | None,
+    sinks: Sequence[SinkOpener],
+    *,
+    resume_from: Path | None,
+) -> Finished:
     keep_freed_memory()
-    record = _Record(observer)
     with ExitStack() as held:
-        with _threads(config.num_threads), closing(Trainer(config, run, record, resume_from=resume_from)) as trainer:
+        with _threads(config.num_threads), closing(Trainer(config, run, resume_from=resume_from)) as trainer:
             if resume_from is None:  # only now, so that a config that cannot work leaves no folder behind
                 held.enter_context(new_run(run, config, library_versions()))
             else:
                 write_config(run, config)  # it may have a new end
             start = None if resume_from is None else trainer.env_steps
-            with MetricsLog(run, resume_from=start) as record.log, StopSignal() as should_stop:
-                result = trainer.run(should_stop)
+            log = FigureLog(run, resume_from=start, names=config.sinks, others=sinks)
+            with log, StopSignal() as should_stop:
+                result = trainer.run(Reporter(log, observer), should_stop)
         if not result.is_finished:
             return Finished(run, None)
-        summary = _summarise(config, result)
-        write_summary(run, summary)
-        plot_learning_curve(run)
-        write_report(run)
-        return Finished(run, summary)
+        return Finished(run, _write_outcome(run, config, result))
+
+
+def _write_outcome(run: Path, config: RunConfig, result: SessionResult) -> Summary:
+    summary = _summarise(config, result)
+    write_summary(run, summary)
+    plot_learning_curve(run)
+    write_report(run)
+    return summary
 
 
 @contextmanager
@@ -115,22 +133,7 @@ def _threads(num_threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class _Record:
-    """Writes what was measured to the run's log, and passes everything on to a display."""
-
-    log: MetricsLog
-
-    def __init__(self, display: Observer | None) -> None:
-        self._display = display
-
-    def update(self, env_steps: int, *, updates: int, figures: Mapping[str, float] | None = None) -> None:
-        if figures:
-            self.log.write(env_steps, figures)
-        if self._display is not None:
-            self._display.update(env_steps, updates=updates, figures=figures)
-
-
-def _summarise(config: RunConfig, result: Result) -> Summary:
+def _summarise(config: RunConfig, result: SessionResult) -> Summary:
     return Summary(
         preset=config.preset,
         seed=config.seed,

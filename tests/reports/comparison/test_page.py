@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from tests.reports.comparison.browser import browse, find_browser
@@ -98,6 +99,27 @@ def test_a_lap_in_which_nothing_was_left_to_do_is_passed_over() -> None:
     html = render_page(comparison({"tree": []}, runs=[replace(whole, turns=(*whole.turns, idle))]))
     (speeds,) = [figure for figure in html.split("<figure") if "<figcaption>Environment steps per second<" in figure]
     assert speeds.count("<circle") == 2
+
+
+def test_whatever_is_shown_is_escaped(whole: Comparison) -> None:
+    command = "kvzero compare <script>alert('x')</script> & \"more\""
+    html = render_page(replace(whole, preset="<b>", command=command))
+    page = Page(html)
+    assert not {"script", "b"} & set(page.tags)
+    assert command in page.text
+    assert "<b>: tree, pooled-20-<fifo>, legacy, pooled-4" in page.text
+
+
+def test_every_chart_is_one_piece_of_markup(whole: Comparison) -> None:
+    charts = re.findall(r"<svg.*?</svg>", render_page(whole), flags=re.DOTALL)
+    assert len(charts) >= 7
+    assert "pooled-20-<fifo>, seed 0" in {
+        node.text for chart in charts for node in ElementTree.fromstring(chart).iter("title")
+    }
+
+
+def test_a_chart_without_points_says_so() -> None:
+    assert "nothing was measured" in Page(render_page(comparison({"tree": []}))).text
 
 
 def test_every_line_of_a_run_is_in_its_chart(whole: Comparison) -> None:

@@ -1,16 +1,17 @@
 """Whole comparisons, in real processes: stores agree, a run that dies is named, Ctrl-C ends with what there is."""
 
 import json
-import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import psutil
 import pytest
 from tests.training.samples import continuous_config, tiny_config
 
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import ConfigError, RunError
+from kvzero.processes import CODE
 from kvzero.reports.comparison import Comparison, judge, summarise
 from kvzero.training import read_config
 from kvzero.training.comparison import ComparisonConfig, compare
@@ -22,16 +23,21 @@ def tiny_comparison(out, **changes) -> ComparisonConfig:
     return replace(config, **changes)
 
 
-def process_of(name: str) -> multiprocessing.Process:
-    (found,) = [process for process in multiprocessing.active_children() if process.name == name]
+def processes() -> list[psutil.Process]:
+    """Return the processes of runs."""
+    return [child for child in psutil.Process().children() if CODE in child.cmdline()]
+
+
+def process_of(name: str) -> psutil.Process:
+    (found,) = [child for child in processes() if any(file.path.endswith(f"{name}.log") for file in child.open_files())]
     return found
 
 
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
-    """Let no worker outlive its comparison."""
+    """Let no process outlive its comparison."""
     yield
-    assert multiprocessing.active_children() == []
+    assert processes() == []
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +144,7 @@ def test_a_run_that_dies_is_named_and_another_gives_the_weights(tmp_path):
     assert not comparison.is_stopped
 
 
-def test_a_config_that_a_worker_refuses_is_a_failure_with_its_reason(tmp_path):
+def test_a_config_that_a_run_refuses_is_a_failure_with_its_reason(tmp_path):
     config = tiny_comparison(tmp_path, stores=("tree",))
     run = replace(config.run, replay=replace(config.run.replay, replay_capacity=3))
     said: list[str] = []
@@ -177,8 +183,8 @@ def test_nothing_is_written_where_nothing_could_work(tmp_path):
 
 
 def test_each_lap_begins_with_another_variant_and_keeps_seeds_together():
-    field = ["a0", "b0", "c0", "a1", "b1", "c1"]
-    orders = [_order(field, 2, lap) for lap in (0, 1, 2, 3)]
-    assert orders[0] == orders[3] == field
+    runs = ["a0", "b0", "c0", "a1", "b1", "c1"]
+    orders = [_order(runs, 2, lap) for lap in (0, 1, 2, 3)]
+    assert orders[0] == orders[3] == runs
     assert orders[1] == ["b0", "c0", "a0", "b1", "c1", "a1"]
     assert orders[2] == ["c0", "a0", "b0", "c1", "a1", "b1"]

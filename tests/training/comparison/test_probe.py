@@ -12,20 +12,20 @@ from tests.training.samples import MODEL, NUM_ENVS, continuous_config, tiny_conf
 import kvzero
 from kvzero.agent import newest_checkpoint
 from kvzero.training import read_config
-from kvzero.training.comparison.probe import compare_plans, num_steps_of, record, replay
+from kvzero.training.comparison.probe import compare_plans, num_steps_of, plan_stream, record_stream
 
 
 @pytest.fixture(scope="module")
 def stream(trained_run, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("identity") / "stream.safetensors"
-    record(read_config(trained_run), newest_checkpoint(trained_run), path)
+    record_stream(read_config(trained_run), newest_checkpoint(trained_run), path)
     return path
 
 
 def planned(trained_run, stream, path, precision="float32", **changes) -> Path:
     config = read_config(trained_run)
     config = replace(config, agent=replace(config.agent, **changes))
-    replay(config, stream, newest_checkpoint(trained_run), path, precision)
+    plan_stream(config, stream, newest_checkpoint(trained_run), path, precision)
     return path
 
 
@@ -45,7 +45,7 @@ def test_a_stream_is_longer_than_contexts_and_holds_resets_of_every_kind(stream)
 def test_episodes_that_do_not_end_are_begun_anew(stream, trained_run, tmp_path, monkeypatch):
     config = read_config(trained_run)
     endless = replace(config, env=replace(config.env, env_id="tests.training.environments:Endless", num_envs=7))
-    record(endless, newest_checkpoint(trained_run), tmp_path / "stream")
+    record_stream(endless, newest_checkpoint(trained_run), tmp_path / "stream")
     starts = load_file(tmp_path / "stream")["starts"]
     assert np.flatnonzero(starts[1:].any(axis=0)).tolist() == [2, 6]
     assert np.flatnonzero(starts[:, 2]).tolist() == [0, 14, 28]
@@ -71,7 +71,7 @@ def continuous_run(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_stores_plan_alike_for_a_stream_of_continuous_actions(continuous_run, tmp_path, precision):
     stream = tmp_path / "stream"
-    record(read_config(continuous_run), newest_checkpoint(continuous_run), stream)
+    record_stream(read_config(continuous_run), newest_checkpoint(continuous_run), stream)
     actions = load_file(stream)["actions"]
     assert actions.dtype == np.float32
     assert np.abs(actions).max() <= 1
@@ -96,7 +96,7 @@ def test_a_single_changed_weight_shows(trained_run, stream, tmp_path):
     weights = load_file(checkpoint / "weights.safetensors")
     weights["action_table.weight"][0, 0] += 0.5
     save_file(weights, checkpoint / "weights.safetensors")
-    replay(read_config(trained_run), stream, checkpoint, tmp_path / "second", "float32")
+    plan_stream(read_config(trained_run), stream, checkpoint, tmp_path / "second", "float32")
     assert compare_plans("b", "a", "float32", tmp_path / "second", first, stream).max_value_difference > 1e-6
 
 

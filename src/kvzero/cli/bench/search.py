@@ -1,84 +1,59 @@
 """`kvzero bench search`: simulations per second of a whole search, on this machine, for any shape."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
-import numpy as np
-
-from kvzero.cli.bench.config import SearchBench
-from kvzero.cli.bench.figures import SearchFigures, read_contest, read_searches
-from kvzero.cli.bench.floor import FloorMeter, native_ways, torch_ways
-from kvzero.cli.bench.output import describe, refuse_folder, say, show, write
-from kvzero.cli.bench.own import OwnSearch
-from kvzero.cli.bench.peers import Peer, find_peer, find_peer_floor
-from kvzero.cli.bench.sweep import draw_sweep, measure_sweep, statements
-from kvzero.cli.bench.threads import torch_threads
-from kvzero.cli.bench.turns import Pair, compete, take_turn
+from kvzero.bench import SearchBench, Sweep, draw_sweep, measure_search, measure_sweep
+from kvzero.cli.bench.output import describe, make_folder, refuse_folder, say, show, write
 from kvzero.cli.parse import parse
 
-__all__ = ["bench_search", "measure_search"]
+__all__ = ["SearchCommand", "bench_search", "statements"]
 
-WARM_UP_SEARCHES = 3
-NUM_BLOCKS = 5
-"""Blocks of searches between which the floor is measured, so that both meet the same machine."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchCommand(SearchBench):
+    """Measure searches of one shape with random weights: observe, then plan, for all environments."""
+
+    out: Path | None = None
+    """Also write the JSON object into this file."""
+
+    json: bool = False
+    """Print one JSON object instead of a table."""
 
 
 def bench_search(arguments: Sequence[str]) -> int:
     """Run `kvzero bench search`."""
-    config = parse(SearchBench, arguments, prog="kvzero bench search")
-    refuse_folder(config.out)
-    surroundings = describe(config)  # first, so that the load is that of others
-    figures = asdict(measure_search(config))
-    found = figures | surroundings
-    sweep = None
-    if config.sweep is not None:
-        with torch_threads(config.num_threads):
-            sweep = measure_sweep(config)
-        draw_sweep(sweep, config.sweep)
-        found["sweep"] = sweep.as_json()
-    write(found, config.out)
-    if config.json:
+    command = parse(SearchCommand, arguments, prog="kvzero bench search")
+    refuse_folder(command.out)
+    surroundings = describe(command)  # first, so that the load is that of others
+    figures = asdict(measure_search(command))
+    sweep = _measure_sweep(command)
+    found = figures | surroundings | ({} if sweep is None else {"sweep": sweep.as_json()})
+    write(found, command.out)
+    if command.json:
         say(found)
         return 0
     show("search", figures)
     if sweep is not None:
-        for statement in statements(sweep):
-            print(statement)
+        print("\n".join(statements(sweep)))
     return 0
 
 
-def measure_search(config: SearchBench) -> SearchFigures:
-    """Run the benchmark.
-
-    Raises:
-        ConfigError: if the shape cannot work, or the peer is not installed.
-        DeviceError: if there is no such device.
-    """
-    with torch_threads(config.num_threads) as num_threads:
-        ours = OwnSearch(config)
-        for _ in range(WARM_UP_SEARCHES):
-            ours.search()
-        if config.peer is None:
-            return _measure_alone(config, ours, num_threads)
-        return _measure_with(find_peer(config, num_threads), config, ours, num_threads)
+def _measure_sweep(command: SearchCommand) -> Sweep | None:
+    """Measure and draw how cost grows, if that was asked for."""
+    if command.sweep is None:
+        return None
+    sweep = measure_sweep(command)
+    make_folder(command.sweep.parent)
+    draw_sweep(sweep, command.sweep)
+    return sweep
 
 
-def _measure_alone(config: SearchBench, ours: OwnSearch, num_threads: int) -> SearchFigures:
-    meter, seconds = FloorMeter(torch_ways(config) | native_ways(config)), list[float]()
-    ours.step_seconds.clear()
-    for block in np.array_split(np.arange(config.num_searches), min(NUM_BLOCKS, config.num_searches)):
-        seconds += take_turn(ours, num_searches=len(block), min_seconds=0.0)
-        meter.measure()
-    return read_searches(config, ours, seconds, meter.floor, num_threads=num_threads)
-
-
-def _measure_with(peer: Peer, config: SearchBench, ours: OwnSearch, num_threads: int) -> SearchFigures:
-    meter, pairs = FloorMeter(torch_ways(config) | native_ways(config) | find_peer_floor(config)), list[Pair]()
-    ours.step_seconds.clear()
-    num_searches = -(-config.num_searches // config.pairs)
-    for pair in compete(ours, peer.searcher, num_pairs=config.pairs, num_searches=num_searches):
-        pairs.append(pair)
-        meter.measure()
-    seconds = [each for pair in pairs for each in pair.ours]
-    figures = read_searches(config, ours, seconds, meter.floor, num_threads=num_threads)
-    return read_contest(config, figures, peer, pairs)
+def statements(sweep: Sweep) -> list[str]:
+    """Say in words how cost grows with each size."""
+    return [
+        f"{name} from {min(line.sizes)} to {max(line.sizes)}: cost grows with its power {line.power:.2f}, at most "
+        f"{line.worst_growth:.2f} times as fast as the size; a straight line explains {line.r_squared:.1%} of it"
+        for name, line in sweep.lines.items()
+    ]

@@ -5,27 +5,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kvzero.cli.bench.config import SearchBench
+from kvzero.bench import CASES, measure_search
 from kvzero.cli.bench.output import describe, make_folder, write
-from kvzero.cli.bench.search import measure_search
+from kvzero.cli.bench.search import SearchCommand
 from kvzero.cli.parse import parse
 from kvzero.errors import ConfigError
 from kvzero.reports import write_atomically
 
-__all__ = ["CASES", "SuiteBench", "bench_suite", "measure_case", "table"]
-
-SMALL, LARGE = {"embed_dim": 64, "num_heads": 2}, {"embed_dim": 768, "num_heads": 8}
-SHAPES: Sequence[Mapping[str, Any]] = (
-    {"num_envs": 8, **SMALL, "num_searches": 80},
-    {"num_envs": 64, **SMALL, "num_searches": 40},
-    {"num_envs": 8, **LARGE, "num_searches": 24},
-    {"num_envs": 64, **LARGE, "num_searches": 16},
-    {"num_envs": 8, **LARGE, "num_searches": 24, "head_expansion": 4},
-)
-CASES: Sequence[Mapping[str, Any]] = [
-    {**shape, "dtype": dtype} for shape in SHAPES for dtype in ("float32", "bfloat16")
-]
-"""Flags of `kvzero bench search`, one set for each row of the table."""
+__all__ = ["bench_suite", "table"]
 
 TITLES = (
     "Environments, E",
@@ -40,7 +27,7 @@ TITLES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SuiteBench:
+class SuiteCommand:
     """Measure the shapes of the documentation, each in float32 and bfloat16, in turns with mctx (extra `bench`)."""
 
     out: Path = Path("results/bench")
@@ -60,21 +47,21 @@ class SuiteBench:
 
 def bench_suite(arguments: Sequence[str]) -> int:
     """Run `kvzero bench suite`; what was measured so far is written after each row."""
-    config = parse(SuiteBench, arguments, prog="kvzero bench suite")
-    make_folder(config.out)
-    surroundings, rows = describe(config), list[dict[str, Any]]()
+    command = parse(SuiteCommand, arguments, prog="kvzero bench suite")
+    make_folder(command.out)
+    surroundings, rows = describe(command), list[dict[str, Any]]()
     print(table(rows), end="")
     for case in CASES:
-        rows.append(measure_case(config, case))
+        rows.append(_measure_case(command, case))
         print(table(rows).splitlines()[-1], flush=True)
-        write(surroundings | {"cases": rows}, config.out / "suite.json")
-        write_atomically(config.out / "suite.md", table(rows).encode())
+        write(surroundings | {"cases": rows}, command.out / "suite.json")
+        write_atomically(command.out / "suite.md", table(rows).encode())
     return 0
 
 
-def measure_case(config: SuiteBench, case: Mapping[str, Any]) -> dict[str, Any]:
+def _measure_case(command: SuiteCommand, case: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures and the flags of one row."""
-    base = SearchBench(peer="mctx", num_threads=config.num_threads, num_pairs=config.num_pairs)
+    base = SearchCommand(peer="mctx", num_threads=command.num_threads, num_pairs=command.num_pairs)
     asked = replace(base, **case)
     return {**asdict(measure_search(asked)), "config": asdict(asked)}
 

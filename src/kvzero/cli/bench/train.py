@@ -1,25 +1,37 @@
 """`kvzero bench train`: environment steps and updates per second, and where their time goes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from kvzero.bench import TrainBench, measure_training
 from kvzero.cli.bench.output import describe, refuse_folder, say, show, write
-from kvzero.cli.bench.training import TrainBench, measure_training
 from kvzero.cli.parse import parse
 from kvzero.recipes import preset
 
 __all__ = ["bench_train"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainCommand(TrainBench):
+    """Measure a preset's collecting and learning, apart from each other, with untrained weights."""
+
+    out: Path | None = None
+    """Also write the JSON object into this file."""
+
+    json: bool = False
+    """Print one JSON object instead of tables."""
+
+
 def bench_train(arguments: Sequence[str]) -> int:
     """Run `kvzero bench train`."""
-    config = parse(TrainBench, arguments, prog="kvzero bench train")
-    refuse_folder(config.out)
-    surroundings = describe(config)  # first, so that the load is that of others
-    figures = asdict(measure_training(config, preset(config.preset)))
+    command = parse(TrainCommand, arguments, prog="kvzero bench train")
+    refuse_folder(command.out)
+    surroundings = describe(command)  # first, so that the load is that of others
+    figures = asdict(measure_training(command, preset(command.preset)))
     found = figures | surroundings
-    write(found, config.out)
-    if config.json:
+    write(found, command.out)
+    if command.json:
         say(found)
         return 0
     steps, updates = figures.pop("step_milliseconds"), figures.pop("update_milliseconds")

@@ -3,14 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kvzero.compat.lightzero import conversions as to
 from kvzero.compat.lightzero.environment import find_game
-from kvzero.compat.lightzero.facts import WORLD
+from kvzero.compat.lightzero.facts import CONTINUOUS, WORLD
 from kvzero.envs import EnvConfig, make_environments
 from kvzero.errors import ConfigError
+from kvzero.records import EnvSpec
 
 __all__ = ["check_environment", "check_facts"]
 
 Facts = Mapping[str, Any]
+
+SHAPE = "policy.model.observation_shape"
 
 
 def check_facts(facts: Facts) -> None:
@@ -32,31 +36,81 @@ def check_environment(config: EnvConfig, facts: Facts) -> None:
     envs = make_environments(config, num_envs=1, training=True)
     spec = envs.spec
     envs.close()
-    shape, num_actions = facts["policy.model.observation_shape"], facts["policy.model.action_space_size"]
+    shape = facts[SHAPE]
     if shape not in (None, spec.observation_shape):
         raise ConfigError(
             f"policy.model.observation_shape is {shape}, but {config.env_id} shows {spec.observation_shape}; "
             "give the shape of one observation"
         )
-    if num_actions not in (None, spec.num_actions):
+    _check_actions(config.env_id, spec, facts)
+
+
+def _check_actions(env_id: str, spec: EnvSpec, facts: Facts) -> None:
+    size, is_continuous = facts["policy.model.action_space_size"], facts[CONTINUOUS]
+    if is_continuous and not spec.is_continuous:
+        raise ConfigError(f"{CONTINUOUS} is True, but the actions of {env_id} are numbered; give False")
+    if spec.is_continuous and not is_continuous:
         raise ConfigError(
-            f"policy.model.action_space_size is {num_actions}, but {config.env_id} has {spec.num_actions} actions"
+            f"{CONTINUOUS} is not True, but the actions of {env_id} are; choose the policy type 'sampled_unizero', or "
+            "bins with env.manually_discretization=True and env.each_dim_disc_size"
         )
+    if size not in (None, spec.action_dim or spec.num_actions):
+        what = f"actions of {spec.action_dim} numbers" if is_continuous else f"{spec.num_actions} actions"
+        raise ConfigError(f"policy.model.action_space_size is {size}, but {env_id} has {what}")
 
 
 def _check_game(facts: Facts) -> None:
-    env_id, shape = facts["env.env_id"], facts["policy.model.observation_shape"]
+    env_id, shape = facts["env.env_id"], facts[SHAPE]
     if env_id is None:
         raise ConfigError('env.env_id is not given; it says what is played, such as "PongNoFrameskip-v4"')
-    if find_game(env_id).is_atari and shape is not None and (len(shape), shape[0], shape[-2:-1]) != (3, 3, shape[-1:]):
+    game = find_game(env_id)
+    if game.is_dmc and None in (facts["env.domain_name"], facts["env.task_name"]):
         raise ConfigError(
-            f"policy.model.observation_shape is {shape}; kvzero shows Atari games as square colour images, "
-            "(3, size, size)"
+            f"env.env_id is {env_id!r}, but env.domain_name or env.task_name is not given; they say which task of "
+            'DeepMind Control is played, such as "walker" and "walk"'
+        )
+    if game.is_atari and shape is not None and (len(shape), shape[-2:-1]) != (3, shape[-1:]):
+        raise ConfigError(
+            f"policy.model.observation_shape is {shape}; kvzero shows Atari games as square images, "
+            "(channel, size, size)"
         )
 
 
+def _check_agent(facts: Facts) -> None:
+    kind, is_continuous = facts["create_config.policy.type"], facts[CONTINUOUS]
+    if not is_continuous and (kind == "sampled_unizero" or facts["policy.sampled_algo"]):
+        said = (
+            "policy.sampled_algo is True" if facts["policy.sampled_algo"] else f"create_config.policy.type is {kind!r}"
+        )
+        raise ConfigError(
+            f"{said} but {CONTINUOUS} is not; kvzero samples continuous actions only: numbered ones are all searched "
+            "over by the policy type 'unizero'"
+        )
+    if is_continuous and kind == "unizero":
+        raise ConfigError(
+            f"{CONTINUOUS} is True but create_config.policy.type is 'unizero', which has numbered actions; "
+            "choose 'sampled_unizero'"
+        )
+    if facts["env.manually_discretization"] and facts["env.each_dim_disc_size"] is None:
+        raise ConfigError("env.manually_discretization is True but env.each_dim_disc_size is not given; say how many")
+
+
+def _check_frames(facts: Facts) -> None:
+    names = ("env.gray_scale", "policy.model.image_channel", "policy.model.frame_stack_num", SHAPE)
+    is_told, colours, stacked, shape = (facts[name] for name in names)
+    said = ", ".join(f"{name} is {facts[name]}" for name in names if facts[name] is not None)
+    if not find_game(facts["env.env_id"]).is_atari:
+        if is_told or (stacked or 1) > 1:
+            raise ConfigError(f"{said}; kvzero greys and stacks frames of Atari games, not of {facts['env.env_id']}")
+        return
+    is_grey = to.is_grey(is_told, colours, stacked, shape)
+    num_channels = (1 if is_grey else 3) * to.frame_stack(stacked, shape, is_grey)
+    if colours not in (None, 1 if is_grey else 3) or (shape is not None and shape[0] != num_channels):
+        raise ConfigError(f"{said}; a frame has 1 channel in grey and 3 in colour, and an image those of its frames")
+
+
 def _check_observations(facts: Facts) -> None:
-    shape = facts["policy.model.observation_shape"]
+    shape = facts[SHAPE]
     kind = "image" if shape is None or len(shape) == 3 else "vector"
     for name in (f"{WORLD}.obs_type", "policy.model.model_type"):
         if shape is not None and facts[name] not in (None, kind):
@@ -146,6 +200,8 @@ def _check_env_num(facts: Facts) -> None:
 
 CHECKS: tuple[Callable[[Facts], None], ...] = (
     _check_game,
+    _check_agent,
+    _check_frames,
     _check_observations,
     _check_tokens,
     _check_contexts,

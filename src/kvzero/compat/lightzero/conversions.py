@@ -12,7 +12,10 @@ from typing import Any
 from kvzero.compat.lightzero.environment import find_game
 
 __all__ = [
+    "ALE_MAX_FRAMES",
     "DEFAULT_ENV_STEPS",
+    "action_bins_per_dim",
+    "action_repeat",
     "collect_simulations",
     "constant_rate",
     "device",
@@ -22,13 +25,15 @@ __all__ = [
     "final_temperature",
     "first_given",
     "first_temperature",
-    "frame_skip",
+    "frame_stack",
     "image_size",
     "init_pool_size",
+    "is_grey",
     "latent_loss",
     "learning_starts",
     "max_frames",
     "max_tokens",
+    "none_wide",
     "positions",
     "recur_pool_size",
     "replay_ratio",
@@ -38,6 +43,7 @@ __all__ = [
     "sticky_action_probability",
     "store",
     "support_size",
+    "task",
     "temperature_env_steps",
     "total_env_steps",
 ]
@@ -62,9 +68,11 @@ def first_given(*values: Any) -> Any:
     return next(value for value in values if value is not None)
 
 
-def run_label(env_id: str) -> str:
+def run_label(env_id: str, domain: str | None, task_name: str | None) -> str:
     """Name runs after the environment."""
-    return "lightzero-" + re.sub(r"\W+", "-", find_game(env_id).env_id.removeprefix("ALE/"))
+    game = find_game(env_id)
+    name = task(domain, task_name) if game.is_dmc else game.env_id.removeprefix("ALE/")
+    return "lightzero-" + re.sub(r"\W+", "-", name)
 
 
 def device(name: str | None) -> str | None:
@@ -72,14 +80,46 @@ def device(name: str | None) -> str | None:
     return "auto" if name == "cuda" else name
 
 
-def env_id(name: str) -> str:
-    """Return kvzero's name of the environment."""
-    return find_game(name).env_id
+def env_id(name: str, variant: str | None) -> str:
+    """Return kvzero's name of the environment; only BipedalWalker has a variant, whose name is another."""
+    found = find_game(name).env_id
+    return found.replace("BipedalWalker-", "BipedalWalkerHardcore-") if variant == "hardcore" else found
 
 
-def frame_skip(name: str, skip: int) -> int:
-    """Return the frames that one action is held for, those that the environment skips by itself included."""
-    return skip * find_game(name).frames_per_action
+def task(domain: str | None, name: str | None) -> str:
+    """Return kvzero's name of a task of DeepMind Control."""
+    return f"{domain}-{name}"
+
+
+def action_repeat(skip: int, repeat: int) -> int:
+    """Return the steps of a task that one action is held for; LightZero wraps one repetition around another."""
+    return skip * repeat
+
+
+def action_bins_per_dim(is_binned: bool, bins: int | None) -> int | None:
+    """Return the values that each number of an action is left with."""
+    return bins if is_binned else None
+
+
+def is_grey(is_told: bool | None, colours: int | None, stacked: int | None, shape: tuple[int, ...] | None) -> bool:
+    """Return whether frames are grey, which a config says in one of several ways, if only by the channels it shows."""
+    if is_told is not None:
+        return is_told
+    if colours is not None:
+        return colours == 1
+    return shape is not None and (shape[0] % 3 != 0 or shape[0] == stacked)
+
+
+def frame_stack(stacked: int | None, shape: tuple[int, ...] | None, is_grey: bool) -> int:
+    """Return the frames of an image, at least one."""
+    if stacked is not None:
+        return stacked
+    return 1 if shape is None else max(1, shape[0] // (1 if is_grey else 3))
+
+
+def none_wide() -> int:
+    """Draw no actions from a wider policy; LightZero does not."""
+    return 0
 
 
 def sticky_action_probability(name: str) -> float:

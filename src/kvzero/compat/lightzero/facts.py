@@ -1,20 +1,22 @@
 """What a LightZero config can say that kvzero understands: names, how values are read, and LightZero's defaults.
 
-A default is the one of LightZero's own UniZero policy and environments: a config means here what it means there.
+Defaults are those of the UniZero policies and environments of LightZero 0.2.0: a config means here what it means there.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kvzero.compat.lightzero.readers import Reader, choice, flag, number, shape, span, text, whole
+from kvzero.compat.lightzero.readers import Reader, choice, flag, number, shape, shown, span, text, whole
 from kvzero.compat.lightzero.stubs import Placeholder
 from kvzero.errors import ConfigError
 
-__all__ = ["FACTS", "WORLD", "Fact", "read_facts"]
+__all__ = ["CONTINUOUS", "FACTS", "WORLD", "Fact", "read_facts"]
 
 WORLD = "policy.model.world_model_cfg"
 """Where LightZero nests what its world model is told."""
+
+CONTINUOUS = "policy.model.continuous_action_space"
 
 NORMS = {"SimNorm": "simnorm", "LayerNorm": "layernorm"}
 LATENT_LOSSES = {"group_kl": "group_kl", "mse": "mse", "cos_sim": "cos_sim"}
@@ -33,6 +35,9 @@ class Fact:
     default: Any = None
     """What LightZero takes if no name is there; None where another fact, or the environment, decides."""
 
+    sampled_default: Any = None
+    """What it takes where actions are continuous, if that is something else."""
+
     is_visible: bool = False
     """Whether the environment shows it, so that a value which the file could not look up does no harm."""
 
@@ -43,6 +48,22 @@ FACTS: tuple[Fact, ...] = (
     Fact(("policy.model.observation_shape", f"{WORLD}.observation_shape", "env.observation_shape", "env.obs_shape"),
          shape, is_visible=True),
     Fact(("policy.model.action_space_size", f"{WORLD}.action_space_size"), whole, is_visible=True),
+    Fact((CONTINUOUS, f"{WORLD}.continuous_action_space", "policy.continuous_action_space", "env.continuous"),
+         flag, False),
+    Fact(("create_config.policy.type",), text),
+    Fact(("create_config.env.type",), text),
+    Fact(("policy.sampled_algo",), flag),
+    Fact(("env.env_type",), text),
+    Fact(("env.domain_name",), text),
+    Fact(("env.task_name",), text),
+    Fact(("env.from_pixels",), flag, True),
+    Fact(("env.action_repeat",), whole, 1),
+    Fact(("env.manually_discretization",), flag, False),
+    Fact(("env.each_dim_disc_size",), whole),
+    Fact(("env.rew_clip",), flag, True),
+    Fact(("env.gray_scale", "policy.gray_scale", "policy.model.gray_scale"), flag),
+    Fact(("policy.model.frame_stack_num", "env.frame_stack_num"), whole),
+    Fact(("policy.model.image_channel", f"{WORLD}.image_channel"), whole),
     Fact(("policy.collector_env_num", "env.collector_env_num", f"{WORLD}.collector_env_num"), whole, 8),
     Fact(("policy.evaluator_env_num", "env.evaluator_env_num", f"{WORLD}.evaluator_env_num"), whole, 3),
     Fact(("env.n_evaluator_episode",), whole),
@@ -63,7 +84,8 @@ FACTS: tuple[Fact, ...] = (
     Fact((f"{WORLD}.support_size",), whole),
     Fact(("policy.model.support_scale",), whole),
     Fact(("policy.model.reward_support_range", "policy.model.value_support_range"), span),
-    Fact((f"{WORLD}.final_norm_option_in_encoder", f"{WORLD}.final_norm_option_in_obs_head"), choice(NORMS), "simnorm"),
+    Fact((f"{WORLD}.final_norm_option_in_encoder", f"{WORLD}.final_norm_option_in_obs_head",
+          f"{WORLD}.final_norm_option_in_head"), choice(NORMS), "simnorm"),
     Fact((f"{WORLD}.predict_latent_loss_type",), choice(LATENT_LOSSES)),
     Fact(("policy.model.num_channels",), whole, 64),
     Fact(("policy.model.num_res_blocks",), whole, 1),
@@ -74,6 +96,7 @@ FACTS: tuple[Fact, ...] = (
     Fact((f"{WORLD}.use_new_cache_manager",), flag),
     Fact((f"{WORLD}.max_cache_size",), whole, 5_000),
     # the search
+    Fact(("policy.model.num_of_sampled_actions", f"{WORLD}.num_of_sampled_actions"), whole, 20),
     Fact(("policy.num_simulations", f"{WORLD}.num_simulations"), whole, 50),
     Fact(("policy.collect_num_simulations",), whole),
     Fact(("policy.eval_num_simulations",), whole),
@@ -89,18 +112,18 @@ FACTS: tuple[Fact, ...] = (
     Fact(("policy.td_steps",), whole, 5),
     Fact(("policy.learning_rate",), number, 1e-4),
     Fact(("policy.weight_decay",), number, 1e-4),
-    Fact(("policy.grad_clip_value",), number, 20.0),
+    Fact(("policy.grad_clip_value",), number, 20.0, 5.0),
     Fact(("policy.target_update_theta",), number, 0.05),
-    Fact((f"{WORLD}.policy_entropy_weight",), number, 0.0),
+    Fact((f"{WORLD}.policy_entropy_weight",), number, 0.0, 5e-3),
     Fact((f"{WORLD}.obs_loss_weight",), number, 10.0),
-    Fact((f"{WORLD}.reward_loss_weight",), number, 1.0),
-    Fact((f"{WORLD}.value_loss_weight",), number, 0.5),
-    Fact((f"{WORLD}.policy_loss_weight",), number, 1.0),
+    Fact((f"{WORLD}.reward_loss_weight",), number, 1.0, 0.1),
+    Fact((f"{WORLD}.value_loss_weight",), number, 0.5, 0.1),
+    Fact((f"{WORLD}.policy_loss_weight",), number, 1.0, 0.1),
     Fact(("policy.replay_buffer_size",), whole, 1_000_000),
     # the schedule
     Fact(("policy.num_segments",), whole),
     Fact(("policy.n_episode",), whole, 8),
-    Fact(("policy.game_segment_length", f"{WORLD}.game_segment_length"), whole, 400),
+    Fact(("policy.game_segment_length", f"{WORLD}.game_segment_length", "env.game_segment_length"), whole, 400),
     Fact(("policy.update_per_collect",), whole),
     Fact(("policy.replay_ratio",), number, 0.25),
     Fact(("policy.train_start_after_envsteps",), whole, 0),
@@ -111,7 +134,7 @@ FACTS: tuple[Fact, ...] = (
          whole, 10_000),
     Fact(("policy.manual_temperature_decay",), flag, False),
     Fact(("policy.fixed_temperature_value",), number, 0.25),
-    Fact(("policy.threshold_training_steps_for_final_temperature",), whole, 50_000),
+    Fact(("policy.threshold_training_steps_for_final_temperature",), whole, 50_000, 100_000),
     Fact((f"{WORLD}.device",), text),
     Fact(("seed", "policy.seed"), whole, 0),
 )  # fmt: skip
@@ -123,10 +146,21 @@ def read_facts(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: if a value is of the wrong kind, cannot be looked up, or two names contradict each other.
     """
-    return {fact.names[0]: _read(fact, given) for fact in FACTS}
+    found = {fact.names[0]: _read(fact, given) for fact in FACTS}
+    is_continuous = bool(found[CONTINUOUS])
+    for fact in FACTS:
+        if found[fact.names[0]] is None:
+            found[fact.names[0]] = _default(fact, is_continuous=is_continuous)
+    return found
+
+
+def _default(fact: Fact, *, is_continuous: bool) -> Any:
+    has_other = is_continuous and fact.sampled_default is not None
+    return fact.sampled_default if has_other else fact.default
 
 
 def _read(fact: Fact, given: Mapping[str, Any]) -> Any:
+    """Return what the config says, or None."""
     found: dict[str, Any] = {}
     for name in fact.names:
         value = given.get(name)
@@ -138,10 +172,10 @@ def _read(fact: Fact, given: Mapping[str, Any]) -> Any:
         first = next(iter(found))
         if value != found[first]:
             raise ConfigError(
-                f"{first} is {given[first]!r} but {name} is {given[name]!r}; "
+                f"{first} is {shown(given[first])} but {name} is {shown(given[name])}; "
                 "they say one thing, so give both the same value"
             )
-    return next(iter(found.values()), fact.default)
+    return next(iter(found.values()), None)
 
 
 def _refuse_hidden(fact: Fact, name: str, value: Placeholder) -> None:

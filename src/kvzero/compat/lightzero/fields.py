@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from kvzero.compat.lightzero import conversions as to
 from kvzero.compat.lightzero.environment import find_game
-from kvzero.compat.lightzero.facts import WORLD
+from kvzero.compat.lightzero.facts import CONTINUOUS, WORLD
 
 __all__ = ["FIELDS", "Field", "fill_fields"]
 
-Scope = Literal["all", "atari", "image"]
+Scope = Literal["all", "atari", "dmc", "image", "resized", "continuous"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +46,30 @@ COLLECT, EVALUATE = "policy.collect_num_simulations", "policy.eval_num_simulatio
 IS_DECAYING, FIXED_TEMPERATURE = "policy.manual_temperature_decay", "policy.fixed_temperature_value"
 DECAY_UPDATES = "policy.threshold_training_steps_for_final_temperature"
 
+GREY, COLOURS, STACK = "env.gray_scale", "policy.model.image_channel", "policy.model.frame_stack_num"
+TASK = ("env.domain_name", "env.task_name")
+
 FIELDS: tuple[Field, ...] = (
-    Field("preset", ("env.env_id",), to.run_label),
+    Field("preset", ("env.env_id", *TASK), to.run_label),
     Field("seed", ("seed",)),
     Field("device", (f"{WORLD}.device",), to.device),
     # what is played
-    Field("env.env_id", ("env.env_id",), to.env_id),
+    Field("env.env_id", ("env.env_id", "env.env_type"), to.env_id),
+    Field("env.task", TASK, to.task, scope="dmc"),
+    Field("env.action_repeat", ("env.frame_skip", "env.action_repeat"), to.action_repeat, scope="dmc"),
+    Field("env.from_pixels", ("env.from_pixels",), scope="dmc"),
+    Field("env.action_bins_per_dim", ("env.manually_discretization", "env.each_dim_disc_size"), to.action_bins_per_dim),
     Field("env.num_envs", ("policy.collector_env_num",)),
-    Field("env.frame_skip", ("env.env_id", "env.frame_skip"), to.frame_skip, scope="atari"),
+    Field("env.frame_skip", ("env.frame_skip",), scope="atari"),
     Field("env.sticky_action_probability", ("env.env_id",), to.sticky_action_probability, scope="atari"),
     Field("env.clip_rewards", ("env.clip_rewards",), scope="atari"),
     Field("env.episodic_life", ("env.episode_life",), scope="atari"),
     Field(
         "env.max_frames", ("env.collect_max_episode_steps",), to.max_frames, fields=("env.frame_skip",), scope="atari"
     ),
-    Field("env.image_size", (SHAPE,), to.image_size, scope="atari"),
+    Field("env.image_size", (SHAPE,), to.image_size, scope="resized"),
+    Field("env.grayscale", (GREY, COLOURS, STACK, SHAPE), to.is_grey, scope="atari"),
+    Field("env.frame_stack", (STACK, SHAPE), to.frame_stack, fields=("env.grayscale",), scope="atari"),
     # the world model
     Field("agent.model.embed_dim", (f"{WORLD}.embed_dim",)),
     Field("agent.model.num_layers", (f"{WORLD}.num_layers",)),
@@ -88,11 +97,13 @@ FIELDS: tuple[Field, ...] = (
         to.recur_pool_size,
         ("agent.store", "agent.search.num_simulations", "env.num_envs"),
     ),
+    Field("agent.sampling.num_sampled_actions", ("policy.model.num_of_sampled_actions",), scope="continuous"),
+    Field("agent.sampling.num_wide_actions", (), to.none_wide, scope="continuous"),
     Field("agent.search.discount", ("policy.discount_factor",)),
-    Field("agent.search.pb_c_base", ("policy.pb_c_base",)),
-    Field("agent.search.pb_c_init", ("policy.pb_c_init",)),
-    Field("agent.search.dirichlet_alpha", ("policy.root_dirichlet_alpha",)),
-    Field("agent.search.noise_weight", ("policy.root_noise_weight",)),
+    Field("agent.search.puct.pb_c_base", ("policy.pb_c_base",)),
+    Field("agent.search.puct.pb_c_init", ("policy.pb_c_init",)),
+    Field("agent.search.puct.dirichlet_alpha", ("policy.root_dirichlet_alpha",)),
+    Field("agent.search.puct.noise_weight", ("policy.root_noise_weight",)),
     Field("agent.search.min_value_range", ("policy.value_delta_max",)),
     # learning
     Field("replay.replay_capacity", ("policy.replay_buffer_size",)),
@@ -129,13 +140,23 @@ FIELDS: tuple[Field, ...] = (
 
 def fill_fields(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value of every field that these facts decide, by path."""
-    is_in_scope = {
-        "all": True,
-        "atari": find_game(facts["env.env_id"]).is_atari,
-        "image": facts[SHAPE] is None or len(facts[SHAPE]) == 3,
-    }
+    is_in_scope = _find_scopes(facts)
     values: dict[str, Any] = {}
     for field in FIELDS:
         sources = (*(facts[name] for name in field.facts), *(values[path] for path in field.fields))
         values[field.path] = field.convert(*sources) if is_in_scope[field.scope] else None
     return {path: value for path, value in values.items() if value is not None}
+
+
+def _find_scopes(facts: Mapping[str, Any]) -> dict[Scope, bool]:
+    """Return which fields are for the environment of these facts."""
+    game = find_game(facts["env.env_id"])
+    is_image = facts["env.from_pixels"] if game.is_dmc else facts[SHAPE] is None or len(facts[SHAPE]) == 3
+    return {
+        "all": True,
+        "atari": game.is_atari,
+        "dmc": game.is_dmc,
+        "image": is_image,
+        "resized": is_image and (game.is_atari or game.is_dmc),
+        "continuous": facts[CONTINUOUS],
+    }

@@ -7,24 +7,34 @@ from math import inf
 from typing import Any
 
 from kvzero.compat.lightzero.facts import WORLD
+from kvzero.compat.lightzero.readers import shown
 from kvzero.compat.lightzero.stubs import Placeholder
 from kvzero.errors import ConfigError
 
 __all__ = ["LIMITS", "MEANINGLESS", "Limit", "find_unmet", "is_meaningless"]
 
-CONTINUOUS = (
-    "asks for continuous actions, which kvzero cannot read from a LightZero config yet; train one of its presets "
-    "pendulum, dmc and mujoco, or choose a config whose create_config has the policy type 'unizero'"
-)
 ONE_AGENT = "kvzero trains one agent on one environment in one process"
 NO_EXPERTS = "kvzero's transformer has no experts, adapters or task embeddings"
-COLOUR = "kvzero shows Atari games in colour, one frame at a time"
+POLICIES = "kvzero trains UniZero agents, 'unizero' and 'sampled_unizero'"
+NO_TEXT = "kvzero reads numbers and images, not text"
+ONE_PLAYER = "kvzero plays games of one player"
+IMAGES = "kvzero shows whole images of bytes, resized"
+
+LIGHTZEROS_OWN = (
+    "memory_lightzero", "dummy_any_game", "game_2048", "pooltool_sumtothree", "chess_lightzero", "Chess", "Go",
+    "chinese_chess", "connect4", "gomoku", "tictactoe",
+)  # fmt: skip
 SHAPED_LOSS = "kvzero's losses and targets are not reshaped"
 
 
 def equals(*accepted: Any) -> Callable[[Any], bool]:
     """Return a test for these values, in which True is not 1."""
     return lambda value: any(value is choice or (type(value) is not bool and value == choice) for choice in accepted)
+
+
+def lacks(part: str) -> Callable[[Any], bool]:
+    """Return a test for values that are not named so."""
+    return lambda value: part not in str(value)
 
 
 off = equals(False, 0)
@@ -53,29 +63,16 @@ class Limit:
 
 
 LIMITS: tuple[Limit, ...] = (
-    Limit(
-        (
-            "policy.model.continuous_action_space",
-            f"{WORLD}.continuous_action_space",
-            "env.continuous",
-            "policy.continuous_action_space",
-            "policy.sampled_algo",
-        ),
-        off,
-        CONTINUOUS,
-        is_refused=True,
-    ),
-    Limit(
-        ("create_config.policy.type",), lambda value: not str(value).startswith("sampled"), CONTINUOUS, is_refused=True
-    ),
+    Limit(("create_config.policy.type",), lacks("multitask"), ONE_AGENT, is_refused=True),
+    Limit(("create_config.policy.type",), lacks("ppo"), f"PPO plays without a search; {POLICIES}", is_refused=True),
+    Limit(("create_config.policy.type",), equals("unizero", "sampled_unizero"), POLICIES, is_refused=True),
+    Limit(("create_config.env.type",), lacks("jericho"), NO_TEXT, is_refused=True),
+    Limit((f"{WORLD}.obs_type",), lacks("text"), NO_TEXT, is_refused=True),
     Limit(
         ("create_config.env.type",),
-        lambda value: not str(value).startswith(("dmc2gym", "mujoco", "pendulum", "metadrive", "bipedalwalker")),
-        CONTINUOUS,
+        lambda value: value not in LIGHTZEROS_OWN,
+        "an environment that only LightZero has; kvzero plays those of Gymnasium and DeepMind Control",
         is_refused=True,
-    ),
-    Limit(
-        ("create_config.policy.type",), equals("unizero"), "kvzero trains UniZero agents: 'unizero'", is_refused=True
     ),
     Limit(
         ("model", "model_path", "policy.model_path"),
@@ -84,23 +81,31 @@ LIMITS: tuple[Limit, ...] = (
         is_refused=True,
     ),
     Limit(
-        ("env.manually_discretization", "env.enable_chance"),
+        ("env.enable_chance", "policy.use_ture_chance_label_in_chance_encoder"),
         off,
-        "kvzero plays environments as they are",
+        "kvzero's world model predicts one outcome of an action",
         is_refused=True,
     ),
     Limit(("policy.gumbel_algo",), off, "kvzero searches by PUCT", is_refused=True),
-    Limit(("policy.env_type",), equals("not_board_games"), "kvzero plays games of one player", is_refused=True),
+    Limit(("policy.env_type",), equals("not_board_games"), ONE_PLAYER, is_refused=True),
     Limit(
         ("policy.battle_mode", "env.battle_mode"),
         equals("play_with_bot_mode"),
-        "kvzero plays games of one player",
+        ONE_PLAYER,
         is_refused=True,
     ),
-    Limit(("env.gray_scale", "policy.gray_scale"), off, COLOUR, is_refused=True),
-    Limit(("policy.model.frame_stack_num", "env.frame_stack_num"), equals(1), COLOUR, is_refused=True),
-    Limit(("policy.model.image_channel", f"{WORLD}.image_channel"), equals(3), COLOUR, is_refused=True),
-    Limit(("env.warp_frame", "env.scale", "env.game_wrapper"), equals(True), COLOUR, is_refused=True),
+    Limit(("env.warp_frame", "env.scale", "env.game_wrapper"), equals(True), IMAGES, is_refused=True),
+    Limit(
+        (f"{WORLD}.sigma_type", "policy.model.sigma_type"),
+        equals("conditioned"),
+        "kvzero's policy predicts how wide it is",
+        is_refused=True,
+    ),
+    Limit(
+        (f"{WORLD}.bound_type", "policy.model.bound_type"), equals(None), "kvzero keeps means within 3 before the tanh"
+    ),
+    Limit((f"{WORLD}.policy_loss_type",), equals("kl"), "the policy is trained by cross-entropy"),
+    Limit(("env.act_scale",), equals(True), "actions from -1 to 1 stand for those between the environment's bounds"),
     Limit(("env.full_action_space",), off, "kvzero plays Atari with each game's own actions", is_refused=True),
     Limit(
         (f"{WORLD}.tokens_per_block",),
@@ -190,14 +195,17 @@ MEANINGLESS: tuple[str, ...] = (
     "policy.priority_prob_*", "policy.reanalyze_*", "policy.*_loss_weight", "policy.policy_ls_eps_*",
     "policy.continuous_ls_eps", "policy.adaptive_entropy_*", "policy.target_entropy_*", "policy.encoder_clip_*",
     "policy.eval.*", "policy.collect.*", "policy.other.*", "policy.learn.*",
+    "policy.async_pipeline.*", "policy.save_ckpt_in_eval", "policy.torch_compile", "policy.*_diagnostic_*",
+    "policy.empty_cuda_cache_on_cache_reset", "policy.kv_cache_clear_interval", "policy.periodic_ckpt_keep_last",
+    "policy.resume_buffer_min_transitions", "policy.legacy_resume_adaptive_alpha",
     "policy.model.norm_type", "policy.model.discrete_action_encoding_type", "policy.model.bias",
     "policy.model.res_connection_in_dynamics", "policy.model.analysis_*", "policy.model.downsample",
     "policy.model.value_support_size", "policy.model.reward_support_size", "policy.model.learn.*",
-    "policy.model.num_of_sampled_actions",
+    "policy.model.num_layers", "policy.model.fixed_sigma_value",
     f"{WORLD}.norm_type", f"{WORLD}.max_seq_len", f"{WORLD}.rope_theta",
     f"{WORLD}.analysis_*", f"{WORLD}.dormant_threshold", f"{WORLD}.use_normal_head", f"{WORLD}.num_experts_*",
     f"{WORLD}.lora_*", f"{WORLD}.use_shared_projection", f"{WORLD}.optim_type", f"{WORLD}.policy_logits_clip_*",
-    f"{WORLD}.target_policy_resmooth_eps", f"{WORLD}.policy_loss_temperature", f"{WORLD}.num_of_sampled_actions",
+    f"{WORLD}.target_policy_resmooth_eps", f"{WORLD}.policy_loss_temperature", f"{WORLD}.fixed_sigma_value",
     f"{WORLD}.decode_loss_mode", f"{WORLD}.share_head",
     "create_config.env.*", "create_config.env_manager.*", "create_config.policy.import_names",
 )  # fmt: skip
@@ -217,8 +225,8 @@ def find_unmet(given: Mapping[str, Any]) -> dict[str, str]:
             if value is None or isinstance(value, Placeholder) or limit.is_met(value):
                 continue
             if limit.is_refused:
-                raise ConfigError(f"{name}={value!r}: {limit.reason}")
-            unmet[name] = f"{name}={value!r} ({limit.reason})"
+                raise ConfigError(f"{name}={shown(value)}: {limit.reason}")
+            unmet[name] = f"{name}={shown(value)} ({limit.reason})"
     return unmet
 
 

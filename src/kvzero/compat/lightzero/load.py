@@ -10,8 +10,8 @@ from kvzero.compat.lightzero.facts import FACTS, read_facts
 from kvzero.compat.lightzero.fields import fill_fields
 from kvzero.compat.lightzero.limits import LIMITS, find_unmet, is_meaningless
 from kvzero.compat.lightzero.notes import find_assumptions
-from kvzero.compat.lightzero.readers import flatten
-from kvzero.compat.lightzero.script import run_script
+from kvzero.compat.lightzero.readers import flatten, shown
+from kvzero.compat.lightzero.script import Script, run_script
 from kvzero.errors import ConfigError
 from kvzero.records import structure
 from kvzero.training import RunConfig
@@ -33,7 +33,7 @@ def load_config(
     max_env_step: int | None = None,
     max_train_iter: int | None = None,
 ) -> RunConfig:
-    """Return the run that a LightZero config of a UniZero agent with discrete actions describes.
+    """Return the run that a LightZero config of a UniZero agent, or of a sampled one, describes.
 
     What the config does not say is as in LightZero, but for two things, where kvzero's own defaults are better: without
     `use_new_cache_manager` keys and values live in the tree store (True means "pooled", False "legacy"), and without
@@ -56,7 +56,7 @@ def load_config(
     """
     options = {"seed": seed, "max_env_step": max_env_step, "max_train_iter": max_train_iter}
     told = {name: value for name, value in options.items() if value is not None}
-    return _load(main_config, create_config or {}, told)
+    return _load(Script(main_config, create_config or {}, told))
 
 
 def load_file(path: str | Path) -> RunConfig:
@@ -65,30 +65,29 @@ def load_file(path: str | Path) -> RunConfig:
     Raises:
         ConfigError: as `load_config`, and if the file cannot be read, raises, or says nothing to train.
     """
-    script = run_script(Path(path))
-    return _load(script.main_config, script.create_config, script.options)
+    return _load(run_script(Path(path)))
 
 
-def _load(main_config: Mapping[str, Any], create_config: Mapping[str, Any], options: Mapping[str, Any]) -> RunConfig:
-    given = _gather(main_config, create_config, options)
+def _load(script: Script) -> RunConfig:
+    given = _gather(script)
     unmet = find_unmet(given)
     facts = read_facts(given)
     check_facts(facts)
     values = fill_fields(facts)
     config = structure(_nest(values), RunConfig)
     check_environment(config.env, facts)
-    _tell(given, unmet, find_assumptions(given, facts, values))
+    _tell(given, unmet, find_assumptions(script.entry, facts, values))
     return config
 
 
-def _gather(
-    main_config: Mapping[str, Any], create_config: Mapping[str, Any], options: Mapping[str, Any]
-) -> dict[str, Any]:
-    given = flatten(main_config)
-    for name, value in options.items():
+def _gather(script: Script) -> dict[str, Any]:
+    given = flatten(script.main_config)
+    for name, value in script.options.items():
         if given.get(name, value) != value:
-            raise ConfigError(f"{name} is {value!r} where training is called but {given[name]!r} in main_config")
-    return given | dict(options) | flatten({"create_config": create_config})
+            raise ConfigError(
+                f"{name} is {shown(value)} where training is called but {shown(given[name])} in main_config"
+            )
+    return given | dict(script.options) | flatten({"create_config": script.create_config})
 
 
 def _nest(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,19 +3,30 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kvzero.compat.lightzero.conversions import DEFAULT_ENV_STEPS
-from kvzero.compat.lightzero.environment import RENAMED
+from kvzero.compat.lightzero.conversions import ALE_MAX_FRAMES, DEFAULT_ENV_STEPS
+from kvzero.compat.lightzero.environment import RENAMED, find_game
 from kvzero.compat.lightzero.facts import WORLD
 
 __all__ = ["find_assumptions"]
 
 
-def find_assumptions(given: Mapping[str, Any], facts: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
     """Return what was taken differently than it stands there, one clause each."""
+    game, env_type = find_game(facts["env.env_id"]), facts["create_config.env.type"] or ""
     env_id, loss = facts["env.env_id"], facts[f"{WORLD}.predict_latent_loss_type"]
     segment = facts["policy.game_segment_length"]
     longest = values.get("env.max_frames", 0) // values.get("env.frame_skip", 1)
     notes = {
+        f"{entry} is taken as training, and no landscape is drawn": "landscape" in entry,
+        f"{env_id} is played without sticky actions and without frames that it skips by itself, as LightZero does "
+        "since August 2026": env_id == game.env_id and game.is_atari,
+        "rewards below -10 stay as they are (env.rew_clip)": (
+            game.env_id.startswith("BipedalWalker") and facts["env.rew_clip"]
+        ),
+        f"bins reach from bound to bound, those of {env_type} leave out the upper one": "_disc" in env_type,
+        f"episodes end as {game.env_id} ends them, not after {facts['env.collect_max_episode_steps']} steps": (
+            not game.is_atari and facts["env.collect_max_episode_steps"] < ALE_MAX_FRAMES
+        ),
         f"env.env_id {env_id} is played as {RENAMED.get(env_id)}": env_id in RENAMED,
         f"without max_env_step the run ends after {DEFAULT_ENV_STEPS:,} environment steps": (
             facts["max_env_step"] is None and facts["max_train_iter"] is None

@@ -7,9 +7,25 @@ from typing import Any
 
 from kvzero.errors import ConfigError
 
-__all__ = ["Reader", "choice", "flag", "flatten", "number", "shape", "span", "text", "whole"]
+__all__ = ["Reader", "choice", "flag", "flatten", "in_one_line", "number", "shape", "shown", "span", "text", "whole"]
 
 Reader = Callable[[str, Any], Any]
+
+LONGEST_VALUE = 80
+"""Characters of a value that a message shows: a list of configs where a number should stand would fill screens."""
+
+LONGEST_MESSAGE = 240
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it, cut where it is long."""
+    return in_one_line(repr(value), LONGEST_VALUE)
+
+
+def in_one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return a text without line breaks, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -83,4 +99,4 @@ def _is_number(value: Any) -> bool:
 
 
 def _refusal(name: str, value: Any, wanted: str) -> ConfigError:
-    return ConfigError(f"{name} is {value!r}; kvzero reads {wanted} there")
+    return ConfigError(f"{name} is {shown(value)}; kvzero reads {wanted} there")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kvzero.compat.lightzero.readers import in_one_line, shown
 from kvzero.compat.lightzero.stubs import Placeholder, stubbed_imports
 from kvzero.errors import ConfigError
 
@@ -20,11 +21,12 @@ ENTRY_ARGUMENTS = ("seed", "model", "model_path", "max_train_iter", "max_env_ste
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What a config file says: its two dicts, and what else it tells the function that trains."""
+    """What a config file says: its two dicts, what else it tells the function that trains, and that one's name."""
 
     main_config: Mapping[str, Any]
     create_config: Mapping[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict)
+    entry: str = ""
 
 
 class _Reached(BaseException):
@@ -57,7 +59,8 @@ def run_script(path: Path) -> Script:
                 f"{path} ended itself before it trained ({end.code}); it must run without arguments"
             ) from end
         except Exception as error:  # whatever the user's own file may raise
-            raise ConfigError(f"{path} raised {type(error).__name__}: {error}; mend the file") from error
+            told = in_one_line(f"{type(error).__name__}: {error}")
+            raise ConfigError(f"{path} raised {told}; mend the file") from error
     return _from_variables(path, names)
 
 
@@ -86,15 +89,20 @@ def _answer(origin: str, values: tuple[Any, ...], options: dict[str, Any]) -> An
 def _from_call(path: Path, call: _Reached) -> Script:
     if not call.entry.startswith("train"):
         raise ConfigError(f"{path} calls {call.entry}, which does not train; give the config that was trained from")
+    if "multitask" in call.entry:
+        raise ConfigError(
+            f"{path} calls {call.entry}, which trains one agent on several tasks; kvzero trains an agent on one, so "
+            "give a config of one of them"
+        )
     told = dict(zip(("input_cfg", *ENTRY_ARGUMENTS), call.values, strict=False)) | call.options
     configs = told.pop("input_cfg", None)
     if not (
         isinstance(configs, list | tuple) and len(configs) == 2 and all(isinstance(one, Mapping) for one in configs)
     ):
         raise ConfigError(
-            f"{path} calls {call.entry} with {configs!r}; it takes [main_config, create_config], two dicts"
+            f"{path} calls {call.entry} with {shown(configs)}; it takes [main_config, create_config], two dicts"
         )
-    return Script(configs[0], configs[1], told)
+    return Script(configs[0], configs[1], told, call.entry)
 
 
 def _from_variables(path: Path, names: Mapping[str, Any]) -> Script:

@@ -142,7 +142,8 @@ class ContextKeeper:
         return allocate_contexts(self._layout, number, weights.device, weights.dtype)
 
     def _starts(self, envs: Sequence[int], start_pos: Sequence[int]) -> list[Handle]:
-        return [self.handles.start(env, self._version, step) for env, step in zip(envs, start_pos, strict=True)]
+        digest = self._network.digest
+        return [self.handles.start(env, digest, step) for env, step in zip(envs, start_pos, strict=True)]
 
     def _alone(
         self, envs: Sequence[int], latents: Float[Tensor, "batch embed"], start_pos: Sequence[int]

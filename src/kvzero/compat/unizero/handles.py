@@ -64,10 +64,10 @@ class Handles:
         self._seen_roots.discard(env)
         self._seen_nodes.discard(env)
 
-    def start(self, env: int, version: int, step: int) -> Handle:
+    def start(self, env: int, digest: bytes, step: int) -> Handle:
         """Return the handle that an episode's first latent follows."""
         step = 0 if self._is_sliding else step
-        return Handle(start_key(env, version, step), 2 * step + NO_TOKENS, 0)
+        return Handle(start_key(env, digest, step), 2 * step + NO_TOKENS, 0)
 
     def alone(self, starts: Sequence[Handle], latents: Float[Tensor, "batch embed"]) -> list[Handle]:
         """Return what latents without any past are found by."""

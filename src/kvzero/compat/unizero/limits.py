@@ -1,16 +1,13 @@
 """Which values a setting of a `TransformerConfig` can have at all, and why no others."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from math import inf
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
-from kvzero.cache import EvictionName, KeyMode
 from kvzero.errors import ConfigError
-from kvzero.model import LatentLoss, WindowSlide
 
 __all__ = ["refuse_impossible"]
 
-ONE_TASK = "a world model has one task"
 NO_DECODER = "the world model predicts latents and has no decoder to reconstruct observations with"
 
 
@@ -39,10 +36,6 @@ def _only(*, value: object, reason: str) -> Limit:
     return Limit(lambda given: bool(given == value), f", but can only be {value!r}: {reason}")
 
 
-def _one_of(choices: Collection[object], reason: str = "") -> Limit:
-    return Limit(lambda given: given in choices, f"; choose one of {', '.join(map(str, choices))}{reason}")
-
-
 COUNT = Limit(lambda given: given >= 1, "; give at least 1")
 SHARE = Limit(lambda given: 0 <= given < 1, "; give a share from 0 up to, but not including, 1")
 NOT_NEGATIVE = Limit(lambda given: 0 <= given < inf, "; give 0 or more")
@@ -57,28 +50,18 @@ LIMITS: dict[str, Limit] = {
     "embed_pdrop": SHARE,
     "resid_pdrop": SHARE,
     "attn_pdrop": SHARE,
-    "task_embed_option": _one_of((None, "none"), f": {ONE_TASK}"),
+    "task_embed_option": Limit(lambda given: given in (None, "none"), "; give none: a world model has one task"),
     "env_num": COUNT,
     "game_segment_length": COUNT,
     "num_simulations": COUNT,
     "action_space_size": COUNT,
-    "obs_type": _one_of(("image", "vector")),
     "continuous_action_space": _only(value=False, reason="contexts are reached by discrete actions here"),
     "group_size": COUNT,
-    "norm_type": _one_of(
-        (None, "LN", "GN"),
-        "; a norm over the batch (BN) would make a latent depend on the others of "
-        "its batch, and no cache could be exact",
-    ),
     "policy_entropy_weight": NOT_NEGATIVE,
-    "predict_latent_loss_type": _one_of(get_args(LatentLoss)),
     "gamma": Limit(lambda given: 0 < given <= 1, "; give a factor above 0 and up to 1"),
     "dormant_threshold": NOT_NEGATIVE,
     "latent_recon_loss_weight": _only(value=0.0, reason=NO_DECODER),
     "perceptual_loss_weight": _only(value=0.0, reason=NO_DECODER),
     "max_cache_size": COUNT,
-    "window": _one_of(get_args(WindowSlide)),
-    "key_mode": _one_of(get_args(KeyMode)),
-    "eviction": _one_of(get_args(EvictionName)),
 }
 """By name of the setting; whether settings fit together is for `TransformerConfig.checked` to see."""

@@ -3,9 +3,8 @@
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from kvzero.agent import choose_device
 from kvzero.compat.unizero.transformer_config import TransformerConfig
-from kvzero.model import build_encoder
+from kvzero.model import build_encoder, choose_device
 
 __all__ = ["Tokenizer"]
 

@@ -23,10 +23,14 @@ static float *set_of(const Choices *choices, int64_t row, int64_t node, int64_t 
     return choices->sets + (row * choices->num_nodes + node) * choices->num_choices * dim;
 }
 
-/* 1 - 2 / (1 + exp(2x)) for numbers that are not large. */
+/* tanh(x) = 1 - 2 / (1 + exp(2x)) for numbers that are not large. */
 INLINE vec squashed(vec x) { return 1.0f - 2.0f / (1.0f + exponential(2.0f * x)); }
 
-/* Read means and scales from what the policy head says, for `WIDTH` choices behind each other. */
+/* Read means and scales from what the policy head says, for `WIDTH` choices behind each other: an action seldom fills
+ * whole vectors, but so many actions always do.
+ *
+ *     mean = limit tanh(raw / limit),  log scale = low + (high - low) sigmoid(raw + first)
+ */
 static void read_policy(const Choices *choices, const float *policy, int64_t dim, float *means, float *scales) {
     const float *bounds = choices->bounds, limit = bounds[MEAN_LIMIT], low = bounds[LOW_LOG_SCALE];
     for (int64_t d = 0; d < dim; d += WIDTH) {
@@ -46,7 +50,9 @@ static void read_policy(const Choices *choices, const float *policy, int64_t dim
     }
 }
 
-/* Draw the actions of a node from the policy there. */
+/* Draw the actions of a node from the policy there: a = tanh(mean + scale noise), clipped before the tanh. The set is
+ * one row of numbers, [choice, dim], taken a vector at a time wherever actions begin in it; means and scales repeat
+ * after `WIDTH * dim` numbers, which is a whole number of vectors and of actions. */
 static void draw(const Choices *choices, int64_t row, int64_t node, const float *policy, int64_t dim) {
     const int64_t n = choices->num_choices * dim;
     const float *noise = choices->noise + node * n;

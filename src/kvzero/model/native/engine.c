@@ -3,6 +3,14 @@
  * Keys and values are read from a tree store's arena by the slots that a block table lists, and written there; nothing
  * is copied. The weights are packed once, see linear.h. Rows are independent of each other, and what is computed for
  * one does not depend, to the last bit, on how many there are or how threads share them.
+ *
+ * A token x passes through L layers of a pre-norm transformer and a last norm:
+ *
+ *     x := x + W_merge softmax(q K^T / sqrt(d)) V,  (q, k, v) = W_project LN(x),  q and k turned by their position
+ *     x := x + W_narrow gelu(W_widen LN(x))
+ *
+ * The action token goes first. Its output predicts the reward and the next latent, and that latent is the second token,
+ * whose output predicts value and policy. So a node is two passes, and the second cannot begin before the first ends.
  */
 
 #include <stdlib.h>
@@ -15,7 +23,10 @@
 #include "team.h"
 #include "vector.h"
 
-#define SMALL_BYTES (3 << 19) /* weights that a core's own cache holds: threads then share rows, not panels */
+/* Weights that a core's own cache holds: threads then share rows, and each passes its rows through all of the network
+ * without waiting for anybody. Larger weights come from memory, which is what takes the time: threads then share the
+ * panels of each product, so that every weight is read once for all rows, and wait for each other after every stage. */
+#define SMALL_BYTES (3 << 19)
 #define SMALL_TILE 16         /* rows that pass together where threads share rows */
 #define LARGE_TILE 64         /* rows that pass together where threads share panels: weights are read once for them */
 #define SIMNORM_GROUP 8
@@ -46,7 +57,9 @@ typedef struct {
     Head action_head, latent_head;
     float *action_table; /* [action, embed]; or the weights of each number of an action, then the bias */
     int64_t weight_bytes; /* of one pass */
-    /* Scratch, [row, stride of it]. `normed`, `mixed`, `wide` and `hidden` are read by products: floats, or bfloat16. */
+    /* Scratch, [row, stride of it]: rows have nothing in common, so that any thread may work on any of them. `tokens`
+     * is the residual stream, always floats. `normed`, `mixed`, `wide` and `hidden` are read by products: floats, or
+     * bfloat16. */
     int64_t embed_stride, project_stride, wide_stride, hidden_stride, bins_stride, second_stride, scores_stride;
     float *tokens, *projected, *first, *second, *scores;
     void *normed, *mixed, *wide, *hidden;
@@ -93,6 +106,8 @@ typedef struct {
 
 /* ---- Memory ---- */
 
+/* Large blocks lie in huge pages where the system has them: weights are read from end to end for every token, and small
+ * pages would each cost a look-up of their address. Zeros, padding included, as whole vectors are read there too. */
 static void *reserve(int64_t bytes) {
     int64_t alignment = bytes >= (1 << 22) ? 1 << 21 : 64;
     void *memory = NULL;
@@ -262,7 +277,10 @@ void kvzero_pack(Engine *engine, const float *const *from) {
 
 /* ---- Work that may be shared; see team.h ---- */
 
-/* Do items 0 .. count - 1 of something in this pass, chunk by chunk where others help. */
+/* Do items 0 .. count - 1 of something in this pass, chunk by chunk where others help.
+ *
+ * It returns when all of them are done. That is the barrier between two stages: each reads whole rows that the stage
+ * before has written piece by piece, a product all numbers of a norm, attention all columns of a projection. */
 static void share(const Pass *pass, Work work, const void *what, int64_t count, int64_t chunk) {
     if (pass->is_shared) do_together(work, pass, what, count, chunk);
     else work(pass, what, 0, count);
@@ -288,7 +306,9 @@ static void product(const Pass *pass, const Linear *layer, const void *in, int64
         .epilogue = epilogue,
         .is_bf16 = is_bf16,
     };
-    /* Few rows: long chunks, which memory streams well. Many: short ones, so that nobody waits long for the last. */
+    /* Few rows: long chunks, which memory streams well. Many: short ones, so that nobody waits long for the last. A
+     * chunk is a whole number of the steps that `multiply` takes, and an eighth of a thread's share at most, where that
+     * is a step or more. */
     int64_t step = panel_step(pass->num_rows);
     int64_t steps = layer->num_panels / (8 * pass->job->search->num_threads) / step;
     steps = blocks_of(pass->num_rows) > 1 || steps < 1 ? 1 : steps > 3 ? 3 : steps;
@@ -315,6 +335,7 @@ typedef struct {
     float mean, inverse;
 } Moments;
 
+/* Mean and 1 / sqrt(variance + epsilon) (Ba et al. 2016, eq. 3). The row is read twice: E[x^2] - E[x]^2 would cancel. */
 static Moments moments(const float *x, int64_t n) {
     int64_t i;
     vec total = splat(0.0f), squares = splat(0.0f);
@@ -331,6 +352,7 @@ static Moments moments(const float *x, int64_t n) {
     return (Moments){mean, 1.0f / sqrtf(variance / (float)n + NORM_EPSILON)};
 }
 
+/* LN(x) = (x - mean) / sqrt(variance + epsilon) * scale + shift, from the residual stream into what a product reads. */
 static void norm_rows(const void *context, const void *what, int64_t begin, int64_t end) {
     const Pass *pass = context;
     const Engine *engine = pass->engine;
@@ -349,6 +371,8 @@ static void norm_rows(const void *context, const void *what, int64_t begin, int6
     }
 }
 
+/* Softmax in groups of 8 numbers (SimNorm, Lavoie et al. 2022). A vector may be wider than a group: what it holds
+ * beyond the group is computed with it and left out of the sum. */
 static void simnorm(float *x, int64_t n) {
     for (int64_t group = 0; group < n; group += SIMNORM_GROUP) {
         float padded[COLUMNS] = {0}, *of = x + group, top = of[0], total = 0.0f;
@@ -360,6 +384,7 @@ static void simnorm(float *x, int64_t n) {
     }
 }
 
+/* What ends a next latent and the token of a continuous action: SimNorm, or LayerNorm without scale and shift. */
 static void latent_norm(const Engine *engine, float *x) {
     int64_t n = engine->sizes.embed;
     if (engine->sizes.is_simnorm) {
@@ -372,7 +397,8 @@ static void latent_norm(const Engine *engine, float *x) {
 
 /* ---- Attention ---- */
 
-/* Number i pairs with number i + head_dim / 2; `rotation` is a cosine for each number, then a signed sine. */
+/* Rotary positions (Su et al. 2021): number i pairs with number i + head_dim / 2; `rotation` is a cosine for each
+ * number, then a signed sine. A key is turned once, when it is made, and stays valid as it is. */
 static void rotate(float *restrict x, const float *restrict rotation, int64_t heads, int64_t head_dim) {
     int64_t half = head_dim / 2;
     const float *cosine = rotation, *sine = rotation + head_dim;
@@ -384,6 +410,7 @@ static void rotate(float *restrict x, const float *restrict rotation, int64_t he
         }
 }
 
+/* Into the arena and back: floats, or their upper halves where the search is in bfloat16. */
 INLINE void keep(int is_bf16, void *arena_row, const float *x, int64_t n) {
     if (!is_bf16) {
         memcpy(arena_row, x, (size_t)n * 4);
@@ -406,7 +433,12 @@ INLINE vec kept_vector(int is_bf16, const void *arena_row, int64_t place) {
     return is_bf16 ? load_bf16((const bf16 *)arena_row + place) : load((const float *)arena_row + place);
 }
 
-/* List where in the arena the visible tokens of this layer lie, the new one last; return how many there are. */
+/* List where in the arena the visible tokens of this layer lie, the new one last; return how many there are.
+ *
+ * A row of `slots` has the C tokens of the parent's context, oldest first, then the node's action and latent. The token
+ * at place C + which sees itself and the C - 1 before it: token i attends to tokens j with 0 <= i - j < C, as in
+ * training. Slots below 0 stand for tokens before the first one. A slot has all layers of a token behind each other,
+ * each its key of all heads, then its value. */
 static int64_t find_places(const Pass *pass, int64_t row, void **places) {
     const Engine *engine = pass->engine;
     const Search *search = pass->job->search;
@@ -421,7 +453,8 @@ static int64_t find_places(const Pass *pass, int64_t row, void **places) {
     return num_places;
 }
 
-/* Turn scores into probabilities; there is room for whole vectors. */
+/* Turn scores into probabilities; there is room for whole vectors, and what stands beyond `n` is never read. The
+ * largest score is taken off first: then no exponential overflows. */
 static void softmax(float *scores, int64_t n) {
     float top = scores[0], total = 0.0f;
     for (int64_t i = 1; i < n; i++) top = scores[i] > top ? scores[i] : top;
@@ -431,6 +464,7 @@ static void softmax(float *scores, int64_t n) {
     for (int64_t i = 0; i < n; i++) scores[i] *= share;
 }
 
+/* q . k of one head, which begins at `first` in both rows. A head narrower than a vector has no sum across one. */
 INLINE float dot(int is_bf16, const float *query, const void *key, int64_t first, int64_t n) {
     vec total = splat(0.0f);
     int64_t i = 0;
@@ -440,6 +474,11 @@ INLINE float dot(int is_bf16, const float *query, const void *key, int64_t first
     return n < WIDTH ? rest : sum(total) + rest;
 }
 
+/* mixed = softmax(q K^T / sqrt(d)) V for every head of one token.
+ *
+ * Scores: tokens outside, heads inside, as the keys of all heads of a token lie behind each other. Values: tokens
+ * innermost, so that a sum stays in a register until it is whole. The new key and value are written before they are
+ * read, since a token sees itself. `is_bf16` is a constant where this is inlined: the loops have no branch for it. */
 INLINE void attend(const Pass *pass, int is_bf16, int64_t row) {
     Engine *engine = pass->engine;
     const int64_t embed = engine->sizes.embed, heads = engine->sizes.heads, head_dim = embed / heads;
@@ -448,6 +487,7 @@ INLINE void attend(const Pass *pass, int is_bf16, int64_t row) {
     const float *rotation = pass->job->search->rotary + engine->positions[2 * row + pass->which] * 2 * head_dim;
     void **places = engine->places + row * engine->sizes.context;
     int64_t num_places = find_places(pass, row, places), value_place = embed;
+    /* The key lies behind the query: both are turned as one row of twice the heads. */
     rotate(query, rotation, 2 * heads, head_dim);
     keep(is_bf16, places[num_places - 1], key, embed);
     keep(is_bf16, (char *)places[num_places - 1] + embed * (is_bf16 ? 2 : 4), value, embed);
@@ -485,7 +525,11 @@ static void attend_rows(const void *context, const void *what, int64_t begin, in
 
 /* ---- Answers ---- */
 
-/* The scalar that categorical logits stand for: the expected bin, and the inverse of Pohlen et al. 2018, A.2. */
+/* The scalar that categorical logits stand for: the expected bin, and the inverse of Pohlen et al. 2018, A.2.
+ *
+ * E = sum_i p_i (i - (n - 1) / 2) with p = softmax(logits); numerator and denominator are summed side by side. Then,
+ * with c = |E| + 1 + 0.001, x = sign(E) ((2 c / (1 + sqrt(1 + 4 * 0.001 c)))^2 - 1), see support.py. Padding gets -inf,
+ * whose exponential is e^-87 here: it adds nothing that a float can tell. */
 static float decode(float *logits, int64_t bins) {
     int64_t padded = round_up(bins);
     vec total = splat(0.0f), moment = splat(0.0f), bin, tops = splat(logits[0]);
@@ -504,6 +548,7 @@ static float decode(float *logits, int64_t bins) {
     return copysignf(1.0f, expected) * (root * root - 1.0f);
 }
 
+/* What action tokens say: the reward, and the next latent, which is the token of the second pass. */
 static void answer_action_rows(const void *context, const void *what, int64_t begin, int64_t end) {
     const Pass *pass = context;
     (void)what;
@@ -527,6 +572,7 @@ static void offer_choices(const Pass *pass, int64_t row, const float *policy) {
     if (choices->policies) memcpy(choices->policies + row * sizes->actions, policy, (size_t)sizes->actions * 4);
 }
 
+/* What latent tokens say: the value, and the policy or what was drawn from it. */
 static void answer_latent_rows(const void *context, const void *what, int64_t begin, int64_t end) {
     const Pass *pass = context;
     (void)what;
@@ -544,6 +590,7 @@ static void answer_latent_rows(const void *context, const void *what, int64_t be
 
 /* ---- Passes ---- */
 
+/* The hidden layers of both heads are one product, [first, second]; each last layer reads its half of it. */
 static void read_head(const Pass *pass, const Head *head) {
     Engine *engine = pass->engine;
     product(pass, &head->hidden, engine->normed, 0, engine->embed_stride, engine->hidden, engine->hidden_stride, GELU);
@@ -552,6 +599,8 @@ static void read_head(const Pass *pass, const Head *head) {
             engine->second_stride, STORE);
 }
 
+/* Pass tokens through all layers, as the equations at the top say. ADD writes onto the residual stream. Each line ends
+ * with the barrier of `share`. */
 static void pass_layers(Pass *pass) {
     Engine *engine = pass->engine;
     const int64_t embed = engine->embed_stride, rows = pass->num_rows;
@@ -575,6 +624,7 @@ static const float *action_of(const Job *job, int64_t row) {
     return set_of(job->search->choices, row, job->parents[place], dim) + job->actions[place] * dim;
 }
 
+/* The token of a continuous action a: norm(W a + b). The table holds the columns of W behind each other, then b. */
 static void project_action(const Engine *engine, const float *action, float *token) {
     const int64_t embed = engine->sizes.embed, dim = engine->sizes.action_dim;
     memcpy(token, engine->action_table + dim * embed, (size_t)embed * 4);
@@ -607,6 +657,7 @@ static void take_latents(const void *context, const void *what, int64_t begin, i
                (size_t)embed * 4);
 }
 
+/* Evaluate a node for some rows: the action token, the latent that it leads to, and the latent token. */
 static void pass_rows(const Job *job, int is_shared, int64_t first_row, int64_t num_rows) {
     Pass pass = {job, job->search->engine, is_shared, first_row, num_rows, 0, 0};
     share(&pass, take_actions, NULL, num_rows, 4);
@@ -632,7 +683,12 @@ static void pass_small_tiles(const void *context, const void *what, int64_t begi
     }
 }
 
-/* Let threads share rows where the weights are near to each of them, else the panels of the weights. */
+/* Let threads share rows where the weights are near to each of them, else the panels of the weights.
+ *
+ * Small weights: a tile is passed from beginning to end by one thread, so the only barrier is the last one; there are
+ * as many tiles as threads at least, and no more threads than pairs of rows. Large weights: tiles come one after the
+ * other, and all threads work on the same one, so that together they read the weights once for all rows of a tile.
+ * Where another search has the helpers, this thread does everything alone. */
 static void run(const Job *job) {
     int is_small = job->search->engine->weight_bytes <= SMALL_BYTES, is_shared;
     int64_t rows = job->num_rows, threads = job->search->num_threads;
@@ -658,6 +714,9 @@ void kvzero_expand(Search *search, int64_t num_rows, int64_t num_tree_nodes, int
                    const int64_t *actions, const int64_t *depths, float *rewards, float *values, float *logits) {
     Engine *engine = search->engine;
     const int64_t context = engine->sizes.context;
+    /* The addresses of a tree store: node n owns slots C + 2n and C + 2n + 1, its row of the block table is the
+     * parent's row and these two, without the oldest two; a node at depth k below a root whose latent has index t
+     * stands at t + 2k - 1 (action) and t + 2k (latent). */
     for (int64_t row = 0; row < num_rows; row++) {
         int64_t *slots = engine->slots + row * (context + 2), *own = engine->own_slots + 2 * row;
         int64_t *table = search->table + search->envs[row] * search->num_nodes * context;
@@ -680,6 +739,9 @@ void kvzero_extend_roots(Search *search, int64_t num_rows, const int64_t *length
                          const float *latents, float *values, float *logits) {
     Engine *engine = search->engine;
     const int64_t context = engine->sizes.context;
+    /* Roots live in a ring: token i in slot i mod C. Before an episode's first latent, with index 0, comes an action
+     * token -1 that nobody took: it is computed like the others, into a slot that the ring does not need yet, and
+     * nothing attends to it, as tokens below 0 have no slot in the list. */
     for (int64_t row = 0; row < num_rows; row++) {
         int64_t *slots = engine->slots + row * (context + 2), length = lengths[row];
         for (int64_t i = 0; i < context + 2; i++) {
@@ -696,5 +758,3 @@ void kvzero_extend_roots(Search *search, int64_t num_rows, const int64_t *length
                is_continuous ? actions : NULL};
     run(&job);
 }
-
-#include "floor.h"

@@ -16,10 +16,10 @@ from kvzero.model.actions import ActionProjection
 from kvzero.model.gaussian import BOUNDS
 from kvzero.model.native.build import load_library
 from kvzero.model.network import Network
-from kvzero.model.rotary import Rotary
-from kvzero.model.weights import look_up_weights
+from kvzero.model.passes import look_up_weights
+from kvzero.model.positions import Rotary
 
-__all__ = ["Drawing", "NativeEngine", "NativeSearch"]
+__all__ = ["Drawing", "NativeNetwork", "NativeSearch"]
 
 
 class _Sizes(ctypes.Structure):
@@ -62,7 +62,7 @@ class Drawing:
     """Actions from -1 to 1; those of the roots are there before the search."""
 
 
-class NativeEngine:
+class NativeNetwork:
     """Packed weights of a network in the number type of the search, renewed when the network's version changes."""
 
     def __init__(self, network: Network, *, dtype: torch.dtype, max_rows: int) -> None:
@@ -108,16 +108,6 @@ class NativeEngine:
         """Call the function at `expand_address`, whose arguments engine.c names."""
         self._library.kvzero_expand(search.address, *arguments)
 
-    def multiply(self, num_rows: int, num_simulations: int) -> None:
-        """Compute the linear layers alone of so many simulations, of numbers that mean nothing; for measuring.
-
-        Raises:
-            EngineError: if there is no memory for the rows.
-        """
-        self.refresh(self.network.version)
-        if not self._library.kvzero_multiply(self._address, num_rows, num_simulations, torch.get_num_threads()):
-            raise EngineError(f"there is no memory for {num_rows} rows")
-
     def extend_roots(
         self,
         search: "NativeSearch",
@@ -151,7 +141,7 @@ class NativeSearch:
 
     def __init__(
         self,
-        engine: NativeEngine,
+        engine: NativeNetwork,
         memory: TreeMemory,
         envs: Int[np.ndarray, " batch"],
         root_positions: Int[np.ndarray, " batch"],
@@ -241,8 +231,6 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.kvzero_pack.argtypes = (pointer, pointer)
     library.kvzero_expand.restype = None
     library.kvzero_expand.argtypes = (pointer, number, number, number, *[pointer] * 6)
-    library.kvzero_multiply.restype = number
-    library.kvzero_multiply.argtypes = (pointer, number, number, number)
     library.kvzero_extend_roots.restype = None
     library.kvzero_extend_roots.argtypes = (pointer, number, *[pointer] * 5)
     return library

@@ -38,7 +38,15 @@ INLINE int is_bf16_in(int is_bf16) { return is_bf16 && HAS_BFLOAT16_DOT; }
 
 #define UNROLL _Pragma("GCC unroll 16")
 
-/* The sums of `rows` rows and `panels` panels stay in registers over all of k. */
+/* out[r, c] = epilogue(bias[c] + sum_k in[r, k] weights[c, k]) for `rows` rows and `panels` panels of 16 columns.
+ *
+ * k is the outermost loop, so that the sums of all these rows and columns stay in registers over all of it, while the
+ * weights stream by once. Each sum takes its terms in the order of k, whatever `rows` and `panels` are: that is why a
+ * row's result does not depend on the rows beside it. `rows`, `panels` and `is_bf16` are constants where this is
+ * inlined; else `sums` could not live in registers.
+ *
+ * Of bfloat16 weights two values of k lie side by side in 32 bits. With the machine's own product of pairs the row is
+ * bfloat16 as well; without, a shift makes a float of the first and a mask one of the second, and the row is floats. */
 INLINE void tile(const Product *product, int is_bf16, int rows, int panels, int64_t row, int64_t panel) {
     const Linear *layer = product->layer;
     const int64_t k_end = layer->k, stride = product->in_stride;
@@ -53,7 +61,7 @@ INLINE void tile(const Product *product, int is_bf16, int rows, int panels, int6
             vec w[4 * VECTORS];
             UNROLL for (int v = 0; v < panels * VECTORS; v++) {
                 const float *from = weights + (v / VECTORS * k_end + k) * COLUMNS + v % VECTORS * WIDTH;
-                __builtin_prefetch(from + 64 * COLUMNS);
+                __builtin_prefetch(from + 64 * COLUMNS); /* 64 values of k ahead in this panel */
                 w[v] = load(from);
             }
             UNROLL for (int r = 0; r < rows; r++) {
@@ -110,6 +118,8 @@ INLINE int panels_at_once(int64_t rows) {
 #endif
 }
 
+/* A function for each number of rows: `tile` over some panels, as many at once as registers allow, then one fewer at a
+ * time, so that what is left over is seldom a single panel, which would use a fraction of the registers. */
 #define TILE(rows)                                                                                                    \
     static __attribute__((noinline)) void tile_##rows(                                                               \
         const Product *product, int is_bf16, int64_t row, int64_t panel, int64_t num_panels) {                       \
@@ -157,7 +167,8 @@ INLINE int64_t panel_step(int64_t num_rows) {
     return panels_at_once((num_rows + blocks - 1) / blocks);
 }
 
-/* Compute some panels of a product, for all of its rows: a panel that was read stays near for the next rows. */
+/* Compute some panels of a product, for all of its rows: a panel that was read stays near for the next rows. With one
+ * block of rows no panel is read twice, and the block takes all of them in one call. */
 static void multiply(const Product *product, int64_t panel, int64_t end) {
     int64_t blocks = blocks_of(product->num_rows);
     int64_t step = blocks == 1 ? end - panel : panel_step(product->num_rows);
@@ -170,7 +181,8 @@ static void multiply(const Product *product, int64_t panel, int64_t end) {
     }
 }
 
-/* Pack `weights`, [n, k] as PyTorch keeps them. */
+/* Pack `weights`, [n, k] as PyTorch keeps them: the 16 weights that meet one number of a row come to lie together, and
+ * what a panel needs next lies next. */
 static void pack(Linear *layer, const float *weights, const float *bias, int is_bf16) {
     const int64_t k_end = layer->k;
     for (int64_t column = 0; column < layer->num_panels * COLUMNS; column++) {

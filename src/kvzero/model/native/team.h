@@ -22,7 +22,8 @@
 typedef void (*Work)(const void *context, const void *what, int64_t begin, int64_t end);
 
 /* The work under way is open while its ticket is. A ticket has the number of the work in its upper half and the next
- * chunk in its lower half; to take that chunk is to count the ticket up. */
+ * chunk in its lower half; to take that chunk is to count the ticket up. As the number is part of what is compared, a
+ * helper that was put aside in the middle and wakes in another work cannot take a chunk of that one by mistake. */
 #define CLOSED 0xffffffffu
 
 static struct {
@@ -55,7 +56,11 @@ static inline void relax(void) {
 #endif
 }
 
-/* Return when `*number` is no longer `old`. */
+/* Return when `*number` is no longer `old`.
+ *
+ * Nothing is missed between looking and sleeping: this thread counts itself among the sleepers and then looks again,
+ * while whoever changes the number does so first and then looks for sleepers. Both are sequentially consistent, so that
+ * one of the two sees the other; and whoever sees a sleeper needs the lock that is held until the sleeper waits. */
 static void wait_while(_Atomic uint64_t *number, uint64_t old) {
     for (int64_t end = 0;;) {
         for (int i = 0; i < 32; i++) {
@@ -101,6 +106,7 @@ static uint64_t take_chunks(void) {
     }
 }
 
+/* A helper's life. Those whose number is not below what the caller of `gather` allows sit this one out. */
 static void *help(void *argument) {
     uint64_t number = (uint64_t)(uintptr_t)argument;
     for (;;) {
@@ -147,6 +153,8 @@ static void dismiss(void) { pthread_mutex_unlock(&team.use); }
 static void do_together(Work work, const void *context, const void *what, int64_t count, int64_t chunk) {
     uint64_t number = (atomic_load(&team.ticket) >> 32) + 1;
     uint64_t num_chunks = (uint64_t)((count + chunk - 1) / chunk);
+    /* Closed under the new number first: a helper that still holds an old ticket finds it changed while the fields
+     * below are written, and cannot take a chunk of something half described. Opening it publishes them all. */
     atomic_store(&team.ticket, number << 32 | CLOSED);
     atomic_store(&team.num_done, 0);
     atomic_store(&team.num_chunks, num_chunks);
@@ -158,6 +166,8 @@ static void do_together(Work work, const void *context, const void *what, int64_
     atomic_store(&team.ticket, number << 32);
     if (num_chunks > 1) wake();
     take_chunks();
+    /* The barrier. It counts chunks that are done, not helpers that have come: one that took none is not waited for,
+     * and what all the others wrote is visible from here on. */
     for (uint64_t done; (done = atomic_load(&team.num_done)) < num_chunks;) wait_while(&team.num_done, done);
 }
 

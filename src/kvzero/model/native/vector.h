@@ -33,7 +33,7 @@ typedef uint32_t uvec __attribute__((vector_size(WIDTH * 4)));
 typedef float vec_in_memory __attribute__((vector_size(WIDTH * 4), aligned(4), may_alias));
 typedef uint16_t half_in_memory __attribute__((vector_size(WIDTH * 2), aligned(2), may_alias));
 
-INLINE vec splat(float x) { return x - (vec){0}; }
+INLINE vec splat(float x) { return x - (vec){0}; } /* not plus: -0 + 0 is 0, and -0 - 0 is -0 */
 INLINE vec load(const float *from) { return *(const vec_in_memory *)from; }
 INLINE void store(float *to, vec x) { *(vec_in_memory *)to = x; }
 
@@ -106,8 +106,10 @@ INLINE float largest(vec x) {
 
 /* e to the power of x, to about one unit in the last place; x is clipped to what a normal float can hold.
  *
- * x = n log 2 + r with |r| <= log 2 / 2; adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits. The
- * polynomial is that of the Cephes library (S. Moshier, expf).
+ * x = n log 2 + r with |r| <= log 2 / 2; adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits. log 2 is
+ * taken off in two parts, 0.693359375 - 2.12194440e-4, the first of so few bits that n times it is exact. The
+ * polynomial, e^r, is that of the Cephes library (S. Moshier, expf). Shifting n + 127 to where a float has its exponent
+ * makes 2^n.
  */
 INLINE vec exponential(vec x) {
     const float magic = 12582912.0f;
@@ -125,7 +127,8 @@ INLINE vec exponential(vec x) {
     return p * (vec)(((uvec)shifted + 127u) << 23);
 }
 
-/* The tanh form of GELU (Hendrycks and Gimpel 2016): 0.5 x (1 + tanh u) is x / (1 + exp(-2u)). */
+/* The tanh form of GELU (Hendrycks and Gimpel 2016): 0.5 x (1 + tanh u) is x / (1 + exp(-2u)), where
+ * u = sqrt(2 / pi) (x + 0.044715 x^3). */
 INLINE vec gelu(vec x) {
     vec twice = x * (1.5957691216057308f + 0.07135481282553648f * (x * x));
     return x / (1.0f + exponential(-twice));

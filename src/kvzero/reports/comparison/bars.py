@@ -1,28 +1,65 @@
 """Charts of ratios: how much longer each variant takes than the fastest, with its spread and the limit."""
 
 from collections.abc import Callable, Sequence
-from html import escape
+from dataclasses import dataclass
 from operator import attrgetter
 
+from kvzero.reports.comparison.axes import scale, ticks
 from kvzero.reports.comparison.figures import ratios
+from kvzero.reports.comparison.lines import NUM_COLOURS
 from kvzero.reports.comparison.records import Comparison, Turn
 from kvzero.reports.comparison.spread import Spread, spread
-from kvzero.reports.comparison.svg import NUM_COLOURS, ticks
 from kvzero.reports.comparison.verdict import SLOWER
 
-__all__ = ["ratio_charts"]
+__all__ = ["BarChart", "ratio_charts"]
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 720, 190, 90, 14, 30
+WIDTH, LEFT, RIGHT, TOP, ROW = 720.0, 190.0, 630.0, 14.0, 30.0
+BELOW = 34.0
+"""Room below the rows, for the numbers and what the limit is called."""
 
 
-def ratio_charts(comparison: Comparison) -> str:
-    """Return two figures with one row per variant: all its time, and that of collecting, over the fastest one's."""
-    return _chart(comparison, "Time per environment step", attrgetter("seconds")) + _chart(
-        comparison, "Time of collecting alone, per environment step", attrgetter("collect_seconds")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One row: where its ratio and the spread around it lie."""
+
+    name: str
+    colour: int
+    y: float
+    low: float
+    median: float
+    high: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarChart:
+    """A chart of ratios as it is drawn."""
+
+    title: str
+    columns: Sequence[tuple[float, str]]
+    """Places of the grid's lines, and the numbers below them."""
+    limit: float
+    """Place of the ratio above which a variant is called slower."""
+    limit_label: str
+    bars: Sequence[Bar]
+    height: float
+    bottom: float
+    width: float = WIDTH
+    left: float = LEFT
+    right: float = RIGHT
+    top: float = TOP
+
+
+def ratio_charts(comparison: Comparison) -> list[BarChart]:
+    """Return charts with one row per variant: all its time, and that of collecting, over the fastest one's."""
+    charts = (
+        _chart(comparison, "Time per environment step", attrgetter("seconds")),
+        _chart(comparison, "Time of collecting alone, per environment step", attrgetter("collect_seconds")),
     )
+    return [chart for chart in charts if chart]
 
 
-def _chart(comparison: Comparison, subject: str, seconds: Callable[[Turn], float]) -> str:
+def _chart(comparison: Comparison, subject: str, seconds: Callable[[Turn], float]) -> BarChart | None:
     names = [variant.name for variant in comparison.variants]
     failed = {run.variant for run in comparison.runs if run.failure is not None}
     able = [name for name in names if name not in failed] or names
@@ -31,14 +68,7 @@ def _chart(comparison: Comparison, subject: str, seconds: Callable[[Turn], float
         (index, name, spread(ratios(comparison, name, fastest, seconds=seconds))) for index, name in enumerate(names)
     ]
     found = [(index, name, ratio) for index, name, ratio in rows if ratio]
-    if not found:
-        return ""
-    title = f"{subject}, {fastest} = 1"
-    height = TOP + ROW * len(found) + 40
-    return (
-        f'<figure class="wide"><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {height}" '
-        f'role="img" aria-label="{escape(title)}">{_rows(found, height)}</svg></figure>'
-    )
+    return _draw(f"{subject}, {fastest} = 1", found) if found else None
 
 
 def _slowest_rival(comparison: Comparison, name: str, names: Sequence[str], seconds: Callable[[Turn], float]) -> float:
@@ -47,31 +77,26 @@ def _slowest_rival(comparison: Comparison, name: str, names: Sequence[str], seco
     return max((ratio.median for ratio in found if ratio), default=float("inf"))
 
 
-def _rows(found: Sequence[tuple[int, str, Spread]], height: int) -> str:
+def _draw(title: str, found: Sequence[tuple[int, str, Spread]]) -> BarChart:
     columns = ticks(min(1.0, *(ratio.low for _, _, ratio in found)), max(1.1, *(ratio.high for _, _, ratio in found)))
-    bottom = height - 34
-
-    def across(value: float) -> float:
-        return LEFT + (value - columns[0]) / (columns[-1] - columns[0]) * (WIDTH - LEFT - RIGHT)
-
-    grid = "".join(
-        f'<line class="grid" x1="{across(column):.1f}" x2="{across(column):.1f}" y1="{TOP}" y2="{bottom}"/>'
-        f'<text x="{across(column):.1f}" y="{bottom + 16}" text-anchor="middle">{column:.4g}</text>'
-        for column in columns
+    across, bottom = scale(columns[0], columns[-1], LEFT, RIGHT), TOP + ROW * len(found) + 6
+    return BarChart(
+        title=title,
+        columns=[(across(column), f"{column:.4g}") for column in columns],
+        limit=across(1 + SLOWER),
+        limit_label=f"{100 * SLOWER:g} % limit",
+        bars=[
+            Bar(
+                name=name,
+                colour=index % NUM_COLOURS,
+                y=TOP + ROW * (place + 0.5),
+                low=across(ratio.low),
+                median=across(ratio.median),
+                high=across(ratio.high),
+                label=f"{ratio.median:.3f}",
+            )
+            for place, (index, name, ratio) in enumerate(found)
+        ],
+        height=bottom + BELOW,
+        bottom=bottom,
     )
-    limit = across(1 + SLOWER)
-    grid += (
-        f'<line class="limit" x1="{limit:.1f}" x2="{limit:.1f}" y1="{TOP - 6}" y2="{bottom}"/>'
-        f'<text class="limit" x="{limit:.1f}" y="{bottom + 30}" text-anchor="middle">5 % limit</text>'
-    )
-    drawn = []
-    for place, (index, name, ratio) in enumerate(found):
-        y, middle = TOP + ROW * (place + 0.5), across(ratio.median)
-        drawn.append(
-            f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(name)}</text>'
-            f'<g class="c{index % NUM_COLOURS}"><line class="whisker" x1="{across(ratio.low):.1f}" '
-            f'x2="{across(ratio.high):.1f}" y1="{y}" y2="{y}"/>'
-            f'<circle cx="{middle:.1f}" cy="{y}" r="6"/></g>'
-            f'<text x="{WIDTH - RIGHT + 10}" y="{y + 4}">{ratio.median:.3f}</text>'
-        )
-    return grid + "".join(drawn)

@@ -1,15 +1,14 @@
 """Which charts the page of a comparison has, and the lines in them."""
 
 from collections.abc import Callable, Iterable, Iterator
-from html import escape
 
 from kvzero.reports.comparison.figures import CACHE, counted, runs_of
-from kvzero.reports.comparison.records import Comparison, MeasuredRun
+from kvzero.reports.comparison.lines import Line, LineChart, line_chart
+from kvzero.reports.comparison.records import Comparison, MeasuredRun, Turn
 from kvzero.reports.comparison.spread import spread
-from kvzero.reports.comparison.svg import NUM_COLOURS, Line, line_chart
 from kvzero.reports.figures import ENV_STEPS, LOSS
 
-__all__ = ["cache_charts", "legend", "memory_chart", "speed_charts", "training_charts"]
+__all__ = ["cache_charts", "memory_chart", "speed_charts", "training_charts"]
 
 STEPS = "environment steps"
 NUM_BINS = 40
@@ -21,70 +20,53 @@ DRAWN = ("hit_rate", "misses", "evictions", "size")
 Points = list[tuple[float, float]]
 
 
-def legend(comparison: Comparison) -> str:
-    """Return a line that says which colour is which variant."""
-    items = (
-        f'<span class="c{index % NUM_COLOURS}"><i></i>{escape(variant.name)}</span>'
-        for index, variant in enumerate(comparison.variants)
-    )
-    return f'<p class="legend">{"".join(items)}</p>'
-
-
-def speed_charts(comparison: Comparison) -> str:
+def speed_charts(comparison: Comparison) -> list[LineChart]:
     """Return environment steps and updates per second over laps, medians over seeds."""
-    return line_chart(
-        "Environment steps per second",
-        list(
-            _by_lap(comparison, lambda run: {turn.lap: turn.num_env_steps / turn.seconds for turn in counted(run, 0)})
-        ),
-        x_label="lap",
-        y_label="steps/s",
-        from_zero=True,
-    ) + line_chart(
-        "Updates per second",
-        list(_by_lap(comparison, lambda run: {turn.lap: turn.num_updates / turn.seconds for turn in counted(run, 0)})),
-        x_label="lap",
-        y_label="updates/s",
-        from_zero=True,
-    )
+    steps = _by_lap(comparison, lambda turn: turn.num_env_steps / turn.seconds)
+    updates = _by_lap(comparison, lambda turn: turn.num_updates / turn.seconds)
+    return [
+        line_chart("Environment steps per second", list(steps), x_label="lap", y_label="steps/s", from_zero=True),
+        line_chart("Updates per second", list(updates), x_label="lap", y_label="updates/s", from_zero=True),
+    ]
 
 
-def training_charts(comparison: Comparison) -> str:
+def training_charts(comparison: Comparison) -> list[LineChart]:
     """Return the curves of returns and losses, one line for each variant and seed."""
     returns = _by_run(comparison, lambda run: _binned_returns(run, comparison.env_steps))
     losses = _by_run(comparison, lambda run: _series(run, LOSS))
-    return line_chart(
-        "Return of training games", list(returns), x_label=STEPS, y_label="mean return", from_zero=False
-    ) + line_chart("Loss", list(losses), x_label=STEPS, y_label="loss")
+    return [
+        line_chart("Return of training games", list(returns), x_label=STEPS, y_label="mean return"),
+        line_chart("Loss", list(losses), x_label=STEPS, y_label="loss"),
+    ]
 
 
-def memory_chart(comparison: Comparison) -> str:
+def memory_chart(comparison: Comparison) -> LineChart:
     """Return the memory that each run's process held."""
     lines = _by_run(comparison, lambda run: [(float(turn.env_steps), turn.rss_bytes / 1e6) for turn in run.turns])
     return line_chart("Memory held by the process", list(lines), x_label=STEPS, y_label="MB", from_zero=True)
 
 
-def cache_charts(comparison: Comparison) -> str:
+def cache_charts(comparison: Comparison) -> list[LineChart]:
     """Return charts of hit rates, misses, evictions and sizes of each pool; runs without pools have no line."""
     names = {name for run in comparison.runs for line in run.curve for name in line if name.startswith(CACHE)}
     pools = sorted({name.split("/")[1] for name in names} - {"global"})
     drawn = [f"{CACHE}{pool}/{figure}" for pool in pools for figure in DRAWN]
-    return "".join(_cache_chart(comparison, name) for name in drawn if name in names)
+    return [_cache_chart(comparison, name) for name in drawn if name in names]
 
 
-def _cache_chart(comparison: Comparison, name: str) -> str:
+def _cache_chart(comparison: Comparison, name: str) -> LineChart:
     lines = list(_by_run(comparison, lambda run: _series(run, name)))
     title, label = name.removeprefix(CACHE), name.rpartition("/")[2]
     return line_chart(title, lines, x_label=STEPS, y_label=label, from_zero=True)
 
 
-def _by_lap(comparison: Comparison, read: Callable[[MeasuredRun], dict[int, float]]) -> Iterator[Line]:
+def _by_lap(comparison: Comparison, read: Callable[[Turn], float]) -> Iterator[Line]:
     """Return one line for each variant: the median over its seeds in each lap."""
     for index, variant in enumerate(comparison.variants):
         laps: dict[int, list[float]] = {}
         for run in runs_of(comparison, variant.name):
-            for lap, figure in read(run).items():
-                laps.setdefault(lap, []).append(figure)
+            for turn in counted(run, first_lap=0):
+                laps.setdefault(turn.lap, []).append(read(turn))
         medians = [(float(lap), found.median) for lap, figures in sorted(laps.items()) if (found := spread(figures))]
         yield Line(variant.name, medians, index, has_marks=True)
 

@@ -1,7 +1,7 @@
 """The tables on the page of a comparison."""
 
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from kvzero.reports.comparison.agreement import Agreement
 from kvzero.reports.comparison.figures import VariantFigures
@@ -9,28 +9,30 @@ from kvzero.reports.comparison.records import Comparison, Identity
 from kvzero.reports.comparison.spread import Spread
 
 __all__ = [
+    "Table",
     "agreement_table",
     "cache_table",
-    "facts_table",
+    "facts",
     "identity_table",
     "memory_table",
     "miss_table",
     "speed_table",
-    "table",
 ]
 
 FIRST = ("total_queries", "hits", "misses", "evictions", "hit_rate", "miss_rate", "size", "pool_size", "bytes")
 """Cache figures that come first in a row."""
 
 
-def table(name: str, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table with this id; a cell is text, shown as it is; nothing without rows."""
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    return f'<div class="scroll"><table id="{name}"><tr>{head}</tr>\n{body}</table></div>' if body else ""
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the page: its id, the titles of its columns, and its cells, which are shown as they are."""
+
+    name: str
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
-def speed_table(figures: Sequence[VariantFigures]) -> str:
+def speed_table(figures: Sequence[VariantFigures]) -> Table:
     """Return speeds by variant: medians, and tenths of the turns in brackets."""
     titles = (
         "",
@@ -42,7 +44,7 @@ def speed_table(figures: Sequence[VariantFigures]) -> str:
         "games",
         "steps of a game",
     )
-    rows = (
+    rows = [
         (
             each.variant,
             _spread(each.env_steps_per_second),
@@ -54,41 +56,41 @@ def speed_table(figures: Sequence[VariantFigures]) -> str:
             _spread(each.game_steps),
         )
         for each in figures
-    )
-    return table("speed", titles, rows)
+    ]
+    return Table("speed", titles, rows)
 
 
-def memory_table(figures: Sequence[VariantFigures]) -> str:
+def memory_table(figures: Sequence[VariantFigures]) -> Table:
     """Return memory by variant, in megabytes."""
-    rows = (
+    rows = [
         (each.variant, _megabytes(each.peak_rss_bytes), _megabytes(each.rss_bytes_mean), _spread(_in_megabytes(each)))
         for each in figures
-    )
-    return table("memory", ("", "peak MB", "mean MB", "growth MB, after the warm-up lap"), rows)
+    ]
+    return Table("memory", ("", "peak MB", "mean MB", "growth MB, after the warm-up lap"), rows)
 
 
-def miss_table(figures: Sequence[VariantFigures]) -> str:
+def miss_table(figures: Sequence[VariantFigures]) -> Table:
     """Return the time that variants with pools lost to misses."""
-    rows = (
+    rows = [
         (each.variant, _spread(each.miss_seconds), _spread(each.miss_share))
         for each in figures
         if each.miss_seconds is not None
-    )
-    return table("misses", ("", "s lost to misses", "as a share of collecting"), rows)
+    ]
+    return Table("misses", ("", "s lost to misses", "as a share of collecting"), rows)
 
 
-def cache_table(figures: Sequence[VariantFigures]) -> str:
+def cache_table(figures: Sequence[VariantFigures]) -> Table:
     """Return the last cache figures: one row for each pool and variant, one column for each figure."""
     split = {name: name.partition("/") for each in figures for name in each.cache}
     pools = dict.fromkeys(pool for pool, _, _ in split.values())
     columns = sorted(dict.fromkeys(figure for _, _, figure in split.values()), key=_place)
-    rows = (
+    rows = [
         (pool, each.variant, *(_number(each.cache.get(f"{pool}/{column}")) for column in columns))
         for pool in pools
         for each in figures
         if any(name.startswith(f"{pool}/") for name in each.cache)
-    )
-    return table("cache", ("pool", "", *(column.replace("_", " ") for column in columns)), rows)
+    ]
+    return Table("cache", ("pool", "", *(column.replace("_", " ") for column in columns)), rows)
 
 
 def _place(figure: str) -> tuple[int, str]:
@@ -96,13 +98,13 @@ def _place(figure: str) -> tuple[int, str]:
     return (FIRST.index(figure) if figure in FIRST else len(FIRST), figure)
 
 
-def identity_table(identities: Sequence[Identity]) -> str:
+def identity_table(identities: Sequence[Identity]) -> Table:
     """Return the largest differences between plans."""
     titles = (
         "", "held against", "precision", "searches", "resets", "root logits", "visit shares", "root values",
         "visit counts", "searches that differ",
     )  # fmt: skip
-    rows = (
+    rows = [
         (
             each.variant,
             each.reference,
@@ -116,14 +118,14 @@ def identity_table(identities: Sequence[Identity]) -> str:
             f"{each.num_differing_searches:,}",
         )
         for each in identities
-    )
-    return table("identity", titles, rows)
+    ]
+    return Table("identity", titles, rows)
 
 
-def agreement_table(agreements: Sequence[Agreement]) -> str:
+def agreement_table(agreements: Sequence[Agreement]) -> Table:
     """Return where training curves part."""
     titles = ("", "held against", "seed", "steps compared", "any digit differs from", "differs by over 0.1 % from")
-    rows = (
+    rows = [
         (
             each.variant,
             each.reference,
@@ -133,13 +135,13 @@ def agreement_table(agreements: Sequence[Agreement]) -> str:
             _step(each.visible_from),
         )
         for each in agreements
-    )
-    return table("agreement", titles, rows)
+    ]
+    return Table("agreement", titles, rows)
 
 
-def facts_table(comparison: Comparison) -> str:
+def facts(comparison: Comparison) -> list[tuple[str, str]]:
     """Return what was compared, how and where."""
-    facts = {
+    found = {
         "command": comparison.command,
         "preset": comparison.preset,
         "environment steps per run": f"{comparison.env_steps:,}",
@@ -155,7 +157,7 @@ def facts_table(comparison: Comparison) -> str:
         **comparison.machine,
         **{f"version of {name}": version for name, version in comparison.versions.items()},
     }
-    return table("facts", ("", ""), facts.items())
+    return list(found.items())
 
 
 def _spread(found: Spread | None) -> str:

@@ -39,6 +39,11 @@ class Verdict:
     findings: tuple[Finding, ...]
     sentence: str
 
+    @property
+    def is_named(self) -> bool:
+        """Whether anything is held against a variant, rather than not known of it."""
+        return any(finding.kind != "unknown" for finding in self.findings)
+
 
 def judge(comparison: Comparison) -> Verdict:
     """Name every variant that failed, whose results differ, or that is over 5 % slower than another."""

@@ -7,22 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from kvzero.agent import AgentConfig, choose_device
+from kvzero.agent import AgentConfig
 from kvzero.envs import make_environments
 from kvzero.errors import RunError
+from kvzero.model import choose_device
+from kvzero.processes import ShouldStop
 from kvzero.reports import describe_machine, library_versions
 from kvzero.reports.comparison import Comparison, Variant, write_comparison
-from kvzero.training.comparison.competitor import Competitor
+from kvzero.training.comparison.compared_run import ComparedRun
 from kvzero.training.comparison.config import ComparisonConfig, variants
 from kvzero.training.comparison.identity import measure_identity
-from kvzero.training.comparison.messages import Job
+from kvzero.training.comparison.turns import Job
 from kvzero.training.stopping import StopSignal
 
 __all__ = ["compare"]
 
 Item = TypeVar("Item")
 Say = Callable[[str], None]
-ShouldStop = Callable[[], bool]
 
 
 def compare(config: ComparisonConfig, *, say: Say = lambda line: None) -> Comparison:
@@ -45,11 +46,11 @@ def compare(config: ComparisonConfig, *, say: Say = lambda line: None) -> Compar
     _make_folders(config.out)
     started, machine = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), describe_machine()
     with StopSignal() as should_stop, ExitStack() as opened:
-        field = [opened.enter_context(closing(each)) for each in _competitors(config, agents)]
-        _run_laps(config, field, say, should_stop)
-        for each in field:
+        runs = [opened.enter_context(closing(each)) for each in _build_runs(config, agents)]
+        _run_laps(config, runs, say, should_stop)
+        for each in runs:
             each.save()
-        identities = measure_identity(config.out / "identity", field, say, should_stop)
+        identities = measure_identity(config.out / "identity", runs, say, should_stop)
     comparison = Comparison(
         preset=config.run.preset,
         command=config.command,
@@ -59,7 +60,7 @@ def compare(config: ComparisonConfig, *, say: Say = lambda line: None) -> Compar
         num_threads=config.num_threads,
         engine=config.run.agent.engine,
         variants=tuple(variant for variant, _ in agents),
-        runs=tuple(each.measured(config.out) for each in field),
+        runs=tuple(each.measured(config.out) for each in runs),
         identities=tuple(identities.found),
         unprobed=identities.missing,
         is_stopped=should_stop(),
@@ -89,10 +90,10 @@ def _make_folders(out: Path) -> None:
         raise RunError(f"{out} cannot be written ({error}); choose another --out") from error
 
 
-def _competitors(config: ComparisonConfig, agents: Sequence[tuple[Variant, AgentConfig]]) -> list[Competitor]:
+def _build_runs(config: ComparisonConfig, agents: Sequence[tuple[Variant, AgentConfig]]) -> list[ComparedRun]:
     """Return all runs, those of one seed beside each other."""
     return [
-        Competitor(variant.name, _job(config, f"{variant.name}-seed{seed}", agent, seed))
+        ComparedRun(variant.name, _job(config, f"{variant.name}-seed{seed}", agent, seed))
         for seed in config.seeds
         for variant, agent in agents
     ]
@@ -117,29 +118,29 @@ def _job(config: ComparisonConfig, name: str, agent: AgentConfig, seed: int) -> 
     )
 
 
-def _run_laps(config: ComparisonConfig, field: Sequence[Competitor], say: Say, should_stop: ShouldStop) -> None:
-    for each in field:
+def _run_laps(config: ComparisonConfig, runs: Sequence[ComparedRun], say: Say, should_stop: ShouldStop) -> None:
+    for each in runs:
         each.start()
-    for each in field:
+    for each in runs:
         each.await_start()
         _tell_failure(each, say)
     for lap in range(config.num_laps):
-        for position, each in enumerate(_order(field, len(config.seeds), lap)):
+        for position, each in enumerate(_order(runs, len(config.seeds), lap)):
             if should_stop():
                 return
             _have_turn(config, each, lap, position, say, should_stop)
 
 
-def _order(field: Sequence[Item], num_seeds: int, lap: int) -> list[Item]:
+def _order(runs: Sequence[Item], num_seeds: int, lap: int) -> list[Item]:
     """Return the runs in a lap's order: the variants of one seed after each other, begun with another in each lap."""
-    size = len(field) // num_seeds
+    size = len(runs) // num_seeds
     first = lap % size
-    groups = [field[start : start + size] for start in range(0, len(field), size)]
+    groups = [runs[start : start + size] for start in range(0, len(runs), size)]
     return [each for group in groups for each in (*group[first:], *group[:first])]
 
 
 def _have_turn(
-    config: ComparisonConfig, each: Competitor, lap: int, position: int, say: Say, should_stop: ShouldStop
+    config: ComparisonConfig, each: ComparedRun, lap: int, position: int, say: Say, should_stop: ShouldStop
 ) -> None:
     if not each.is_alive:
         return
@@ -150,6 +151,6 @@ def _have_turn(
         say(f"lap {lap + 1}/{config.num_laps}: {each.job.name} at {turn.env_steps:,} steps, {speed:,.1f} steps/s")
 
 
-def _tell_failure(each: Competitor, say: Say) -> None:
+def _tell_failure(each: ComparedRun, say: Say) -> None:
     if each.failure is not None:
         say(f"{each.job.name} failed: {each.failure}")

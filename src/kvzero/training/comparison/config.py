@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from kvzero.agent import AgentConfig, StoreKind
+from kvzero.agent import AgentConfig
 from kvzero.cache import CacheConfig, EvictionName
 from kvzero.checks import read_fields
+from kvzero.engines import StoreKind, find_limit
 from kvzero.errors import ConfigError
 from kvzero.reports.comparison import Variant
 from kvzero.training.config import RunConfig
@@ -87,9 +88,9 @@ class ComparisonConfig:
 
     def _refuse_narrow_engines(self) -> None:
         """Refuse an engine that cannot serve every store, or not in float64, in which stores are held together."""
-        engine, others = self.run.agent.engine, [store for store in self.stores if store != "tree"]
-        if engine == "native" or (engine == "device" and others):
-            limit = "the tree store in float32" if engine == "native" else "the tree store"
+        engine = self.run.agent.engine
+        limit = find_limit(engine, self.stores)
+        if limit is not None:
             raise ConfigError(
                 f"engine is {engine}, which serves {limit} only, and {', '.join(self.stores)} are to plan in float64 "
                 "too; choose eager, or auto, which takes the native engine where it can serve"

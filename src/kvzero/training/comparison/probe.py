@@ -2,22 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from safetensors.numpy import load_file, save_file
 
-from kvzero.agent import Planner, choose_device, load_network
+from kvzero.agent import Planner, load_network
 from kvzero.envs import Environments, make_environments
-from kvzero.model import Network
+from kvzero.model import Network, choose_device
 from kvzero.records import EnvSpec
 from kvzero.reports.comparison import Identity
-from kvzero.search import Outcome, greedy_actions
-from kvzero.training.comparison.messages import Precision
+from kvzero.search import Outcome
 from kvzero.training.config import RunConfig
 
-__all__ = ["Plans", "compare_plans", "num_steps_of", "record", "replay"]
+__all__ = ["Plans", "Precision", "compare_plans", "num_steps_of", "plan_stream", "record_stream"]
+
+Precision = Literal["float32", "float64"]
 
 MIN_STEPS = 40
 SEED = 20_251
@@ -44,7 +46,7 @@ def num_steps_of(config: RunConfig) -> int:
     return max(MIN_STEPS, 3 * config.agent.model.context_tokens)
 
 
-def record(config: RunConfig, checkpoint: Path, path: Path) -> None:
+def record_stream(config: RunConfig, checkpoint: Path, path: Path) -> None:
     """Play with a checkpoint's agent, and write observations, actions, masks and starts of episodes.
 
     Every second environment is played at random, so that its episodes end early, and every fourth is begun anew now and
@@ -61,11 +63,11 @@ def record(config: RunConfig, checkpoint: Path, path: Path) -> None:
         envs.close()
 
 
-def replay(config: RunConfig, recording: Path, checkpoint: Path, path: Path, precision: Precision) -> None:
+def plan_stream(config: RunConfig, stream: Path, checkpoint: Path, path: Path, precision: Precision) -> None:
     """Plan for a recorded stream with a checkpoint's weights and this config's store, and write the plans."""
     network, _ = load_network(checkpoint, choose_device(config.device))
     network.to(getattr(torch, precision))
-    plans = _plan(load_file(recording), network, config)
+    plans = _plan(load_file(stream), network, config)
     save_file({name: getattr(plans, name) for name in Plans.__slots__}, path)
 
 
@@ -103,7 +105,7 @@ def _play(envs: Environments, planner: Planner, num_steps: int) -> dict[str, np.
             stream[name].append(array.copy())
         planner.observe(everyone, observations, actions=actions, starts=starts)
         outcome = planner.plan(everyone, masks, rng=None)
-        actions = outcome.actions_at(greedy_actions(outcome.visit_counts))
+        actions = outcome.actions
         actions[1::2] = _draw(envs.spec, masks, rng)[1::2]
         steps = envs.step(actions)
         observations, masks = steps.observations, steps.action_masks

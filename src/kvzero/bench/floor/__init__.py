@@ -1,0 +1,12 @@
+"""The floor of a shape on this machine: what the linear layers of one simulation take alone.
+
+A simulation is two dependent passes of one token per environment through all linear layers of the transformer, each
+followed by the heads that its token is read by. Nothing else is counted: no norm, no attention, no tree, no cache.
+"""
+
+from kvzero.bench.floor.layers import layer_sizes, simulations_at_once
+from kvzero.bench.floor.meter import Floor, FloorMeter
+from kvzero.bench.floor.native_layers import native_ways
+from kvzero.bench.floor.torch_layers import torch_ways
+
+__all__ = ["Floor", "FloorMeter", "layer_sizes", "native_ways", "simulations_at_once", "torch_ways"]

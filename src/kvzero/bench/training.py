@@ -1,0 +1,157 @@
+"""How fast a run collects and learns, each alone, and where the time goes."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from kvzero.bench.stopwatch import Stopwatch, TimedEnvironments, TimedLearner, TimedPlanner, TimedReplay, time_encoder
+from kvzero.bench.threads import torch_threads
+from kvzero.envs import make_environments
+from kvzero.errors import ConfigError
+from kvzero.model import Network, choose_device
+from kvzero.replay import build_row_spec, sample_ahead
+from kvzero.training import Collector, Learner, RunConfig, keep_freed_memory
+
+__all__ = ["TrainBench", "TrainFigures", "measure_training"]
+
+WARM_UP_STEPS = 3
+WARM_UP_UPDATES = 2
+STEP_PARTS = ("environment", "encode", "roots", "search", "replay")
+UPDATE_PARTS = ("sample", "targets", "forward", "backward", "optimiser", "ema")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainBench:
+    """Measure a preset's collecting and learning, apart from each other, with untrained weights."""
+
+    preset: str = "cartpole"
+    """Whose environments, agent and learner; `kvzero presets` lists them."""
+
+    num_steps: int = 100
+    """Steps of all environments together that are measured, after a warm-up."""
+
+    num_updates: int = 20
+    """Updates that are measured, after a warm-up."""
+
+    num_threads: int | None = None
+    """Threads of PyTorch; those of the preset if not given."""
+
+    device: str = "cpu"
+    """Where to search and learn."""
+
+    seed: int = 0
+    """Seed of weights, environments, search and replay."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("num_steps", self.num_steps), ("num_updates", self.num_updates)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; measure at least 1")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}; give 0 or more")
+        if self.num_threads is not None and self.num_threads < 1:
+            raise ConfigError(f"num_threads is {self.num_threads}; give at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainFigures:
+    """What was measured; parts are means, so that they add up."""
+
+    env_steps_per_second: float
+    """Environment steps over all environments, while nothing is learnt."""
+    updates_per_second: float
+    """Updates, sampling included, while nothing is collected."""
+    training_env_steps_per_second: float
+    """Environment steps with the preset's share of updates between them."""
+    step_milliseconds: dict[str, float]
+    """Parts of one step of all environments together."""
+    update_milliseconds: dict[str, float]
+    """Parts of one update."""
+    num_threads: int
+    """Threads that PyTorch used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How long something took that was done several times."""
+
+    seconds: float
+    """Mean of one time."""
+
+    milliseconds: dict[str, float]
+    """Its parts."""
+
+
+def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
+    """Measure a run's environments, agent and learner.
+
+    Raises:
+        ConfigError, DeviceError, EnvError: where machine or environment do not allow it.
+    """
+    keep_freed_memory()
+    threads = torch_threads(config.num_threads or run.num_threads)
+    with threads as num_threads, _built(config, run) as (collector, learner, replay, stopwatch):
+        with time_encoder(learner.network.encoder, stopwatch):
+            step = _measure_steps(collector, stopwatch, config.num_steps, run.schedule.first_temperature)
+        update = _measure_updates(learner, replay, stopwatch, config.num_updates, run.learner.batch_size)
+    env_step_seconds = step.seconds / run.env.num_envs
+    return TrainFigures(
+        env_steps_per_second=round(1 / env_step_seconds, 2),
+        updates_per_second=round(1 / update.seconds, 3),
+        training_env_steps_per_second=round(1 / (env_step_seconds + run.schedule.replay_ratio * update.seconds), 2),
+        step_milliseconds=step.milliseconds,
+        update_milliseconds=update.milliseconds,
+        num_threads=num_threads,
+    )
+
+
+@contextmanager
+def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Learner, TimedReplay, Stopwatch]]:
+    device, num_envs = choose_device(config.device), run.env.num_envs
+    stopwatch = Stopwatch(synchronise=torch.cuda.synchronize if device.type == "cuda" else None)
+    with closing(make_environments(run.env, num_envs=num_envs, training=True)) as envs:
+        torch.manual_seed(config.seed)
+        network = Network(run.agent.model, envs.spec).to(device)
+        discount = run.agent.search.discount
+        learner = TimedLearner(stopwatch, network, run.learner, discount=discount, total_updates=config.num_updates)
+        row_spec = build_row_spec(envs.spec, num_sampled_actions=run.agent.num_kept_actions(envs.spec))
+        replay = TimedReplay(stopwatch, run.replay, row_spec, num_envs=num_envs, seed=config.seed)
+        planner = TimedPlanner(stopwatch, network, run.agent, num_envs=num_envs)
+        rng = np.random.default_rng(config.seed)
+        collector = Collector(TimedEnvironments(envs, stopwatch), planner, replay, seed=config.seed, rng=rng)
+        yield collector, learner, replay, stopwatch
+
+
+def _measure_steps(collector: Collector, stopwatch: Stopwatch, num_steps: int, temperature: float) -> Measured:
+    for _ in range(WARM_UP_STEPS):
+        collector.step(temperature)
+    stopwatch.clear()
+    before = stopwatch.now()
+    for _ in range(num_steps):
+        collector.step(temperature)
+    seconds = stopwatch.now() - before
+    return Measured(seconds / num_steps, stopwatch.milliseconds(STEP_PARTS, total_seconds=seconds, count=num_steps))
+
+
+def _measure_updates(
+    learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int
+) -> Measured:
+    _update(learner, replay, stopwatch, WARM_UP_UPDATES, batch_size)
+    stopwatch.clear()
+    before = stopwatch.now()
+    _update(learner, replay, stopwatch, num_updates, batch_size)
+    seconds = stopwatch.now() - before
+    return Measured(
+        seconds / num_updates, stopwatch.milliseconds(UPDATE_PARTS, total_seconds=seconds, count=num_updates)
+    )
+
+
+def _update(learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int) -> None:
+    """Do what a run does: while one batch is trained on, a thread draws the next, so that `sample` is only waiting."""
+    batches = sample_ahead(replay, num_updates, batch_size=batch_size, num_steps=learner.segment_steps)
+    with closing(batches):
+        for segments in batches:
+            stopwatch.mark("sample")
+            learner.update(segments)

@@ -1,0 +1,25 @@
+"""The keyed store, which finds contexts by a hash of what led to them, and the caches that it stands on."""
+
+from kvzero.cache.keyed.keys import NO_ACTION, Keys, hash_state, make_keys, start_key
+from kvzero.cache.keyed.legacy import LegacyCaches, LegacyLevels, LegacyRing
+from kvzero.cache.keyed.levels import MISSING, ContextLevels, PooledLevels
+from kvzero.cache.keyed.search import KeyedParts
+from kvzero.cache.keyed.store import KeyedStore
+from kvzero.cache.keyed.windows import allocate_contexts
+
+__all__ = [
+    "MISSING",
+    "NO_ACTION",
+    "ContextLevels",
+    "KeyedParts",
+    "KeyedStore",
+    "Keys",
+    "LegacyCaches",
+    "LegacyLevels",
+    "LegacyRing",
+    "PooledLevels",
+    "allocate_contexts",
+    "hash_state",
+    "make_keys",
+    "start_key",
+]

@@ -1,0 +1,196 @@
+"""The pools of one agent: roots per environment, nodes of one search, and scratch, with statistics of each."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from kvzero.cache.pools.config import ManagerConfig, plan_sizes
+from kvzero.cache.pools.keys_values import KeysValues
+from kvzero.cache.pools.pool import CPU, KVCachePool
+from kvzero.cache.pools.sizing import PoolSizer
+from kvzero.cache.pools.stats import CacheStats, LevelStats
+from kvzero.checks import read_int
+from kvzero.errors import CacheError
+
+__all__ = ["KVCacheManager", "ManagerStats"]
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerStats:
+    """The statistics of every pool of a manager."""
+
+    levels: LevelStats
+    """Of roots and nodes."""
+
+    wm_pool: CacheStats
+    """Of the scratch pool."""
+
+    @property
+    def init_pools(self) -> dict[str, CacheStats]:
+        """Of each environment's pool of roots, under `env_0`, `env_1`, ..."""
+        return self.levels.init_pools
+
+    @property
+    def recur_pool(self) -> CacheStats:
+        """Of the pool of search nodes."""
+        return self.levels.recur_pool
+
+    @property
+    def total(self) -> CacheStats:
+        """All pools taken together."""
+        return CacheStats.total([self.levels.total, self.wm_pool])
+
+
+class KVCacheManager:
+    """One init pool per environment (roots), one recur pool (nodes of one search), one wm pool (scratch).
+
+    Their sizes are `game_segment_length`, `num_simulations * env_num` and `env_num` unless the config's `cache` says
+    otherwise; their memory is (init sizes + recur size + wm size) times `ContextLayout.context_bytes`. Pools with
+    bounds adapt their size: when `clear_recur_cache` marks the end of a search they grow or shrink by their hit and
+    eviction rates, and a recur pool that fills up during a search grows instead of evicting from it.
+    """
+
+    def __init__(
+        self,
+        config: ManagerConfig,
+        env_num: int,
+        enable_stats: bool = True,
+        *,
+        device: torch.device = CPU,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Allocate all pools.
+
+        Raises:
+            ConfigError: if a size is not positive, sizes and bounds do not fit each other, or the pools would take more
+                than the config's `cache_max_bytes`; nothing has been allocated then.
+        """
+        sizes = plan_sizes(config, env_num, dtype)
+        cache = config.cache
+        self.env_num = env_num
+        self.stats_enabled = enable_stats
+
+        def make_pool(pool_size: int, name: str) -> KVCachePool:
+            return KVCachePool(
+                config.layout,
+                pool_size,
+                eviction_strategy=cache.eviction,
+                enable_stats=enable_stats,
+                name=name,
+                device=device,
+                dtype=dtype,
+            )
+
+        self.init_pools = [make_pool(sizes.init, f"init_pool of environment {env}") for env in range(env_num)]
+        self.recur_pool = make_pool(sizes.recur, "recur_pool")
+        self.wm_pool = make_pool(sizes.wm, "wm_pool")
+        init_bounds, recur_bounds = cache.init_pool_bounds, cache.recur_pool_bounds
+        self._init_sizers = [] if init_bounds is None else [PoolSizer(pool, init_bounds) for pool in self.init_pools]
+        self._recur_sizer = None if recur_bounds is None else PoolSizer(self.recur_pool, recur_bounds)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes allocated for keys and values in all pools."""
+        return sum(pool.nbytes for pool in self._pools())
+
+    def init_pool(self, env_id: int) -> KVCachePool:
+        """Return the pool of an environment's roots.
+
+        Raises:
+            CacheError: if there is no such environment.
+        """
+        if not 0 <= read_int("env_id", env_id, CacheError) < self.env_num:
+            raise CacheError(f"env_id is {env_id}; this manager serves environments 0 to {self.env_num - 1}")
+        return self.init_pools[env_id]
+
+    def get_init_cache(self, env_id: int, cache_key: Hashable) -> KeysValues | None:
+        """Return a copy of a root's context, None if it is not there."""
+        return self.init_pool(env_id).get(cache_key)
+
+    def set_init_cache(self, env_id: int, cache_key: Hashable, kv_cache: KeysValues) -> int:
+        """Keep a copy of a root's context; return its slot."""
+        return self.init_pool(env_id).set(cache_key, kv_cache)
+
+    def get_recur_cache(self, cache_key: Hashable) -> KeysValues | None:
+        """Return a copy of a node's context, None if it is not there."""
+        return self.recur_pool.get(cache_key)
+
+    def set_recur_cache(self, cache_key: Hashable, kv_cache: KeysValues) -> int:
+        """Keep a copy of a node's context; return its slot."""
+        self.make_recur_room(int(cache_key not in self.recur_pool))
+        return self.recur_pool.set(cache_key, kv_cache)
+
+    def get_wm_cache(self, cache_key: Hashable) -> KeysValues | None:
+        """Return a copy of a scratch context, None if it is not there."""
+        return self.wm_pool.get(cache_key)
+
+    def set_wm_cache(self, cache_key: Hashable, kv_cache: KeysValues) -> int:
+        """Keep a copy of a scratch context; return its slot."""
+        return self.wm_pool.set(cache_key, kv_cache)
+
+    def hierarchical_get(self, env_id: int, cache_key: Hashable) -> KeysValues | None:
+        """Return a copy of a context from the environment's roots, else from the search's nodes, else None.
+
+        It counts as one query: of the init pool if that has it, else of the recur pool.
+        """
+        pool = self.init_pool(env_id)
+        return pool.get(cache_key) if cache_key in pool else self.get_recur_cache(cache_key)
+
+    def make_recur_room(self, num_entries: int) -> None:
+        """Let a recur pool that has bounds grow rather than evict when so many entries more are written."""
+        if self._recur_sizer is not None:
+            self._recur_sizer.make_room(num_entries)
+
+    def clear_init_caches(self) -> None:
+        """Forget all roots."""
+        for pool in self.init_pools:
+            pool.clear()
+
+    def clear_recur_cache(self) -> None:
+        """Forget all nodes, because their search is over; pools with bounds adapt their size now."""
+        for sizer in self._sizers():
+            sizer.adapt()
+        self.recur_pool.clear()
+
+    def clear_env(self, env_id: int) -> None:
+        """Forget the roots of one environment."""
+        self.init_pool(env_id).clear()
+
+    def clear_all(self) -> None:
+        """Forget everything; statistics go on."""
+        self.clear_init_caches()
+        self.clear_recur_cache()
+        self.wm_pool.clear()
+
+    def stats(self) -> ManagerStats | None:
+        """Return the statistics of every pool; None where they are off."""
+        inits = [pool.stats for pool in self.init_pools]
+        recur, wm = self.recur_pool.stats, self.wm_pool.stats
+        return None if recur is None or wm is None else ManagerStats(LevelStats.of(inits, recur), wm)
+
+    def get_stats_summary(self) -> dict[str, Any]:
+        """Return the statistics of every pool as one line of text each."""
+        stats = self.stats()
+        if stats is None:
+            return {"stats_enabled": False}
+        return {
+            "stats_enabled": True,
+            "init_pools": {name: str(of_env) for name, of_env in stats.init_pools.items()},
+            "recur_pool": str(stats.recur_pool),
+            "wm_pool": str(stats.wm_pool),
+        }
+
+    def reset_stats(self) -> None:
+        """Count from 0 again, in all pools."""
+        for pool in self._pools():
+            pool.reset_stats()
+        for sizer in self._sizers():
+            sizer.restart()
+
+    def _pools(self) -> list[KVCachePool]:
+        return [*self.init_pools, self.recur_pool, self.wm_pool]
+
+    def _sizers(self) -> list[PoolSizer]:
+        return self._init_sizers if self._recur_sizer is None else [*self._init_sizers, self._recur_sizer]

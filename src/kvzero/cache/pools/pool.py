@@ -1,0 +1,293 @@
+"""A fixed number of contexts under keys: allocated once, found in O(1), evicted by themselves."""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kvzero.cache.layout import ContextLayout
+from kvzero.cache.pools.eviction import EvictionStrategy, read_strategy
+from kvzero.cache.pools.keys_values import ContextBatch, KeysValues
+from kvzero.cache.pools.slots import SlotTable
+from kvzero.cache.pools.stats import CacheStats, Counters
+from kvzero.checks import read_int
+from kvzero.errors import CacheError, ConfigError
+
+__all__ = ["CPU", "KVCachePool", "read_key"]
+
+CPU = torch.device("cpu")
+
+
+class KVCachePool:
+    """Keeps contexts under integer keys in slots that are allocated once and reused.
+
+    What `get` returns is a copy, and `set` copies too: neither ever shares memory with the pool. Writing a known key
+    updates its slot in place. A full pool evicts by its strategy, in O(1) for FIFO and LRU and amortised O(log n) for
+    PRIORITY. Memory is `pool_size * C * 2 * L * E` numbers, whatever is in it, and `C * E` more per slot where the
+    layout is sliding (`ContextLayout.context_bytes` gives one slot's share).
+    """
+
+    def __init__(
+        self,
+        layout: ContextLayout,
+        pool_size: int,
+        *,
+        eviction_strategy: EvictionStrategy | str = EvictionStrategy.FIFO,
+        enable_stats: bool = True,
+        name: str = "pool",
+        device: torch.device = CPU,
+        dtype: torch.dtype = torch.float32,
+        max_bytes: int | None = None,
+    ) -> None:
+        """Allocate the slots.
+
+        Raises:
+            ConfigError: if the size is not positive, the strategy is unknown, or the slots would take more than
+                `max_bytes`; nothing has been allocated then.
+        """
+        pool_size = read_int("pool_size", pool_size)
+        self.layout = layout
+        self.name = name
+        self._device, self._dtype, self._max_bytes = device, dtype, max_bytes
+        self._check_budget(pool_size)
+        self.eviction_strategy = read_strategy(eviction_strategy)
+        self._table = SlotTable(pool_size, self.eviction_strategy)
+        self._allocate(pool_size)
+        self._sizes = [0] * pool_size
+        self._counters = Counters() if enable_stats else None
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __contains__(self, cache_key: object) -> bool:
+        return cache_key in self._table
+
+    @property
+    def pool_size(self) -> int:
+        """Contexts that fit."""
+        return self._table.capacity
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes allocated for keys and values."""
+        return self._keys_values.nbytes + (0 if self._tokens is None else self._tokens.nbytes)
+
+    def keys(self) -> list[int]:
+        """Return the keys of all entries, in the order in which they were added."""
+        return list(self._table)
+
+    def get(self, cache_key: Hashable) -> KeysValues | None:
+        """Return a copy of the context under a key, which nothing that happens to the pool will change; None if absent.
+
+        Raises:
+            CacheError: if the key is not an int.
+        """
+        slot = self.find(read_key(cache_key))
+        if slot is None:
+            return None
+        tokens = None if self._tokens is None else self._tokens[slot].clone()
+        return KeysValues(self._keys_values[slot].clone(), self._sizes[slot], tokens)
+
+    def set(self, cache_key: Hashable, kv_cache: KeysValues) -> int:
+        """Copy a context into the pool, evicting another where there is no room; return its slot.
+
+        Gradients are not kept: they would hold on to all that the context was computed from.
+
+        Raises:
+            CacheError: if the key is not an int, or shape, dtype or device are not the pool's.
+            PoolFullError: if there is no room and every entry is pinned. The pool is unchanged in all cases.
+        """
+        key = read_key(cache_key)
+        self._check_entry(kv_cache)
+        slot = self._place(key)
+        self._keys_values[slot] = kv_cache.keys_values.detach()
+        if self._tokens is not None and kv_cache.tokens is not None:
+            self._tokens[slot] = kv_cache.tokens.detach()
+        self._sizes[slot] = kv_cache.size
+        return slot
+
+    def find(self, key: int, *, is_counted: bool = True) -> int | None:
+        """Return the slot of a key, counting the query unless told not to; None if it is absent.
+
+        The slot holds good until the next write, `clear` or `resize`.
+        """
+        slot = self._table.find(key)
+        if is_counted and self._counters is not None:
+            self._counters.count_query(is_hit=slot is not None)
+        return slot
+
+    def copy_row(self, slot: int, batch: ContextBatch, row: int) -> None:
+        """Copy the context in one slot into one row of a batch."""
+        batch.keys_values[row].copy_(self._keys_values[slot])
+        if self._tokens is not None and batch.tokens is not None:
+            batch.tokens[row].copy_(self._tokens[slot])
+        batch.sizes[row] = self._sizes[slot]
+
+    def copy_out(self, slots: Sequence[int], batch: ContextBatch, rows: Sequence[int]) -> None:
+        """Copy the contexts in these slots into these rows of a batch."""
+        source, target = self._index(slots), self._index(rows)
+        is_whole = len(rows) == len(batch.sizes) and list(rows) == list(range(len(rows)))
+        _copy(self._keys_values.index_select(0, source), batch.keys_values, None if is_whole else target)
+        if self._tokens is not None and batch.tokens is not None:
+            _copy(self._tokens.index_select(0, source), batch.tokens, None if is_whole else target)
+        batch.sizes[list(rows)] = [self._sizes[slot] for slot in slots]
+
+    def set_many(self, keys: Sequence[int], batch: ContextBatch) -> None:
+        """Copy a batch of contexts into the pool, as `set` does for one after the other, but all or none.
+
+        Raises:
+            CacheError: if a key is not an int, there are not as many keys as contexts, or their shape, dtype or device
+                are not the pool's.
+            PoolFullError: if there is no room and every entry is pinned. The pool is unchanged in all cases.
+        """
+        known = [read_key(key) for key in keys]
+        self._check_batch(len(known), batch)
+        sizes = batch.sizes.tolist()
+        # Of rows with one slot the last one counts. If all are pinned, the first key without a slot is refused, and
+        # those before it kept theirs; if not, somebody can always go, if need be who has just come.
+        last_rows = {self._place(key): row for row, key in enumerate(known)}
+        slots, rows = list(last_rows), list(last_rows.values())
+        for slot, row in last_rows.items():
+            self._sizes[slot] = sizes[row]
+        is_whole = len(rows) == len(sizes)
+        source, target = self._index(rows), self._index(slots)
+        contexts, tokens = batch.keys_values.detach(), None if batch.tokens is None else batch.tokens.detach()
+        self._keys_values.index_copy_(0, target, contexts if is_whole else contexts[source])
+        if self._tokens is not None and tokens is not None:
+            self._tokens.index_copy_(0, target, tokens if is_whole else tokens[source])
+
+    def pin(self, key: int) -> None:
+        """Keep an entry from eviction until it is unpinned or the pool cleared.
+
+        Raises:
+            CacheError: if there is no such entry.
+        """
+        self._table.pin(key)
+
+    def unpin(self, key: int) -> None:
+        """Let an entry be evicted again; one that is absent or not pinned stays as it is."""
+        self._table.unpin(key)
+
+    def set_priority(self, cache_key: Hashable, priority: float) -> None:
+        """Give an entry a priority of its own in place of its number of reads; the lowest is evicted first.
+
+        Raises:
+            CacheError: if there is no such entry.
+            ConfigError: if the pool's strategy is not PRIORITY, or the priority is not a number (NaN).
+        """
+        self._table.set_priority(read_key(cache_key), priority)
+
+    def clear(self) -> None:
+        """Forget all entries; statistics go on."""
+        self._table.clear()
+
+    def resize(self, pool_size: int) -> None:
+        """Change how many contexts fit, keeping what is there; whoever does not fit any more is evicted.
+
+        Raises:
+            ConfigError: if the size is not positive or past the pool's `max_bytes`.
+            PoolFullError: if more entries are pinned than would fit. The pool is unchanged in all cases.
+        """
+        pool_size = read_int("pool_size", pool_size)
+        self._check_budget(pool_size)
+        old_slots, num_evicted = self._table.resize(pool_size)
+        old_keys_values, old_tokens, old_sizes = self._keys_values, self._tokens, self._sizes
+        kept = self._index(old_slots)
+        self._allocate(pool_size)
+        self._keys_values[: len(old_slots)] = old_keys_values[kept]
+        if self._tokens is not None and old_tokens is not None:
+            self._tokens[: len(old_slots)] = old_tokens[kept]
+        self._sizes = [old_sizes[slot] for slot in old_slots] + [0] * (pool_size - len(old_slots))
+        if self._counters is not None:
+            self._counters.evictions += num_evicted
+            self._counters.resizes += 1
+
+    def count_miss(self) -> None:
+        """Count a look-up that was not answered, by who noticed without asking `find`."""
+        if self._counters is not None:
+            self._counters.count_query(is_hit=False)
+
+    def count_regeneration(self, seconds: float) -> None:
+        """Count time that it took to compute anew what had been missed."""
+        if self._counters is not None:
+            self._counters.regenerate_seconds += seconds
+
+    @property
+    def stats(self) -> CacheStats | None:
+        """What the pool has done so far; None where statistics are off."""
+        if self._counters is None:
+            return None
+        return self._counters.record(size=len(self), pool_size=self.pool_size, nbytes=self.nbytes)
+
+    def reset_stats(self) -> None:
+        """Count from 0 again."""
+        if self._counters is not None:
+            self._counters = Counters()
+
+    def _place(self, key: int) -> int:
+        slot, evicted = self._table.place(key)
+        if evicted is not None and self._counters is not None:
+            self._counters.evictions += 1
+        return slot
+
+    def _allocate(self, pool_size: int) -> None:
+        layout = self.layout
+        with torch.inference_mode(mode=False):
+            self._keys_values = torch.zeros(pool_size, *layout.context_shape, device=self._device, dtype=self._dtype)
+            self._tokens: Tensor | None = None
+            if layout.is_sliding:
+                shape = (pool_size, layout.context_tokens, layout.embed_dim)
+                self._tokens = torch.zeros(shape, device=self._device, dtype=self._dtype)
+
+    def _check_budget(self, pool_size: int) -> None:
+        needed = pool_size * self.layout.context_bytes(self._dtype)
+        if self._max_bytes is not None and needed > self._max_bytes:
+            raise ConfigError(
+                f"{self.name} of {pool_size} contexts would take {needed:,} bytes, and its budget is "
+                f"{self._max_bytes:,}; make it smaller or raise the budget"
+            )
+
+    def _check_entry(self, entry: object) -> None:
+        if not isinstance(entry, KeysValues):
+            raise CacheError(
+                f"{self.name} was given a {type(entry).__name__} to keep; give KeysValues(keys_values, size)"
+            )
+        found, wanted = entry.keys_values, self._keys_values
+        if found.shape != wanted.shape[1:] or found.dtype != wanted.dtype or found.device != wanted.device:
+            raise CacheError(
+                f"{self.name} keeps contexts of shape {tuple(wanted.shape[1:])}, {wanted.dtype} on {wanted.device}; "
+                f"this one has shape {tuple(found.shape)}, {found.dtype} on {found.device}"
+            )
+        if (entry.tokens is None) != (self._tokens is None):
+            raise CacheError(f"{self.name} keeps raw tokens with a context if, and only if, its layout is sliding")
+        if self._tokens is not None and entry.tokens is not None and entry.tokens.shape != self._tokens.shape[1:]:
+            raise CacheError(
+                f"{self.name} keeps raw tokens of shape {tuple(self._tokens.shape[1:])}; "
+                f"these have shape {tuple(entry.tokens.shape)}"
+            )
+
+    def _check_batch(self, num_keys: int, batch: ContextBatch) -> None:
+        if num_keys != len(batch.sizes):
+            raise CacheError(f"{num_keys} keys came with {len(batch.sizes)} contexts; give as many of each")
+        if num_keys:
+            self._check_entry(batch.row(0))  # the other rows are of the same tensors
+
+    def _index(self, places: Sequence[int]) -> Tensor:
+        return torch.from_numpy(np.array(places, np.int64)).to(self._device, non_blocking=True)
+
+
+def read_key(cache_key: Hashable) -> int:
+    """Return a key as an int.
+
+    Raises:
+        CacheError: if it is not an integer.
+    """
+    return read_int("a cache key", cache_key, CacheError)
+
+
+def _copy(source: Tensor, target: Tensor, rows: Tensor | None) -> None:
+    if rows is None:
+        target.copy_(source)
+    else:
+        target[rows] = source

@@ -1,0 +1,20 @@
+"""Engines: what computes the searches below the roots of one store, and what chooses which of them does."""
+
+from kvzero.engines.build import build_engine, find_limit
+from kvzero.engines.config import EngineKind, SamplingConfig, SearchDtype, StoreKind
+from kvzero.engines.engine import Engine, Past
+from kvzero.engines.search_network import SearchNetwork
+from kvzero.engines.stores import build_store
+
+__all__ = [
+    "Engine",
+    "EngineKind",
+    "Past",
+    "SamplingConfig",
+    "SearchDtype",
+    "SearchNetwork",
+    "StoreKind",
+    "build_engine",
+    "build_store",
+    "find_limit",
+]

@@ -1,0 +1,93 @@
+"""Where the figures of a run go: `metrics.jsonl`, the sinks that its config names, and those that a caller adds."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, SupportsFloat, runtime_checkable
+
+from kvzero.reports.sinks.jsonl import JsonlSink
+from kvzero.reports.sinks.tensorboard import TensorBoardSink
+
+__all__ = ["SINKS", "FigureLog", "FigureSink", "SinkName", "SinkOpener"]
+
+
+@runtime_checkable
+class FigureSink(Protocol):
+    """Takes in the figures of a run, one set after another."""
+
+    def write(self, env_steps: int, figures: Mapping[str, SupportsFloat]) -> None:
+        """Take in figures by name, as of so many environment steps; they may be infinite or NaN."""
+
+    def close(self) -> None:
+        """Write out what is waiting; nothing is written afterwards."""
+
+
+@runtime_checkable
+class SinkOpener(Protocol):
+    """Opens a sink for one session of a run; a sink's class is one, if that is how it is made."""
+
+    def __call__(self, run_dir: Path, *, resume_from: int | None = None) -> FigureSink:
+        """Return a sink of the run in this folder, which exists.
+
+        A session that resumes from a checkpoint gives its environment steps: what was written beyond them is void.
+        """
+
+
+SinkName = Literal["tensorboard"]
+
+SINKS: dict[SinkName, SinkOpener] = {"tensorboard": TensorBoardSink}
+"""Sinks that a config can name. `metrics.jsonl` is none of them: curve and report are drawn from it in every run."""
+
+
+class FigureLog:
+    """All sinks of a run as one, `metrics.jsonl` first; a context that closes them.
+
+    Args:
+        run_dir: the run's folder; made if there is none.
+        resume_from: environment steps of the checkpoint that the run resumes from.
+        names: sinks that are named in `SINKS`.
+        others: opened after those.
+
+    Raises:
+        RunError: if the folder cannot be written to, or `metrics.jsonl` is damaged before its last line.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        resume_from: int | None = None,
+        names: Sequence[SinkName] = (),
+        others: Sequence[SinkOpener] = (),
+    ) -> None:
+        self._sinks: list[FigureSink] = []
+        with ExitStack() as opened:
+            for opener in (JsonlSink, *(SINKS[name] for name in names), *others):
+                self._sinks.append(opened.enter_context(closing(opener(run_dir, resume_from=resume_from))))
+            self._open = opened.pop_all()
+
+    def write(self, env_steps: int, figures: Mapping[str, SupportsFloat]) -> None:
+        """Give these figures, as of so many environment steps, to every sink.
+
+        Raises:
+            RunError: if the folder cannot be written to.
+        """
+        for sink in self._sinks:
+            sink.write(env_steps, figures)
+
+    def close(self) -> None:
+        """Close every sink, even where one before it fails to.
+
+        Raises:
+            RunError: if the folder cannot be written to.
+        """
+        self._open.close()
+
+    def __enter__(self) -> "FigureLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,92 @@
+"""What a run is made of, built from its config and, if it goes on, from a checkpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kvzero.agent import Planner
+from kvzero.envs import Environments, make_environments
+from kvzero.model import Network, choose_device
+from kvzero.records import EnvSpec
+from kvzero.replay import Replay, build_row_spec
+from kvzero.training.collector import Collector
+from kvzero.training.config import RunConfig
+from kvzero.training.learning import Learner
+from kvzero.training.storage import Progress, load_checkpoint
+
+__all__ = ["Components", "build_components"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """The parts that a run works with from its start to its end."""
+
+    envs: Environments
+    """Where it collects; to be closed at its end."""
+    learner: Learner
+    replay: Replay
+    planner: Planner
+    collector: Collector
+    search_rng: np.random.Generator
+    """What search and action draws use."""
+
+
+def build_components(config: RunConfig, *, resume_from: Path | None = None) -> tuple[Components, Progress]:
+    """Return what a run is made of, fresh or as a checkpoint left it, and how far it has come.
+
+    Raises:
+        ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint do not
+            allow it.
+    """
+    envs = make_environments(config.env, num_envs=config.env.num_envs, training=True)
+    try:
+        return _build_around(envs, config, resume_from)
+    except BaseException:
+        envs.close()
+        raise
+
+
+def _build_around(envs: Environments, config: RunConfig, resume_from: Path | None) -> tuple[Components, Progress]:
+    learner, replay = _build_learner(config, envs.spec), _build_replay(config, envs)
+    rng = np.random.default_rng(config.seed_for("search"))
+    progress = _restore(learner, replay, rng, resume_from)
+    planner = Planner(learner.network, config.agent, num_envs=envs.num_envs)  # now that the weights are there
+    seed = config.seed_for("collect", progress.env_steps)  # after a pause, other episodes than those it began with
+    components = Components(
+        envs=envs,
+        learner=learner,
+        replay=replay,
+        planner=planner,
+        collector=Collector(envs, planner, replay, seed=seed, rng=rng),
+        search_rng=rng,
+    )
+    return components, progress
+
+
+def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
+    torch.manual_seed(config.seed_for("weights"))
+    network = Network(config.agent.model, spec).to(choose_device(config.device))
+    return Learner(
+        network,
+        config.learner,
+        discount=config.agent.search.discount,
+        total_updates=int(config.schedule.total_env_steps * config.schedule.replay_ratio),
+    )
+
+
+def _build_replay(config: RunConfig, envs: Environments) -> Replay:
+    row_spec = build_row_spec(envs.spec, num_sampled_actions=config.agent.num_kept_actions(envs.spec))
+    return Replay(config.replay, row_spec, num_envs=envs.num_envs, seed=config.seed_for("replay"))
+
+
+def _restore(learner: Learner, replay: Replay, rng: np.random.Generator, resume_from: Path | None) -> Progress:
+    """Bring everything to where the checkpoint, if there is one, left it; episodes of its session end there."""
+    if resume_from is None:
+        state = dict(rng.bit_generator.state)
+        return Progress(env_steps=0, updates_owed=0.0, evaluated_at=0, seconds=0.0, search_rng=state)
+    progress = load_checkpoint(resume_from, learner, replay)
+    replay.end_running_episodes()
+    rng.bit_generator.state = progress.search_rng
+    return progress

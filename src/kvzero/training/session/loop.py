@@ -1,0 +1,111 @@
+"""The loop of training: some environment steps, then the updates that they owe, again and again."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import torch
+
+from kvzero.replay import sample_ahead
+from kvzero.training.collector import Episode
+from kvzero.training.config import RunConfig
+from kvzero.training.session.components import Components
+from kvzero.training.storage import Progress
+
+__all__ = ["Loop", "RoundResult"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundResult:
+    """What one round did: it collected at most `round_env_steps`, then made the updates that they owe."""
+
+    num_env_steps: int
+    """Environment steps collected."""
+    num_updates: int
+    """Gradient steps made."""
+    collect_seconds: float
+    """Time that searching, acting and storing took."""
+    update_seconds: float
+    """Time that the updates took, on the device too."""
+    episodes: tuple[Episode, ...]
+    """Games that ended."""
+
+
+class Loop:
+    """Collects and updates at the replay ratio; counts the steps made, and the updates still owed."""
+
+    def __init__(self, config: RunConfig, components: Components, progress: Progress) -> None:
+        """Go on from where a run has come to."""
+        self.env_steps = progress.env_steps
+        """Environment steps collected so far, over all sessions."""
+        self.updates_owed = progress.updates_owed
+        """Updates that the replay ratio still asks for; less than one between rounds, unless one was stopped."""
+        self.losses: dict[str, torch.Tensor] = {}
+        """Figures of the newest update of this session."""
+        self._schedule = config.schedule
+        self._batch_size = config.learner.batch_size
+        self._components = components
+        self._num_envs = components.envs.num_envs
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all environment steps of the run are collected."""
+        return self.env_steps >= self._schedule.total_env_steps
+
+    def advance(self, should_stop: Callable[[], bool]) -> RoundResult:
+        """Make one round, which ends early after the step or update at which `should_stop` says so.
+
+        Raises:
+            EnvError: if an environment fails.
+            SearchError: if the network has diverged.
+        """
+        learner = self._components.learner
+        steps, updates, started = self.env_steps, learner.num_updates, time.perf_counter()
+        episodes = self._collect(should_stop)
+        collected = time.perf_counter()
+        self.make_owed_updates(should_stop)
+        self._await_device()
+        return RoundResult(
+            num_env_steps=self.env_steps - steps,
+            num_updates=learner.num_updates - updates,
+            collect_seconds=collected - started,
+            update_seconds=time.perf_counter() - collected,
+            episodes=tuple(episodes),
+        )
+
+    def make_owed_updates(self, should_stop: Callable[[], bool]) -> None:
+        """Make the updates that collected steps owe, as far as there is anything to learn from.
+
+        Raises:
+            SearchError: if the network has diverged.
+        """
+        learner, replay = self._components.learner, self._components.replay
+        if self.updates_owed < 1 or not replay.has_starts:  # none after a stop at the very first step
+            return
+        learner.take_in()
+        batches = sample_ahead(
+            replay, int(self.updates_owed), batch_size=self._batch_size, num_steps=learner.segment_steps
+        )
+        with closing(batches):
+            while self.updates_owed >= 1 and not should_stop():
+                self.losses = learner.update(next(batches))
+                self.updates_owed -= 1
+        learner.refuse_divergence()
+
+    def _collect(self, should_stop: Callable[[], bool]) -> list[Episode]:
+        schedule, parts, ended = self._schedule, self._components, []
+        target = min(self.env_steps + schedule.round_env_steps, schedule.total_env_steps)
+        while self.env_steps < target and not should_stop():
+            acted_on = parts.collector.observations
+            ended += parts.collector.step(schedule.temperature_at(self.env_steps))
+            parts.learner.show(acted_on)
+            self.env_steps += self._num_envs
+            if self.env_steps > max(schedule.learning_starts, self._num_envs):  # one step has no next yet
+                self.updates_owed += self._num_envs * schedule.replay_ratio
+        return ended
+
+    def _await_device(self) -> None:
+        device = self._components.learner.network.device
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)

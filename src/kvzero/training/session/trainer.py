@@ -1,0 +1,172 @@
+"""A session of training: rounds of the loop, evaluations and checkpoints on a schedule, from a start to a stop."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvzero.errors import EnvError
+from kvzero.reports import WALL_SECONDS
+from kvzero.training.config import RunConfig
+from kvzero.training.session.clock import RunClock
+from kvzero.training.session.components import build_components
+from kvzero.training.session.evaluations import Evaluations, evaluation_figures
+from kvzero.training.session.loop import Loop, RoundResult
+from kvzero.training.session.measuring import Meter
+from kvzero.training.session.reporting import Observer
+from kvzero.training.storage import Progress, save_checkpoint
+
+__all__ = ["SessionResult", "Trainer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionResult:
+    """How a session of training ended."""
+
+    env_steps: int
+    updates: int
+    seconds: float
+    eval_returns: list[float]
+    """Raw returns of the final evaluation; empty where the run was stopped before."""
+    is_finished: bool
+
+
+class Trainer:
+    """One run: builds everything from a config, goes on until it is done or told to stop."""
+
+    def __init__(self, config: RunConfig, run: Path, *, resume_from: Path | None = None) -> None:
+        """Build a fresh run, or continue from the checkpoint `resume_from`.
+
+        Raises:
+            ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint do
+                not allow it.
+        """
+        self._config = config
+        self._schedule = config.schedule
+        self._run = run
+        self._clock = RunClock()
+        self._components, progress = build_components(config, resume_from=resume_from)
+        self._clock.resume(progress.seconds)
+        self._loop = Loop(config, self._components, progress)
+        self._meter = Meter(self._components, self._loop, self._clock)
+        network = self._components.learner.network
+        self._evaluations = Evaluations(config, network, evaluated_at=progress.evaluated_at)
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps collected so far, over all sessions."""
+        return self._loop.env_steps
+
+    @property
+    def num_updates(self) -> int:
+        """Gradient steps made so far, over all sessions."""
+        return self._components.learner.num_updates
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds spent on this run, over all sessions."""
+        return self._clock.seconds
+
+    def run(self, observer: Observer, should_stop: Callable[[], bool]) -> SessionResult:
+        """Train until the run is done or `should_stop` says so, and write a checkpoint in both cases.
+
+        Raises:
+            EnvError: if an environment fails. A checkpoint is written first.
+            SearchError: if the network has diverged.
+            RunError: if a checkpoint cannot be written.
+        """
+        try:
+            self._train(observer, should_stop)
+        except EnvError:
+            self.save()
+            raise
+        self.save()
+        returns: list[float] = []
+        if self._loop.is_done and (returns := self._evaluate(observer, should_stop)):
+            self.save()  # that it was evaluated, and how long that took
+        return SessionResult(
+            env_steps=self.env_steps,
+            updates=self.num_updates,
+            seconds=self.seconds,
+            eval_returns=returns,
+            is_finished=bool(returns),
+        )
+
+    def advance(self, should_stop: Callable[[], bool]) -> RoundResult:
+        """Collect `round_env_steps`, at most to the end of the run, and make the updates that they owe.
+
+        This is what `run` repeats; it neither evaluates, nor saves, nor tells an observer.
+
+        Raises:
+            EnvError: if an environment fails.
+            SearchError: if the network has diverged.
+        """
+        result = self._loop.advance(should_stop)
+        self._meter.take_in(result)
+        return result
+
+    def measure(self) -> dict[str, float]:
+        """Return what a line of metrics holds: the newest losses, counters, memory; returns since the last call."""
+        return self._meter.measure()
+
+    def save(self) -> Path:
+        """Write a checkpoint and return its folder.
+
+        Raises:
+            RunError: if it cannot be written.
+        """
+        return save_checkpoint(
+            self._run,
+            self._components.learner,
+            self._components.replay,
+            self._progress(),
+            agent=self._config.agent,
+            keep=self._schedule.keep_checkpoints,
+        )
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._components.envs.close()
+
+    def _progress(self) -> Progress:
+        return Progress(
+            env_steps=self.env_steps,
+            updates_owed=self._loop.updates_owed,
+            evaluated_at=self._evaluations.evaluated_at,
+            seconds=self.seconds,
+            search_rng=dict(self._components.search_rng.bit_generator.state),
+        )
+
+    def _train(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
+        self._loop.make_owed_updates(should_stop)  # those that an earlier session was stopped in
+        if self._evaluations.is_due(self.env_steps) and self._evaluate(observer, should_stop):  # since then, too
+            self.save()
+        while not self._loop.is_done and not should_stop():
+            before = self.env_steps
+            self.advance(should_stop)
+            self._tell(observer)
+            self._follow_schedule(before, observer, should_stop)
+
+    def _follow_schedule(self, before: int, observer: Observer, should_stop: Callable[[], bool]) -> None:
+        if self._has_passed(self._schedule.log_every, before):
+            self._tell(observer, self.measure())
+        if self._loop.is_done:
+            return
+        if self._evaluations.is_due(self.env_steps):
+            self._evaluate(observer, should_stop)
+        if self._has_passed(self._schedule.checkpoint_every, before):
+            self.save()
+
+    def _has_passed(self, every: int, before: int) -> bool:
+        """Whether a round that began at `before` has come past another multiple of so many environment steps."""
+        return self.env_steps // every > before // every
+
+    def _evaluate(self, observer: Observer, should_stop: Callable[[], bool]) -> list[float]:
+        """Play and tell of it; return the raw returns, none where it was stopped."""
+        games = self._evaluations.play(self.env_steps, on_step=lambda: self._tell(observer), should_stop=should_stop)
+        if games is None:
+            return []
+        self._tell(observer, evaluation_figures(games) | {WALL_SECONDS: self.seconds})
+        return games.returns
+
+    def _tell(self, observer: Observer, figures: Mapping[str, float] | None = None) -> None:
+        observer.update(self.env_steps, updates=self.num_updates, figures=figures)

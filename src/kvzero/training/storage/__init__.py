@@ -1,0 +1,18 @@
+"""A run on disk: its folder, the lock that one writer holds, its checkpoints."""
+
+from kvzero.training.storage.checkpoints import save_checkpoint
+from kvzero.training.storage.contents import load_checkpoint
+from kvzero.training.storage.folders import name_run, new_run, read_config, write_config
+from kvzero.training.storage.lock import sole_writer
+from kvzero.training.storage.progress import Progress
+
+__all__ = [
+    "Progress",
+    "load_checkpoint",
+    "name_run",
+    "new_run",
+    "read_config",
+    "save_checkpoint",
+    "sole_writer",
+    "write_config",
+]

@@ -1,0 +1,88 @@
+"""How checkpoints come and go: written whole or not at all, the newest few kept."""
+
+import os
+import shutil
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from kvzero.agent import CHECKPOINTS, AgentConfig
+from kvzero.errors import RunError
+from kvzero.replay import Replay
+from kvzero.training.learning import Learner
+from kvzero.training.storage.contents import write_contents, write_state
+from kvzero.training.storage.progress import Progress
+
+__all__ = ["save_checkpoint"]
+
+PARTIAL = "partial_"
+
+
+def save_checkpoint(
+    run: Path, learner: Learner, replay: Replay, progress: Progress, *, agent: AgentConfig, keep: int
+) -> Path:
+    """Write a checkpoint and delete all but the newest `keep`; return its folder.
+
+    It is written under a temporary name and renamed when it is whole and on the disk. Its name counts environment
+    steps and updates; one of the same name already holds the same tensors, and only its state is brought up to date:
+    an evaluation may have been played since.
+
+    Raises:
+        RunError: if the disk is full or the folder cannot be written. Earlier checkpoints stay whole.
+    """
+    final = run / CHECKPOINTS / f"step_{progress.env_steps:010d}_{learner.num_updates:010d}"
+    try:
+        if final.exists():
+            write_state(final, learner, replay, progress)
+        else:
+            _save_anew(final, learner, replay, progress, agent)
+            _delete_old(final.parent, keep)
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"checkpoint {final} could not be written ({error}); free space or mend permissions, "
+            "then go on with --resume from the checkpoint before it"
+        ) from error
+    return final
+
+
+def _save_anew(final: Path, learner: Learner, replay: Replay, progress: Progress, agent: AgentConfig) -> None:
+    partial = final.with_name(f"{PARTIAL}{final.name}")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _delete_partial(final.parent)
+        partial.mkdir()
+        write_contents(partial, learner, replay, progress, agent)
+        _flush(partial)
+        partial.rename(final)
+        _flush_folder(final.parent)
+    except (OSError, SafetensorError):
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _delete_partial(checkpoints: Path) -> None:
+    """Delete what a kill left unfinished."""
+    for partial in checkpoints.glob(f"{PARTIAL}*"):
+        shutil.rmtree(partial)
+
+
+def _delete_old(checkpoints: Path, keep: int) -> None:
+    """Delete all but the newest checkpoints, each under a partial name, so that a kill leaves no half of one."""
+    for old in sorted(checkpoints.glob("step_*"))[:-keep]:
+        old.rename(old.with_name(f"{PARTIAL}{old.name}"))
+    _delete_partial(checkpoints)
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

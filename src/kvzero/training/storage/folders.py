@@ -1,0 +1,94 @@
+"""The folder of a run: made once, never written over, found again to go on."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kvzero.errors import ConfigError, RunError
+from kvzero.records import structure, unstructure
+from kvzero.reports import write_atomically
+from kvzero.training.config import RunConfig
+from kvzero.training.storage.lock import sole_writer
+
+__all__ = ["name_run", "new_run", "read_config", "write_config"]
+
+CONFIG_FILE = "config.json"
+
+
+def name_run(config: RunConfig) -> Path:
+    """Return where a new run will live.
+
+    Raises:
+        RunError: if something is there.
+    """
+    name = config.run_name or f"{config.preset}-seed{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    run = Path(config.runs_dir) / name
+    _refuse_taken(run)
+    return run
+
+
+@contextmanager
+def new_run(run: Path, config: RunConfig, versions: dict[str, str]) -> Iterator[None]:
+    """Make the folder of a new run with its resolved config and library versions, and hold it against other writers.
+
+    Raises:
+        RunError: if something is there, it cannot be written, or another process is about to.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refusal(run, error) from error
+    with sole_writer(run):
+        _refuse_taken(run)
+        write_config(run, config)
+        _write_json(run / "versions.json", versions)
+        yield
+
+
+def _refuse_taken(run: Path) -> None:
+    try:
+        is_taken = run.exists() and (not run.is_dir() or any(run.iterdir()))
+    except OSError as error:
+        raise _refusal(run, error) from error
+    if is_taken:
+        raise RunError(
+            f"{run} already exists and is not empty; choose another --run-name, "
+            f"or go on with it: kvzero train --resume {run}"
+        )
+
+
+def write_config(run: Path, config: RunConfig) -> None:
+    """Write the resolved config of a run, whole or not at all.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    _write_json(run / CONFIG_FILE, unstructure(config))
+
+
+def read_config(run: Path) -> RunConfig:
+    """Return the config that a run began with.
+
+    Raises:
+        RunError: if `run` is not the folder of a run, or its config cannot be read.
+    """
+    path = run / CONFIG_FILE
+    try:
+        return structure(json.loads(path.read_text(encoding="utf-8")), RunConfig)
+    except OSError as error:
+        raise RunError(
+            f"{run} is not the folder of a run: {CONFIG_FILE} cannot be read ({error}); "
+            "give one that kvzero train made, such as runs/cartpole-seed0-..."
+        ) from error
+    except (ConfigError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({error}); it is damaged or from another version") from error
+
+
+def _write_json(path: Path, content: object) -> None:
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _refusal(run: Path, error: OSError) -> RunError:
+    return RunError(f"run folder {run} cannot be written ({error}); choose another --runs-dir")

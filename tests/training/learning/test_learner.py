@@ -1,0 +1,169 @@
+"""One gradient step: what it tells, what it changes, and what it must not listen to."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.training.samples import LEARNER, some_segments, tiny_learner
+
+from kvzero.errors import SearchError
+from kvzero.replay import Segments
+
+FIGURES = {
+    "loss",
+    "loss_latent",
+    "loss_reward",
+    "loss_value",
+    "loss_policy",
+    "policy_entropy",
+    "mean_value_target",
+    "gradient_norm",
+}
+NO_LOSSES = replace(LEARNER, latent_weight=0.0, reward_weight=0.0, value_weight=0.0, policy_weight=0.0)
+
+
+def weights_of(network):
+    return {name: weights.detach().clone() for name, weights in network.named_parameters()}
+
+
+def scribbled(segments: Segments, *, terminated: bool, seed: int = 7) -> Segments:
+    """Return the segments with nonsense wherever no step was taken."""
+    rng = np.random.default_rng(seed)
+    fields = segments.fields
+    time = np.arange(fields["actions"].shape[1])
+    behind = time > segments.ends[:, None]
+    at_end = time >= segments.ends[:, None]
+    assert at_end[:, : LEARNER.unroll_steps].any()
+    changed = {"policies": np.where(at_end[..., None], rng.random(fields["policies"].shape), fields["policies"])}
+    if not terminated:  # after a true termination observations and actions are unrolled, and the reward there is 0
+        changed["rewards"] = np.where(at_end, rng.normal(size=behind.shape), fields["rewards"])
+        changed["actions"] = np.where(at_end, rng.integers(3, size=behind.shape), fields["actions"])
+        noise = rng.normal(size=fields["observations"].shape)
+        changed["observations"] = np.where(behind[..., None], noise, fields["observations"])
+    changed = {name: new.astype(fields[name].dtype) for name, new in changed.items()}
+    return replace(segments, fields={**fields, **changed})
+
+
+def early_ends(segments: Segments, *, terminated: bool) -> Segments:
+    """Return the segments, each cut off after 1, 2, 3, ... steps, as the replay would have it."""
+    rewards = segments.fields["rewards"]
+    ends = 1 + np.arange(len(segments.ends)) % (rewards.shape[1] - 1)
+    behind = np.arange(rewards.shape[1]) >= ends[:, None]
+    return replace(
+        segments,
+        ends=ends,
+        terminated=np.full(len(ends), terminated),
+        fields={**segments.fields, "rewards": np.where(behind, 0, rewards).astype(np.float32)},
+    )
+
+
+def test_an_update_tells_its_figures_by_name_as_finite_tensors():
+    learner = tiny_learner()
+    figures = learner.update(some_segments(learner))
+    assert set(figures) == FIGURES
+    assert all(figure.shape == () and figure.isfinite() and not figure.requires_grad for figure in figures.values())
+
+
+def test_the_loss_is_the_weighted_sum_of_its_parts():
+    learner = tiny_learner()
+    told = learner.update(some_segments(learner))
+    policy = told["loss_policy"] - LEARNER.entropy_weight * told["policy_entropy"]
+    total = 10 * told["loss_latent"] + told["loss_reward"] + 0.5 * told["loss_value"] + policy
+    assert told["loss"].item() == pytest.approx(total.item(), rel=1e-5)
+
+
+def test_the_target_network_moves_by_the_ema_rate_towards_the_new_weights():
+    learner = tiny_learner(replace(LEARNER, ema_rate=0.3))
+    before = weights_of(learner.target_network)
+    learner.update(some_segments(learner))
+    now, goal = weights_of(learner.target_network), weights_of(learner.network)
+    for name, old in before.items():
+        torch.testing.assert_close(now[name], old + 0.3 * (goal[name] - old), rtol=1e-6, atol=1e-7)
+        assert not torch.equal(goal[name], old), f"{name} was not trained"
+
+
+def test_no_gradient_reaches_the_target_network():
+    learner = tiny_learner()
+    learner.update(some_segments(learner))
+    assert all(weights.grad is None and not weights.requires_grad for weights in learner.target_network.parameters())
+
+
+def test_only_matrices_decay():
+    learner = tiny_learner(replace(NO_LOSSES, weight_decay=0.5, learning_rate=0.1))
+    before = weights_of(learner.network)
+    learner.update(some_segments(learner))
+    for name, now in weights_of(learner.network).items():
+        is_matrix = now.ndim > 1 and name != "action_table.weight"
+        torch.testing.assert_close(now, before[name] * (1 - 0.1 * 0.5 if is_matrix else 1), rtol=1e-6, atol=1e-8)
+
+
+def test_a_long_gradient_is_shortened_to_the_limit_and_told_as_it_was():
+    learner = tiny_learner(replace(LEARNER, max_gradient_norm=0.01))
+    figures = learner.update(some_segments(learner))
+    lengths = torch.stack([weights.grad.norm() for weights in learner.network.parameters()])
+    assert lengths.norm().item() == pytest.approx(0.01, rel=1e-3)
+    assert figures["gradient_norm"] > 0.1
+
+
+def test_the_learning_rate_falls_linearly_to_its_share_and_stays_there():
+    learner = tiny_learner(replace(LEARNER, learning_rate=0.02, final_learning_rate_share=0.25), total_updates=4)
+    segments, rates = some_segments(learner), []
+    for _ in range(6):
+        learner.update(segments)
+        rates.append({group["lr"] for group in learner.optimizer.param_groups})
+    wanted = [0.02 * share for share in (1, 0.8125, 0.625, 0.4375, 0.25, 0.25)]
+    assert [rate for (rate,) in rates] == pytest.approx(wanted)
+
+
+def test_every_update_changes_the_version_of_both_networks():
+    learner = tiny_learner()
+    segments, versions = some_segments(learner), set()
+    for _ in range(3):
+        versions.add((learner.network.version, learner.target_network.version))
+        learner.update(segments)
+    assert len({ours for ours, _ in versions}) == len({targets for _, targets in versions}) == 3
+    assert learner.network.version not in {ours for ours, _ in versions}
+    assert learner.num_updates == 3
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+def test_what_stands_where_no_step_was_taken_changes_nothing(terminated):
+    learner = tiny_learner()
+    twin = copy.deepcopy(learner)
+    segments = early_ends(some_segments(learner, batch_size=8), terminated=terminated)
+    figures = learner.update(segments)
+    twins = twin.update(scribbled(segments, terminated=terminated))
+    for name in FIGURES:
+        torch.testing.assert_close(figures[name], twins[name], rtol=1e-6, atol=1e-7)
+    for name, weights in weights_of(learner.network).items():
+        torch.testing.assert_close(weights, weights_of(twin.network)[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("latent_loss", ["group_kl", "mse", "smooth_l1"])
+def test_the_losses_of_one_batch_fall_when_it_is_learnt_by_heart(latent_loss):
+    learner = tiny_learner(replace(LEARNER, latent_loss=latent_loss, ema_rate=0.05), total_updates=1000)
+    segments = some_segments(learner, batch_size=4)
+    first = learner.update(segments)
+    for _ in range(40):
+        last = learner.update(segments)
+    for name in ("loss", "loss_reward", "loss_policy"):
+        assert last[name] < 0.9 * first[name], name
+
+
+def test_a_learner_without_updates_to_make_still_has_a_learning_rate():
+    learner = tiny_learner(total_updates=0)
+    learner.update(some_segments(learner))
+    assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(LEARNER.learning_rate)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_with_what_to_do(number):
+    learner = tiny_learner()
+    learner.update(some_segments(learner))
+    learner.refuse_divergence()
+    with torch.no_grad():
+        next(learner.network.parameters()).view(-1)[1] = number
+    with pytest.raises(SearchError, match=r"after 1 updates.*not finite.*learning_rate.*0\.01"):
+        learner.refuse_divergence()

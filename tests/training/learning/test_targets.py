@@ -1,0 +1,174 @@
+"""Targets against loops over episodes, however the episodes end."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.training.environments import ACTIONS
+from tests.training.samples import MODEL
+
+from kvzero import Network, ReplayConfig
+from kvzero.records import EnvSpec
+from kvzero.replay import Replay, StepBatch, build_row_spec
+from kvzero.training.learning.targets import Unroll, make_targets, n_step_returns, segment_steps, to_device
+
+NUM_STEPS, BOOTSTRAP = 3, 4
+NUM_ROWS = segment_steps(NUM_STEPS, BOOTSTRAP) + 1
+SPEC = EnvSpec(observation_shape=(4,), num_actions=ACTIONS)
+NUM_ENVS = 2
+
+
+def slow_return(rewards, values, end, terminated, *, start, discount):
+    """Add rewards up to the end or the bootstrap, then the value there; None where nothing is known."""
+    if start >= end:
+        return 0.0 if terminated else None
+    total = 0.0
+    for ahead in range(BOOTSTRAP):
+        if start + ahead == end:
+            return total if terminated else total + discount**ahead * values[end]
+        total += discount**ahead * rewards[start + ahead]
+    if start + BOOTSTRAP == end and terminated:
+        return total
+    return total + discount**BOOTSTRAP * values[start + BOOTSTRAP]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.lists(st.tuples(st.integers(1, NUM_ROWS - 1), st.booleans()), min_size=1, max_size=5),
+    discount=st.sampled_from([0.0, 0.3, 0.997, 1.0]),
+    seed=st.integers(0, 99),
+)
+def test_n_step_returns_equal_a_loop_over_every_episode(rows, discount, seed):
+    rng = np.random.default_rng(seed)
+    rewards, values = rng.normal(size=(2, len(rows), NUM_ROWS)).astype(np.float32)
+    unroll = Unroll(
+        fields={"rewards": torch.from_numpy(rewards)},
+        ends=torch.tensor([end for end, _ in rows]),
+        terminated=torch.tensor([terminated for _, terminated in rows]),
+    )
+    found = n_step_returns(
+        unroll, torch.from_numpy(values), num_steps=NUM_STEPS, bootstrap_steps=BOOTSTRAP, discount=discount
+    )
+    assert found.shape == (len(rows), NUM_STEPS)
+    for row, (end, terminated) in enumerate(rows):
+        for start in range(NUM_STEPS):
+            wanted = slow_return(rewards[row], values[row], end, terminated, start=start, discount=discount)
+            if wanted is not None:
+                assert found[row, start].item() == pytest.approx(wanted, abs=1e-5)
+
+
+class Oracle(Network):
+    """Takes an observation's first numbers for its latent, and its first number for its value."""
+
+    def __init__(self) -> None:
+        super().__init__(MODEL, SPEC)
+
+    def encode(self, observations):
+        return torch.nn.functional.pad(observations, (0, MODEL.embed_dim - observations.shape[1]))
+
+    def read_values(self, latents, actions):
+        return latents[..., 0]
+
+
+class Recorder:
+    """Plays random episodes into a replay, and keeps each as a list of steps with its end."""
+
+    def __init__(self, seed: int, num_steps: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.replay = Replay(ReplayConfig(replay_capacity=400), build_row_spec(SPEC), num_envs=NUM_ENVS, seed=seed)
+        self.episodes = {}  # by the name of an episode: observations, rewards, policies, how it ended
+        self.names = [self.begin() for _ in range(NUM_ENVS)]
+        for _ in range(num_steps):
+            self.step()
+
+    def begin(self) -> int:
+        name = len(self.episodes)
+        self.episodes[name] = {"observations": [], "rewards": [], "policies": [], "ending": "running"}
+        self.episodes[name]["observations"].append(self.look(name))
+        return name
+
+    def look(self, name: int) -> np.ndarray:
+        return np.array([self.rng.normal(), name, len(self.episodes[name]["observations"]), 7], np.float32)
+
+    def step(self) -> None:
+        episodes = [self.episodes[name] for name in self.names]
+        chance = self.rng.random(NUM_ENVS)
+        terminated, truncated = chance < 0.2, chance > 0.85
+        fields = {
+            "observations": np.stack([episode["observations"][-1] for episode in episodes]),
+            "rewards": self.rng.normal(size=NUM_ENVS).astype(np.float32),
+            "policies": self.rng.dirichlet(np.ones(ACTIONS), size=NUM_ENVS).astype(np.float32),
+            "actions": self.rng.integers(ACTIONS, size=NUM_ENVS),
+        }
+        for env, episode in enumerate(episodes):
+            episode["rewards"].append(float(fields["rewards"][env]))
+            episode["policies"].append(fields["policies"][env])
+            episode["observations"].append(self.look(self.names[env]))
+        final_observations = np.stack([episode["observations"][-1] for episode in episodes])
+        self.replay.add(
+            StepBatch(fields=fields, terminated=terminated, truncated=truncated, final_observations=final_observations)
+        )
+        for env in np.flatnonzero(terminated | truncated):
+            episodes[env]["ending"] = "terminated" if terminated[env] else "truncated"
+            self.names[env] = self.begin()
+
+
+def slow_targets(episode, start, discount):
+    """Return what is to be known of the step `start` of an episode, by hand; None where nothing is."""
+    terminated = episode["ending"] == "terminated"
+    # of a running episode the newest row's successor has not come to the replay yet
+    end = len(episode["rewards"]) - (episode["ending"] == "running")
+    values = [observation[0] for observation in episode["observations"]]
+    value = slow_return(episode["rewards"], values, end, terminated, start=start, discount=discount)
+    if start < end:
+        return value, episode["rewards"][start], episode["policies"][start], episode["observations"][start + 1]
+    return (value, 0.0, None, episode["observations"][end]) if terminated else None
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 999), num_steps=st.integers(2, 25), discount=st.sampled_from([0.5, 0.997]))
+def test_targets_of_replayed_segments_equal_those_of_the_episodes_that_were_played(seed, num_steps, discount):
+    recorder = Recorder(seed, num_steps)
+    unroll = to_device(recorder.replay.sample(16, num_steps=NUM_ROWS - 1), torch.device("cpu"))
+    targets = make_targets(
+        unroll,
+        Oracle(),
+        num_steps=NUM_STEPS,
+        bootstrap_steps=BOOTSTRAP,
+        discount=discount,
+    )
+    steps = unroll.first(NUM_STEPS)
+    for row in range(16):
+        _, name, start, _ = unroll.fields["observations"][row, 0]
+        for step in range(NUM_STEPS):
+            wanted = slow_targets(recorder.episodes[int(name)], int(start) + step, discount)
+            assert bool(targets.is_known[row, step]) == (wanted is not None)
+            if wanted is None:
+                assert not targets.is_real[row, step]
+                continue
+            value, reward, policy, after = wanted
+            assert bool(targets.is_real[row, step]) == (policy is not None)
+            assert targets.values[row, step].item() == pytest.approx(value, abs=1e-5)
+            assert steps["rewards"][row, step].item() == pytest.approx(reward, abs=1e-6)
+            np.testing.assert_array_equal(targets.latents[row, step, :4], after)
+            if policy is not None:
+                np.testing.assert_array_equal(steps["policies"][row, step], policy)
+
+
+def test_a_segment_is_just_long_enough_for_the_last_bootstrap():
+    assert segment_steps(NUM_STEPS, BOOTSTRAP) == NUM_STEPS - 1 + BOOTSTRAP
+    assert segment_steps(1, 1) == 1
+
+
+def test_no_discount_leaves_the_next_reward_alone():
+    unroll = Unroll(
+        fields={"rewards": torch.arange(1.0, NUM_ROWS + 1)[None]},
+        ends=torch.tensor([NUM_ROWS - 1]),
+        terminated=torch.tensor([False]),
+    )
+    values = torch.full((1, NUM_ROWS), math.pi)
+    found = n_step_returns(unroll, values, num_steps=NUM_STEPS, bootstrap_steps=BOOTSTRAP, discount=0.0)
+    assert found.tolist() == [[1.0, 2.0, 3.0]]

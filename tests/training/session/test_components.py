@@ -1,0 +1,58 @@
+"""What a run is made of is built from its config, closed where it cannot be built, and new episodes follow a pause."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.training.environments import Ladder
+from tests.training.samples import NUM_ENVS, tiny_config
+
+from kvzero.errors import ConfigError
+from kvzero.training import Trainer
+from kvzero.training.session.components import build_components
+
+pytestmark = pytest.mark.usefixtures("own_random_state")
+
+
+def test_a_fresh_run_begins_with_nothing_done(tmp_path):
+    components, progress = build_components(tiny_config(tmp_path))
+    components.envs.close()
+    assert (progress.env_steps, progress.updates_owed, progress.evaluated_at, progress.seconds) == (0, 0, 0, 0)
+    assert components.envs.num_envs == NUM_ENVS
+    assert len(components.replay) == components.learner.num_updates == 0
+
+
+def test_a_resumed_run_meets_new_episodes_rather_than_those_it_began_with(tmp_path, monkeypatch):
+    seeds, reset = [], Ladder.reset
+
+    def watched(self, *, seed=None, options=None):
+        seeds.append(seed)
+        return reset(self, seed=seed, options=options)
+
+    monkeypatch.setattr(Ladder, "reset", watched)
+    config = tiny_config(tmp_path)
+    for resume_from in (None, None, checkpoint_of(config, tmp_path)):
+        build_components(config, resume_from=resume_from)[0].envs.close()
+    first, again, *_, resumed = np.reshape([seed for seed in seeds if seed is not None], (-1, NUM_ENVS)).tolist()
+    assert first == again
+    assert not set(first) & set(resumed)
+
+
+def checkpoint_of(config, run):
+    trainer = Trainer(config, run)
+    trainer.advance(lambda: False)
+    trainer.close()
+    return trainer.save()
+
+
+def test_environments_are_closed_where_the_rest_cannot_be_built(tmp_path, monkeypatch):
+    closed = []
+
+    def close(self):
+        closed.append(self)
+
+    monkeypatch.setattr(Ladder, "close", close)
+    config = tiny_config(tmp_path)
+    with pytest.raises(ConfigError, match="replay_capacity 3"):
+        build_components(replace(config, replay=replace(config.replay, replay_capacity=3)))
+    assert len(closed) == NUM_ENVS

@@ -1,0 +1,35 @@
+"""An evaluation is due once in every stretch of the run, also if a session before had to leave it out."""
+
+import pytest
+from tests.training.samples import tiny_config, tiny_network
+
+from kvzero.training.session.evaluations import Evaluations, evaluation_figures
+
+
+def evaluations(tmp_path, *, evaluated_at=0, **schedule) -> Evaluations:
+    return Evaluations(tiny_config(tmp_path, **schedule), tiny_network(), evaluated_at=evaluated_at)
+
+
+@pytest.mark.parametrize(
+    ("evaluated_at", "env_steps", "is_due"),
+    [(0, 19, False), (0, 20, True), (0, 26, True), (20, 26, False), (26, 39, False), (39, 40, False), (0, 44, False)],
+)
+def test_it_is_due_when_a_multiple_of_its_pace_was_passed_and_the_run_is_not_over(
+    tmp_path, evaluated_at, env_steps, is_due
+):
+    assert evaluations(tmp_path, evaluated_at=evaluated_at).is_due(env_steps) == is_due
+
+
+@pytest.mark.parametrize(("env_steps", "num_games"), [(20, 2), (40, 3)])
+def test_the_last_one_has_games_of_its_own_number_and_each_is_remembered(tmp_path, env_steps, num_games):
+    played, steps = evaluations(tmp_path), []
+    games = played.play(env_steps, on_step=lambda: steps.append(1), should_stop=lambda: False)
+    assert played.evaluated_at == env_steps
+    assert evaluation_figures(games)["eval_episodes"] == num_games == len(games.returns)
+    assert len(steps) > 2
+
+
+def test_one_that_was_stopped_is_still_due(tmp_path):
+    played = evaluations(tmp_path)
+    assert played.play(20, on_step=lambda: None, should_stop=lambda: True) is None
+    assert played.is_due(20)

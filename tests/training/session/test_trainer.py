@@ -1,0 +1,161 @@
+"""A session's own state goes into a checkpoint and comes back; its rounds are those of a whole run."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from tests.training.samples import NUM_ENVS, tiny_config
+
+from kvzero.agent import newest_checkpoint
+from kvzero.errors import ConfigError
+from kvzero.training import RunConfig, Trainer
+
+STEP = 1
+
+
+class Listening:
+    """Keeps the figures that it is told."""
+
+    def __init__(self):
+        self.figures = []
+
+    def update(self, env_steps, *, updates, figures=None):
+        if figures:
+            self.figures.append(figures)
+
+
+def stopped_after(config: RunConfig, run, num_asks: int) -> Trainer:
+    """Return a trainer that was told to stop when it asked for the `num_asks`th time."""
+    asks = iter(range(1, 10_000))
+    trainer = Trainer(config, run)
+    result = trainer.run(Listening(), lambda: next(asks) >= num_asks)
+    trainer.close()
+    assert not result.is_finished
+    assert result.eval_returns == []
+    return trainer
+
+
+@pytest.mark.usefixtures("own_random_state")
+def test_counters_and_random_states_come_back_and_running_episodes_are_ended(tmp_path):
+    config = tiny_config(tmp_path, replay_ratio=0.3)
+    first = stopped_after(config, tmp_path, 40)
+    assert 0 < first._loop.updates_owed % 1 < 1
+    second = Trainer(config, tmp_path, resume_from=newest_checkpoint(tmp_path))
+    second.close()
+    assert second.env_steps == first.env_steps > 12
+    assert second._loop.updates_owed == first._loop.updates_owed
+    assert second.num_updates == first.num_updates > 0
+    ours, theirs = second._components, first._components
+    assert ours.search_rng.random(5).tolist() == theirs.search_rng.random(5).tolist()
+    arrays, before = ours.replay.state_arrays(), theirs.replay.state_arrays()
+    assert any(before[f"kinds.{env}"][-1] == STEP for env in range(NUM_ENVS))
+    assert all(arrays[f"kinds.{env}"][-1] != STEP for env in range(NUM_ENVS))
+    assert len(ours.replay) < len(theirs.replay)
+
+
+@pytest.mark.usefixtures("own_random_state")
+def test_updates_that_a_stopped_session_owed_are_made_up_for_even_at_the_end_of_the_run(tmp_path):
+    config = tiny_config(tmp_path, replay_ratio=0.5, round_env_steps=40)
+    first = Trainer(config, tmp_path)
+    first.run(Listening(), lambda: first.num_updates >= 3)
+    first.close()
+    owed = int(first._loop.updates_owed)
+    assert (first.env_steps, owed > 1) == (40, True)
+    second = Trainer(config, tmp_path, resume_from=newest_checkpoint(tmp_path))
+    result = second.run(Listening(), lambda: False)
+    second.close()
+    assert result.updates == 3 + owed
+
+
+def seconds_said_by(run) -> float:
+    return json.loads((newest_checkpoint(run) / "state.json").read_text())["progress"]["seconds"]
+
+
+def test_a_session_counts_on_from_the_seconds_in_its_checkpoint(tmp_path):
+    config = tiny_config(tmp_path)
+    stopped_after(config, tmp_path, 30)
+    state = newest_checkpoint(tmp_path) / "state.json"
+    found = json.loads(state.read_text())
+    found["progress"]["seconds"] = 1000.0
+    state.write_text(json.dumps(found))
+    second = Trainer(config, tmp_path, resume_from=newest_checkpoint(tmp_path))
+    second.close()
+    assert 1000 < second.seconds < 2000
+
+
+def test_the_final_evaluation_and_what_it_took_stand_in_the_last_checkpoint(tmp_path):
+    config, told = tiny_config(tmp_path, total_env_steps=20), Listening()
+    trainer = Trainer(config, tmp_path)
+    result = trainer.run(told, lambda: False)
+    trainer.close()
+    assert result.is_finished
+    assert told.figures[-1]["eval_episodes"] == 3
+    assert told.figures[-1]["wall_seconds"] <= seconds_said_by(tmp_path) <= result.seconds
+    longer = tiny_config(tmp_path, total_env_steps=24)
+    again = Trainer(longer, tmp_path, resume_from=newest_checkpoint(tmp_path))
+    again.run(told, lambda: False)
+    again.close()
+    assert [line["eval_episodes"] for line in told.figures if "eval_episodes" in line] == [3, 3]
+
+
+def test_an_overdue_evaluation_is_not_made_twice_however_soon_the_session_is_killed(tmp_path):
+    config = tiny_config(tmp_path)
+    first, asks = Trainer(config, tmp_path), iter(range(10_000))
+    first.run(Listening(), lambda: first.env_steps >= 20 and next(asks) > 0)
+    first.close()
+    assert first.env_steps == 20
+    counts = []
+    for _ in range(2):
+        told = Listening()
+        killed = Trainer(config, tmp_path, resume_from=newest_checkpoint(tmp_path))
+        with pytest.raises(Killed):
+            killed.run(told, killed_at_the_next_step(killed))
+        killed.close()
+        counts.append(sum("eval_episodes" in figures for figures in told.figures))
+    assert counts == [1, 0]
+
+
+class Killed(BaseException):
+    """Ends a session as no stop does: without a checkpoint."""
+
+
+def killed_at_the_next_step(trainer: Trainer):
+    def should_stop():
+        if trainer.env_steps > 20:
+            raise Killed
+        return False
+
+    return should_stop
+
+
+def test_a_replay_without_room_for_an_environment_is_refused(tmp_path):
+    config = tiny_config(tmp_path)
+    with pytest.raises(ConfigError, match="replay_capacity 3"):
+        Trainer(replace(config, replay=replace(config.replay, replay_capacity=3)), tmp_path)
+
+
+def test_rounds_that_are_asked_for_one_by_one_are_those_of_a_whole_run(tmp_path):
+    config = tiny_config(tmp_path, eval_every=40, log_every=40, final_eval_episodes=1)
+    whole = Trainer(config, tmp_path / "whole")
+    whole.run(Listening(), lambda: False)
+    whole.close()
+    sliced = Trainer(config, tmp_path / "sliced")
+    rounds = []
+    while sliced.env_steps < 40:
+        rounds.append(sliced.advance(lambda: False))
+    sliced.save()
+    sliced.close()
+    assert [each.num_env_steps for each in rounds] == [4] * 10
+    assert sum(each.num_updates for each in rounds) == whole.num_updates == 7
+    assert [each.num_updates for each in rounds[:4]] == [0, 0, 0, 1]
+    assert all(each.collect_seconds > 0 for each in rounds)
+    assert sum(each.update_seconds for each in rounds[3:]) > sum(each.update_seconds for each in rounds[:3])
+    ended = [episode for each in rounds for episode in each.episodes]
+    assert all(3 <= episode.num_steps <= 6 for episode in ended)
+    assert sliced.measure()["train_return"] == pytest.approx(sum(e.raw_return for e in ended) / len(ended))
+    assert "train_return" not in sliced.measure()
+    assert checkpointed(tmp_path / "sliced") == checkpointed(tmp_path / "whole")
+
+
+def checkpointed(run):
+    return [(newest_checkpoint(run) / f"{name}.safetensors").read_bytes() for name in ("weights", "optimizer")]
