@@ -1,6 +1,6 @@
 """Encoders, transformer, heads, supports and losses; knows a context's layout, not who lives in which slot."""
 
-from kvzero.model.activity import UnitActivity, rank_shares
+from kvzero.model.analysis import ShiftError, UnitActivity, rank_shares, shift_error
 from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
 from kvzero.model.devices import choose_device
 from kvzero.model.dropout import NO_DROPOUT, Dropout
@@ -38,7 +38,6 @@ from kvzero.model.passes import (
     lay_out_pass,
     look_up_weights,
 )
-from kvzero.model.shift_error import ShiftError, shift_error
 from kvzero.model.support import Support, compress, decompress
 from kvzero.model.transformer import band_mask
 
