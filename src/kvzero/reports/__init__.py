@@ -3,8 +3,6 @@
 from kvzero.reports.arrays import load_arrays, save_arrays
 from kvzero.reports.atomic import write_atomically
 from kvzero.reports.characters import SPELLED
-from kvzero.reports.costs import plot_costs
-from kvzero.reports.curve import plot_learning_curve
 from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.figures import (
     ENV_STEPS,
@@ -17,6 +15,7 @@ from kvzero.reports.figures import (
 )
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
 from kvzero.reports.page import write_report
+from kvzero.reports.pictures import plot_costs, plot_learning_curve
 from kvzero.reports.progress import ProgressDisplay
 from kvzero.reports.reachable import reachable
 from kvzero.reports.sinks import (
