@@ -95,7 +95,7 @@ for kind in {
 }:
     needed = [field.name for field in fields(kind) if field.default is field.default_factory is MISSING]
     config = kind(**{name: required[name] for name in needed})
-    for field in fields(kind):
+    for field in filter(lambda field: field.init, fields(kind)):  # what can be given
         try:
             replace(config, **{field.name: odd})
             answer = "taken"

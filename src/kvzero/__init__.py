@@ -3,9 +3,9 @@
 from importlib.metadata import version as _version
 
 import kvzero.interrupts as _interrupts  # noqa: F401  # before all that takes time
-from kvzero.agent import Agent, AgentConfig, Tokenizer, TransformerConfig, WorldModel
+from kvzero.agent import Agent, AgentConfig
 from kvzero.cache import CacheConfig, CacheStats, EvictionStrategy, KeysValues, KVCacheManager, KVCachePool
-from kvzero.compat import LightZeroWarning
+from kvzero.compat import LightZeroWarning, Tokenizer, TransformerConfig, WorldModel
 from kvzero.envs import EnvConfig
 from kvzero.errors import KvzeroError
 from kvzero.model import ModelConfig, Network

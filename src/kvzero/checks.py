@@ -15,7 +15,7 @@ from jaxtyping import Bool
 
 from kvzero.errors import ConfigError, KvzeroError
 
-__all__ = ["check_field", "read_fields", "read_int", "read_mask", "read_value"]
+__all__ = ["check_field", "read_field", "read_fields", "read_int", "read_mask", "read_value"]
 
 
 def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -> int:
@@ -62,8 +62,8 @@ def read_fields(config: Any) -> None:
     Raises:
         ConfigError: with the name of the field, what it is, and what it should be.
     """
-    made_as: Any = type(config)
-    for name, kind in _kinds(made_as).items():
+    config_class: Any = type(config)
+    for name, kind in _kinds(config_class).items():
         value = getattr(config, name)
         if type(value) is not kind:
             object.__setattr__(config, name, read_value(name, value, kind))
@@ -80,9 +80,18 @@ def check_field(config: object, name: str, is_allowed: Callable[[Any], bool], wa
         raise ConfigError(f"{name} is {value!r}; {wanted}")
 
 
+def read_field(config_class: type, name: str, value: object) -> object:
+    """Return a value as the annotation of one field of a config class wants it.
+
+    Raises:
+        ConfigError: with the name of the field, what it is, and what it should be.
+    """
+    return read_value(name, value, _kinds(config_class)[name])
+
+
 @cache
-def _kinds(made_as: Any) -> dict[str, Any]:
-    return get_type_hints(made_as)
+def _kinds(config_class: type) -> dict[str, Any]:
+    return get_type_hints(config_class)
 
 
 def read_value(name: str, value: object, kind: Any) -> object:

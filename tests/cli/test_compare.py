@@ -59,13 +59,21 @@ def test_flags_describe_the_comparison_and_the_runs_in_it():
         (["--seeds", "0,-1"], ["seeds has -1"]),
         (["--env-steps", "0"], ["env_steps is 0"]),
         (["--num-laps", "0"], ["num_laps is 0"]),
-        (["--colour", "red"], ["--colour", "kvzero compare cartpole --help"]),
     ],
 )
 def test_what_cannot_work_or_would_have_no_effect_is_refused(words, parts):
     with pytest.raises(ConfigError) as refused:
         parse_comparison(["cartpole", *NEEDED, *words])
     assert [part for part in parts if part not in str(refused.value)] == []
+
+
+def test_a_flag_that_no_run_has_is_named(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse_comparison(["cartpole", *NEEDED, "--colour", "red"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "--colour" in said
+    assert "kvzero compare cartpole --help" in said
 
 
 def test_stores_come_in_every_size_and_strategy_that_they_know():

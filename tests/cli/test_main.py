@@ -7,8 +7,6 @@ import pytest
 import kvzero
 from kvzero.cli import main
 from kvzero.cli.main import COMMANDS
-from kvzero.cli.train import parse_run
-from kvzero.errors import ConfigError
 
 
 @pytest.mark.parametrize("words", [[], ["-h"], ["--help"], ["train", "--help"], ["compare", "-h"], ["bench", "-h"]])
@@ -68,7 +66,7 @@ def test_the_version_is_told(command):
         (["bench", "search", "--device", "toaster"], 2, ["toaster"]),
     ],
 )
-def test_bad_input_is_one_line_that_names_it(command, words, status, parts):
+def test_bad_input_is_refused_by_name(command, words, status, parts):
     said = command(*words)
     assert said.status == status
     assert said.out == ""
@@ -76,14 +74,30 @@ def test_bad_input_is_one_line_that_names_it(command, words, status, parts):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_a_refusal_by_the_parser_is_plain_whatever_the_terminal(encoding, monkeypatch):
+def test_what_the_parser_does_not_understand_it_says_itself(encoding, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
-    with pytest.raises(ConfigError) as refused:
-        parse_run("cartpole", ["--embed-dim", "x"])
-    assert str(refused.value) == (
-        "Error parsing --embed-dim: invalid literal for int() with base 10: 'x'; Argument helptext: "
-        "--embed-dim INT Width of a token (E). (default: 64); see kvzero train cartpole --help"
-    )
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "cartpole", "--embed-dim", "x"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    for part in ("--embed-dim", "'x'", "Width of a token (E). (default: 64)", "kvzero train cartpole --help"):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["train", "cartpole", "--embed-dim", "0"], "embed_dim is 0; give at least 1"),
+        (
+            ["compare", "cartpole", "--num-laps", "0", "--env-steps", "1", "--out", "x"],
+            "num_laps is 0; give at least 1",
+        ),
+        (["evaluate", "x", "--episodes", "0"], "episodes is 0; give at least 1"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_in_a_line_of_ours(command, words, line):
+    assert command(*words).err == f"error: {line}\n"
 
 
 def test_an_interrupt_that_nobody_awaited_ends_without_a_trace(monkeypatch, capsys):

@@ -1,5 +1,7 @@
 """Encoders: one latent per observation, of the right shape, each by itself."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,6 +21,10 @@ SHAPES = [(7,), (1,), (3, 17, 20), (1, 16, 16), (2, 33, 19), (4, 24, 41)]
 def make_encoder(shape, config=CONFIG):
     torch.manual_seed(0)
     return scatter(build_encoder(EnvSpec(observation_shape=shape, num_actions=2), config))
+
+
+def group_norm(channels: int) -> torch.nn.Module:
+    return torch.nn.GroupNorm(channels // 8, channels)
 
 
 def observe(num: int, shape: tuple[int, ...]) -> torch.Tensor:
@@ -86,7 +92,7 @@ def test_a_bfloat16_encoder_takes_observations_as_they_come(shape):
 
 @pytest.mark.parametrize(("channels", "stride"), [(8, 1), (16, 1), (8, 2)])
 def test_a_residual_block_adds_to_what_came_in(channels, stride):
-    block, image = ResidualBlock(8, channels, stride=stride), torch.randn(2, 8, 5, 7)
+    block, image = ResidualBlock(8, channels, stride=stride, make_norm=group_norm), torch.randn(2, 8, 5, 7)
     torch.nn.init.zeros_(block.body[-1].weight)
     assert torch.equal(block(image), block.skip(image).relu())
     assert isinstance(block.skip, torch.nn.Identity) == ((channels, stride) == (8, 1))
@@ -99,3 +105,25 @@ def test_blocks_and_channels_are_those_configured():
     ]
     assert blocks[1] == blocks[0] + 3
     assert build_encoder(spec, CONFIG).project[0].in_features == 32 * 3 * 3
+
+
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if len(shape) == 3])
+def test_a_layer_norm_takes_the_whole_of_an_image_together(shape):
+    encoder = make_encoder(shape, replace(CONFIG, image_norm="layer"))
+    norms = [module for module in encoder.modules() if isinstance(module, torch.nn.LayerNorm | torch.nn.GroupNorm)]
+    seen = []
+    for norm in norms:
+        assert isinstance(norm, torch.nn.LayerNorm)
+        torch.nn.init.ones_(norm.weight)
+        torch.nn.init.zeros_(norm.bias)
+        norm.register_forward_hook(lambda module, passed, output: seen.append(output))
+    assert encoder(observe(2, shape)).shape == (2, CONFIG.embed_dim)
+    assert len(seen) == len(norms) == 1 + 2 * 4
+    for features in seen:
+        torch.testing.assert_close(features.flatten(1).mean(1), torch.zeros(2), atol=1e-4, rtol=0)
+        torch.testing.assert_close(features.flatten(1).var(1, correction=0), torch.ones(2), atol=1e-2, rtol=0)
+
+
+def test_a_norm_of_images_is_refused_for_vectors():
+    with pytest.raises(ConfigError, match="image_norm is layer, which has no effect on vectors"):
+        make_encoder((5,), replace(CONFIG, image_norm="layer"))

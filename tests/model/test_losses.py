@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from kvzero.model import cross_entropy, entropy, latent_distance
+from kvzero.model import Losses, LossWeights, cross_entropy, entropy, latent_distance, masked_mean, weigh_losses
 
 STEPS = (2, 3)
 
@@ -132,3 +132,25 @@ def test_losses_of_bfloat16_are_computed_in_float32(kind):
     assert torch.equal(latent_distance(predicted, target, kind), exact)
     assert torch.equal(cross_entropy(predicted, target), cross_entropy(predicted.float(), target.float()))
     assert torch.equal(entropy(predicted), entropy(predicted.float()))
+
+
+def test_losses_are_summed_by_their_weights_from_means_of_what_is_known_and_of_what_is_real():
+    losses = Losses(*(draw(*STEPS, seed=number) for number in range(5)))
+    weights = LossWeights(latent=2.0, reward=3.0, value=5.0, policy=7.0, entropy=0.5)
+    known, real = torch.tensor([[1.0, 0, 1], [0.5, 1, 0]]), torch.tensor([[0.0, 0, 2], [0, 0.25, 1]])
+
+    def slow_mean(values: torch.Tensor, shares: torch.Tensor) -> float:
+        pairs = list(zip(values.flatten().tolist(), shares.flatten().tolist(), strict=True))
+        return sum(value * share for value, share in pairs) / sum(share for _, share in pairs)
+
+    latent, reward, value = (slow_mean(part, known) for part in (losses.latent, losses.reward, losses.value))
+    policy, spread = slow_mean(losses.policy, real), slow_mean(losses.entropy, real)
+    found = weigh_losses(losses, weights, known=known, real=real)
+    parts = torch.stack([found.latent, found.reward, found.value, found.policy, found.entropy])
+    torch.testing.assert_close(parts, torch.tensor([latent, reward, value, policy, spread]))
+    wanted = 2 * latent + 3 * reward + 5 * value + 7 * (policy - 0.5 * spread)
+    assert float(found.total) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_mean_of_steps_none_of_which_counts_is_zero():
+    assert masked_mean(draw(*STEPS), torch.zeros(STEPS)) == 0

@@ -189,15 +189,15 @@ def test_a_copy_has_a_version_of_its_own():
     assert network.version == version
 
 
-@pytest.mark.parametrize("shape", [(5,), (3, 17, 20)])
-def test_only_matrices_decay(shape):
-    network = Network(SMALL, EnvSpec(observation_shape=shape, num_actions=3))
+@pytest.mark.parametrize(("shape", "image_norm"), [((5,), "group"), ((3, 17, 20), "group"), ((3, 17, 20), "layer")])
+def test_only_matrices_decay(shape, image_norm):
+    network = Network(replace(SMALL, image_norm=image_norm), EnvSpec(observation_shape=shape, num_actions=3))
     decayed = {id(weights) for weights in network.decayed_weights()}
+    matrices = {
+        id(module.weight) for module in network.modules() if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)
+    }
     for name, weights in network.named_parameters():
-        is_matrix = (
-            name.endswith("weight") and "norm" not in name and name != "action_table.weight" and weights.ndim > 1
-        )
-        assert (id(weights) in decayed) == is_matrix, name
+        assert (id(weights) in decayed) == (id(weights) in matrices), name
     kinds = torch.nn.Linear | torch.nn.Conv2d
     assert len(decayed) == sum(isinstance(module, kinds) for module in network.modules())
 

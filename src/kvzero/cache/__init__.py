@@ -1,6 +1,7 @@
 """Stores of keys and values, their layout and their statistics; knows no model."""
 
 from kvzero.cache.keyed import (
+    MISSING,
     NO_ACTION,
     ContextLevels,
     KeyedParts,
@@ -10,6 +11,7 @@ from kvzero.cache.keyed import (
     LegacyLevels,
     LegacyRing,
     PooledLevels,
+    allocate_contexts,
     hash_state,
     make_keys,
     start_key,
@@ -35,6 +37,7 @@ from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMe
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
+    "MISSING",
     "NO_ACTION",
     "CacheConfig",
     "CacheStats",
@@ -67,6 +70,7 @@ __all__ = [
     "TreeMemory",
     "TreeStore",
     "Window",
+    "allocate_contexts",
     "hash_state",
     "make_keys",
     "plan_sizes",

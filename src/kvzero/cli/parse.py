@@ -1,7 +1,7 @@
-"""How words become a record: tyro parses them, and what it refuses becomes one line."""
+"""How words become a record: tyro parses them, and says itself what it does not understand."""
 
 import io
-import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from typing import Any, TypeVar
@@ -15,15 +15,7 @@ from kvzero.errors import ConfigError
 
 __all__ = ["parse", "parse_some"]
 
-Record = TypeVar("Record")
-
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-BORDER = re.compile(r"^\s*[╭╰].*$", re.MULTILINE)
-SIDE = re.compile(r"^\s*│|│\s*$", re.MULTILINE)
-RULE = re.compile(r"[─-]{4,}")
-PLACE = re.compile(r"^(Value error; )?(Error parsing [\w.]+: )?")
-FOOTER = "For full helptext"
-"""What tyro draws around a refusal, in colour on a terminal, and without a frame where there is only ASCII."""
+Parsed = TypeVar("Parsed")
 
 REGISTRY = ConstructorRegistry()
 
@@ -42,40 +34,45 @@ def _read_arguments(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[EnvArgu
     )
 
 
-def parse(kind: type[Record], words: Sequence[str], *, prog: str, **options: Any) -> Record:
-    """Return the record that these words describe; `--help` prints and exits.
+def parse(kind: type[Parsed], words: Sequence[str], *, prog: str, **options: Any) -> Parsed:
+    """Return the record that these words describe.
 
     Raises:
-        ConfigError: if a flag or a value is not understood, missing, or cannot work.
+        ConfigError: if a value cannot work.
+        SystemExit: after `--help`; with status 2, after tyro has said what it does not understand or what is missing.
     """
-    record: Record = _refused_in_a_line(lambda: tyro.cli(kind, args=list(words), prog=prog, **options), prog)
-    return record
+    parsed: Parsed = _parsed(lambda: tyro.cli(kind, args=list(words), prog=prog, **options))
+    return parsed
 
 
-def parse_some(kind: type[Record], words: Sequence[str], *, prog: str) -> tuple[Record, list[str]]:
+def parse_some(kind: type[Parsed], words: Sequence[str], *, prog: str) -> tuple[Parsed, list[str]]:
     """Return the record that some of these words describe, and the words that are not for it.
 
     Raises:
-        ConfigError: if a value of a flag that is for it is missing or cannot work.
+        ConfigError: if a value cannot work.
+        SystemExit: as for `parse`.
     """
-    found: tuple[Record, list[str]] = _refused_in_a_line(
-        lambda: tyro.cli(kind, args=list(words), prog=prog, return_unknown_args=True), prog
+    found: tuple[Parsed, list[str]] = _parsed(
+        lambda: tyro.cli(kind, args=list(words), prog=prog, return_unknown_args=True)
     )
     return found
 
 
-def _refused_in_a_line(read: Callable[[], Any], prog: str) -> Any:
+def _parsed(read: Callable[[], Parsed]) -> Parsed:
+    """Return what is read. A record's own refusal, which tyro would print as its own, is raised again."""
+    stderr = sys.stderr
     with REGISTRY, redirect_stderr(io.StringIO()) as said:
         try:
             return read()
         except SystemExit as end:
-            if not end.code:
-                raise
-            raise ConfigError(f"{_one_line(said.getvalue())}; see {prog} --help") from None
+            if (refusal := _find_refusal(end)) is not None:
+                raise refusal from None
+            stderr.write(said.getvalue())
+            raise
 
 
-def _one_line(box: str) -> str:
-    """Return the text in tyro's box of an error, its parts parted by semicolons."""
-    text = SIDE.sub("", BORDER.sub("", COLOUR.sub("", box)))
-    parts = (" ".join(part.split()) for part in RULE.split(text))
-    return PLACE.sub("", "; ".join(part.rstrip(".") for part in parts if part and not part.startswith(FOOTER)))
+def _find_refusal(error: BaseException | None) -> ConfigError | None:
+    """Return the refusal that led to an error."""
+    while error is not None and not isinstance(error, ConfigError):
+        error = error.__context__
+    return error

@@ -22,7 +22,6 @@ from kvzero.cache import (
     TreeStore,
     Window,
     make_keys,
-    plan_sizes,
 )
 from kvzero.engines.config import StoreKind
 from kvzero.engines.search_network import SearchNetwork
@@ -111,14 +110,7 @@ def _build_pooled(request: _Request) -> ContextStore:
 
 
 def _build_legacy(request: _Request) -> ContextStore:
-    sizes = plan_sizes(request.settings, request.num_envs, request.dtype, has_scratch=False)
-    caches = LegacyCaches(
-        request.settings.layout,
-        request.num_envs,
-        init_pool_size=sizes.init,
-        recur_pool_size=sizes.recur,
-        enable_stats=request.cache.pool_stats,
-    )
+    caches = LegacyCaches(request.settings, request.num_envs, request.cache.pool_stats, dtype=request.dtype)
     return _build_keyed(request, LegacyLevels(caches))
 
 

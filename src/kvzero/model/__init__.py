@@ -1,10 +1,23 @@
 """Encoders, transformer, heads, supports and losses; knows a context's layout, not who lives in which slot."""
 
+from kvzero.model.analysis import ShiftError, UnitActivity, rank_shares, shift_error
 from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
 from kvzero.model.devices import choose_device
+from kvzero.model.dropout import NO_DROPOUT, Dropout
 from kvzero.model.encoders import build_encoder
 from kvzero.model.gaussian import Gaussian, read_gaussian
-from kvzero.model.losses import LatentLoss, cross_entropy, entropy, latent_distance
+from kvzero.model.losses import (
+    LOSS_WEIGHTS,
+    LatentLoss,
+    Losses,
+    LossWeights,
+    MeanLosses,
+    cross_entropy,
+    entropy,
+    latent_distance,
+    masked_mean,
+    weigh_losses,
+)
 from kvzero.model.native import Drawing, NativeNetwork, NativeSearch
 from kvzero.model.native import load_library as load_native_library
 from kvzero.model.network import Network, Predictions, RootReading
@@ -25,21 +38,26 @@ from kvzero.model.passes import (
     lay_out_pass,
     look_up_weights,
 )
-from kvzero.model.shift_error import ShiftError, shift_error
 from kvzero.model.support import Support, compress, decompress
 from kvzero.model.transformer import band_mask
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
+    "LOSS_WEIGHTS",
+    "NO_DROPOUT",
     "SIMNORM_GROUP",
     "ActionReadings",
     "Affine",
     "Drawing",
+    "Dropout",
     "Expansion",
     "Gaussian",
     "HeadWeights",
     "LatentLoss",
     "LayerWeights",
+    "LossWeights",
+    "Losses",
+    "MeanLosses",
     "ModelConfig",
     "NativeNetwork",
     "NativeSearch",
@@ -54,6 +72,7 @@ __all__ = [
     "ShiftError",
     "SlidingStepper",
     "Support",
+    "UnitActivity",
     "WindowSlide",
     "band_mask",
     "build_encoder",
@@ -68,6 +87,9 @@ __all__ = [
     "lay_out_pass",
     "load_native_library",
     "look_up_weights",
+    "masked_mean",
+    "rank_shares",
     "read_gaussian",
     "shift_error",
+    "weigh_losses",
 ]

@@ -7,8 +7,9 @@ from kvzero.cache import ContextLayout
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
-__all__ = ["LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
+__all__ = ["ImageNorm", "LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
 
+ImageNorm = Literal["group", "layer"]
 LatentNorm = Literal["simnorm", "layernorm"]
 Positions = Literal["rotary", "learned"]
 WindowSlide = Literal["rebuild", "shift"]
@@ -66,6 +67,10 @@ class ModelConfig:
 
     encoder_blocks: int = 1
     """Residual blocks per resolution of the ResNet encoder."""
+
+    image_norm: ImageNorm = "group"
+    """Norm inside the ResNet encoder: group takes eight channels together; layer the whole of an image's features, with
+    a weight for each of them."""
 
     def __post_init__(self) -> None:
         read_fields(self)

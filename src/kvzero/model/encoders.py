@@ -1,11 +1,14 @@
 """Encoders: one observation in, one latent token out."""
 
+from collections.abc import Callable
+from math import prod
+
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from kvzero.errors import ConfigError
-from kvzero.model.config import SIMNORM_GROUP, LatentNorm, ModelConfig
+from kvzero.model.config import SIMNORM_GROUP, ImageNorm, LatentNorm, ModelConfig
 from kvzero.model.normaliser import Normaliser
 from kvzero.records import EnvSpec
 
@@ -59,14 +62,16 @@ class VectorEncoder(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a skip connection, optionally halving the image and changing the channels."""
 
-    def __init__(self, channels_in: int, channels_out: int, *, stride: int) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, *, stride: int, make_norm: Callable[[int], nn.Module]
+    ) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False),
-            nn.GroupNorm(channels_out // 8, channels_out),
+            make_norm(channels_out),
             nn.ReLU(),
             nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False),
-            nn.GroupNorm(channels_out // 8, channels_out),
+            make_norm(channels_out),
         )
         is_same = stride == 1 and channels_in == channels_out
         self.skip = nn.Identity() if is_same else nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
@@ -89,17 +94,20 @@ class ImageEncoder(nn.Module):
                 "gymnasium.wrappers.ResizeObservation, or in FlattenObservation to have vectors"
             )
         wide, half = config.encoder_channels, config.encoder_channels // 2
+        sizes = _halvings(height, width)
+        at_half, at_quarter, at_eighth = (_norm_maker(config.image_norm, size) for size in sizes)
+        repeats = range(config.encoder_blocks)
         self.stages = nn.Sequential(
             nn.Conv2d(channels, half, 3, 2, 1, bias=False),
-            nn.GroupNorm(half // 8, half),
+            at_half(half),
             nn.ReLU(),
-            *(ResidualBlock(half, half, stride=1) for _ in range(config.encoder_blocks)),
-            ResidualBlock(half, wide, stride=2),
-            *(ResidualBlock(wide, wide, stride=1) for _ in range(config.encoder_blocks)),
+            *(ResidualBlock(half, half, stride=1, make_norm=at_half) for _ in repeats),
+            ResidualBlock(half, wide, stride=2, make_norm=at_quarter),
+            *(ResidualBlock(wide, wide, stride=1, make_norm=at_quarter) for _ in repeats),
             nn.AvgPool2d(2, ceil_mode=True),
-            *(ResidualBlock(wide, wide, stride=1) for _ in range(config.encoder_blocks)),
+            *(ResidualBlock(wide, wide, stride=1, make_norm=at_eighth) for _ in repeats),
         )
-        num_features = wide * _eighth(height) * _eighth(width)
+        num_features = wide * prod(sizes[-1])
         self.project = nn.Sequential(
             nn.Linear(num_features, config.embed_dim), build_latent_norm(config.latent_norm, config.embed_dim)
         )
@@ -111,21 +119,29 @@ class ImageEncoder(nn.Module):
         return latents
 
 
-def _eighth(size: int) -> int:
-    for _ in range(3):
-        size = (size + 1) // 2
-    return size
+def _halvings(height: int, width: int) -> list[tuple[int, int]]:
+    """Return the sizes that an image has after being halved once, twice and three times, rounded up."""
+    return [(-(-height // share), -(-width // share)) for share in (2, 4, 8)]
+
+
+def _norm_maker(kind: ImageNorm, size: tuple[int, int]) -> Callable[[int], nn.Module]:
+    """Return what makes the norm of so many channels of features of this height and width."""
+    if kind == "layer":
+        return lambda channels: nn.LayerNorm((channels, *size))
+    return lambda channels: nn.GroupNorm(channels // 8, channels)
 
 
 def build_encoder(spec: EnvSpec, config: ModelConfig) -> nn.Module:
     """Return the encoder that fits the observations of `spec`.
 
     Raises:
-        ConfigError: if images are too small, or were to be normalised as vectors are.
+        ConfigError: if images are too small, or a setting is that of another kind of observation.
     """
     if spec.is_image:
         if config.normalize_observations:
             raise ConfigError("normalize_observations would have no effect on images; leave it at False")
         channels, height, width = spec.observation_shape
         return ImageEncoder((channels, height, width), config)
+    if config.image_norm != "group":
+        raise ConfigError(f"image_norm is {config.image_norm}, which has no effect on vectors; leave it at group")
     return VectorEncoder(spec.observation_shape[0], config)

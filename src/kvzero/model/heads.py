@@ -1,10 +1,15 @@
 """Prediction heads: two answers read from one token."""
 
+from functools import partial
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["PairedHead"]
+__all__ = ["PairedHead", "activate"]
+
+activate = partial(functional.gelu, approximate="tanh")
+"""What the hidden layers of heads pass their sums through."""
 
 
 class PairedHead(nn.Module):
@@ -25,5 +30,5 @@ class PairedHead(nn.Module):
 
     def forward(self, tokens: Float[Tensor, "*batch embed"]) -> tuple[Tensor, Tensor]:
         """Return the two answers, `[*batch, sizes[0]]` and `[*batch, sizes[1]]`."""
-        hidden = functional.gelu(self.hidden(tokens), approximate="tanh")
+        hidden = activate(self.hidden(tokens))
         return self.first(hidden[..., : self._hidden_dim]), self.second(hidden[..., self._hidden_dim :])

@@ -1,5 +1,6 @@
-"""Training losses as pure functions; each returns one number per sample and step, never a mean."""
+"""Training losses as pure functions: each by sample and step, then all of them as one weighted sum of means."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -9,11 +10,72 @@ from torch.nn import functional
 
 from kvzero.model.config import SIMNORM_GROUP
 
-__all__ = ["LatentLoss", "cross_entropy", "entropy", "latent_distance"]
+__all__ = [
+    "LOSS_WEIGHTS",
+    "LatentLoss",
+    "LossWeights",
+    "Losses",
+    "MeanLosses",
+    "cross_entropy",
+    "entropy",
+    "latent_distance",
+    "masked_mean",
+    "weigh_losses",
+]
 
 LatentLoss = Literal["mse", "smooth_l1", "group_kl"]
 
 TINY = 1e-8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossWeights:
+    """How much each loss counts; the defaults are those for numbered actions (UniZero, Pu et al. 2024, appendix)."""
+
+    latent: float = 10.0
+    reward: float = 1.0
+    value: float = 0.5
+    policy: float = 1.0
+
+    entropy: float = 5e-3
+    """Counts inside the policy's loss."""
+
+
+LOSS_WEIGHTS = LossWeights()
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Losses per sample and unroll step, before weights and means."""
+
+    latent: Float[Tensor, "batch time"]
+    reward: Float[Tensor, "batch time"]
+    value: Float[Tensor, "batch time"]
+    policy: Float[Tensor, "batch time"]
+    entropy: Float[Tensor, "batch time"]
+
+
+@dataclass(frozen=True, slots=True)
+class MeanLosses:
+    """Losses as means over the steps that count."""
+
+    total: Float[Tensor, ""]
+    """The weighted sum, to be differentiated."""
+
+    latent: Float[Tensor, ""]
+    """Distance of predicted latents."""
+
+    reward: Float[Tensor, ""]
+    """Cross-entropy of rewards."""
+
+    value: Float[Tensor, ""]
+    """Cross-entropy of values."""
+
+    policy: Float[Tensor, ""]
+    """Cross-entropy of policies."""
+
+    entropy: Float[Tensor, ""]
+    """Entropy of predicted policies."""
 
 
 def cross_entropy(
@@ -44,3 +106,27 @@ def latent_distance(
     groups = torch.unflatten(predicted.float().clamp(min=TINY).log(), -1, (-1, SIMNORM_GROUP))
     wanted = torch.unflatten(target.float().clamp(min=TINY), -1, (-1, SIMNORM_GROUP))
     return (wanted * (wanted.log() - groups)).sum(-1).mean(-1)
+
+
+def masked_mean(values: Float[Tensor, "*step"], shares: Float[Tensor, "*step"]) -> Float[Tensor, ""]:
+    """Return the mean of values of which each counts by its share; 0 where nothing counts."""
+    return (values * shares).sum() / shares.sum().clamp(min=1e-8)
+
+
+def weigh_losses(
+    losses: Losses, weights: LossWeights, *, known: Float[Tensor, "batch time"], real: Float[Tensor, "batch time"]
+) -> MeanLosses:
+    """Return the mean of each loss and their weighted sum.
+
+    `known` says how much each step counts for latents, rewards and values, `real` for what the policy should have done.
+    """
+    latent, reward = masked_mean(losses.latent, known), masked_mean(losses.reward, known)
+    value = masked_mean(losses.value, known)
+    policy, spread = masked_mean(losses.policy, real), masked_mean(losses.entropy, real)
+    total = (
+        weights.latent * latent
+        + weights.reward * reward
+        + weights.value * value
+        + weights.policy * (policy - weights.entropy * spread)
+    )
+    return MeanLosses(total, latent, reward, value, policy, spread)

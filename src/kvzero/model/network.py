@@ -15,6 +15,7 @@ from kvzero.errors import EnvError
 from kvzero.model.actions import build_action_table
 from kvzero.model.config import ModelConfig
 from kvzero.model.digest import digest_weights
+from kvzero.model.dropout import NO_DROPOUT, Dropout
 from kvzero.model.encoders import LARGEST_FEATURE, VectorEncoder, build_encoder, build_latent_norm
 from kvzero.model.heads import PairedHead
 from kvzero.model.normaliser import Normaliser
@@ -145,10 +146,14 @@ class Network(nn.Module):
         return latents
 
     def forward(
-        self, latents: Float[Tensor, "batch time embed"], actions: Shaped[Tensor, "batch time *action"]
+        self,
+        latents: Float[Tensor, "batch time embed"],
+        actions: Shaped[Tensor, "batch time *action"],
+        *,
+        dropout: Dropout = NO_DROPOUT,
     ) -> Predictions:
         """Predict every step of whole sequences, `latents[t]` followed by `actions[t]`, from token 0 on."""
-        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)))
+        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)), dropout=dropout)
         reward_logits, next_latents = self.action_head(outputs[:, ACTION_TOKENS])
         value_logits, policy_logits = self.latent_head(outputs[:, LATENT_TOKENS])
         return Predictions(reward_logits, self.next_latent_norm(next_latents), value_logits, policy_logits)
@@ -205,8 +210,9 @@ class Network(nn.Module):
 
     def decayed_weights(self) -> Iterable[nn.Parameter]:
         """Return the matrices, which weight decay applies to; biases, norms and tables of embeddings are left alone."""
-        tables = {id(module.weight) for module in self.modules() if isinstance(module, nn.Embedding)}
-        return (weights for weights in self.parameters() if weights.ndim > 1 and id(weights) not in tables)
+        left_alone = [module for module in self.modules() if isinstance(module, nn.Embedding | nn.LayerNorm)]
+        spared = {id(weights) for module in left_alone for weights in module.parameters()}
+        return (weights for weights in self.parameters() if weights.ndim > 1 and id(weights) not in spared)
 
 
 def _count_changes(module: nn.Module) -> int:

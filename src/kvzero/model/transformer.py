@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from kvzero.cache import Window
 from kvzero.model.config import INIT_STD, ModelConfig
+from kvzero.model.dropout import NO_DROPOUT, Dropout, drop
 from kvzero.model.positions import build_positions, rotate
 
 __all__ = ["Transformer", "band_mask"]
@@ -38,10 +39,11 @@ class Attention(nn.Module):
         rotation: Float[Tensor, "#batch token 2 head_dim"],
         mask: Bool[Tensor, "#batch 1 token token"],
         read: slice,
+        dropout: Dropout,
     ) -> tuple[Float[Tensor, "batch read embed"], Float[Tensor, "batch token 2 head head_dim"]]:
         """Let the tokens in `read` attend to a whole sequence; also return the keys and values of all of it."""
         query, key, value = self._query_key_value(tokens, rotation)
-        mixed = self._attend(query[:, read], key, value, mask[:, :, read])
+        mixed = self._attend(query[:, read], key, value, mask[:, :, read], dropout.attention)
         return mixed, torch.stack([key, value], dim=2)
 
     def extend(
@@ -71,9 +73,10 @@ class Attention(nn.Module):
         key: Float[Tensor, "batch slot head head_dim"],
         value: Float[Tensor, "batch slot head head_dim"],
         mask: Bool[Tensor, "#batch 1 token slot"] | None,
+        dropped: float = 0.0,
     ) -> Float[Tensor, "batch token embed"]:
         mixed = functional.scaled_dot_product_attention(
-            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), attn_mask=mask
+            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), attn_mask=mask, dropout_p=dropped
         )
         merged: Tensor = self.merge(mixed.transpose(1, 2).flatten(2))
         return merged
@@ -92,12 +95,12 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, tokens: Tensor, rotation: Tensor, mask: Tensor, read: slice
+        self, tokens: Tensor, rotation: Tensor, mask: Tensor, read: slice, dropout: Dropout
     ) -> tuple[Float[Tensor, "batch read embed"], Float[Tensor, "batch token 2 head head_dim"]]:
         """Pass the tokens in `read` of a whole sequence; also return the keys and values of all of it."""
-        mixed, keys_values = self.attention(self.attention_norm(tokens), rotation, mask, read)
-        tokens = tokens[:, read] + mixed
-        return tokens + self.mlp(self.mlp_norm(tokens)), keys_values
+        mixed, keys_values = self.attention(self.attention_norm(tokens), rotation, mask, read, dropout)
+        tokens = tokens[:, read] + drop(mixed, dropout.residual)
+        return tokens + drop(self.mlp(self.mlp_norm(tokens)), dropout.residual), keys_values
 
     def extend(
         self, tokens: Tensor, rotation: Tensor, window: Tensor, mask: Tensor | None
@@ -126,25 +129,27 @@ class Transformer(nn.Module):
         *,
         is_valid: Bool[Tensor, "batch token"] | None = None,
         read: slice = EVERY_TOKEN,
+        dropout: Dropout = NO_DROPOUT,
     ) -> tuple[Float[Tensor, "batch read embed"], list[Float[Tensor, "batch token 2 head head_dim"]]]:
         """Pass whole sequences: return the outputs of the tokens in `read`, and per layer all keys and values.
 
         `positions` are token indices, counted from 0 by default; given ones must have been reserved. Tokens that are
         not valid are padding: nothing attends to them but they themselves. What is not read is not computed where
-        nothing else depends on it, which is after the last layer's keys and values.
+        nothing else depends on it, which is after the last layer's keys and values. `dropout` is for training alone.
         """
         num_tokens = tokens.shape[1]
         if positions is None:
             self.positions.reserve(num_tokens)
             positions = torch.arange(num_tokens, device=tokens.device)[None]
         rotation = self.positions(positions)
-        tokens = self.positions.embed(tokens, positions)
+        tokens = drop(self.positions.embed(tokens, positions), dropout.embedding)
         mask = band_mask(num_tokens, self.context_tokens, device=tokens.device)[None, None]
         if is_valid is not None:
             mask = mask & is_valid[:, None, None, :] | torch.eye(num_tokens, dtype=torch.bool, device=tokens.device)
         cache = []
         for layer, block in enumerate(self.layers, start=1):
-            tokens, keys_values = block(tokens, rotation, mask, read if layer == len(self.blocks) else EVERY_TOKEN)
+            needed = read if layer == len(self.blocks) else EVERY_TOKEN
+            tokens, keys_values = block(tokens, rotation, mask, needed, dropout)
             cache.append(keys_values)
         return self.final_norm(tokens), cache
 

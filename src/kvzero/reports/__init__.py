@@ -1,8 +1,6 @@
 """What a run tells people: metrics, progress, plots, summary and report; knows no torch."""
 
 from kvzero.reports.characters import SPELLED
-from kvzero.reports.costs import plot_costs
-from kvzero.reports.curve import plot_learning_curve
 from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.figures import (
     ENV_STEPS,
@@ -16,6 +14,7 @@ from kvzero.reports.figures import (
 from kvzero.reports.files import load_arrays, reachable, save_arrays, write_atomically
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
 from kvzero.reports.page import write_report
+from kvzero.reports.pictures import plot_costs, plot_learning_curve
 from kvzero.reports.progress import ProgressDisplay
 from kvzero.reports.sinks import (
     SINKS,

@@ -73,7 +73,7 @@ def _figures(summary: Summary) -> Rows:
 
 def _curves(run_dir: Path) -> Rows:
     """Return the learning curve, and every other figure over environment steps, as images in base 64."""
-    from kvzero.reports.plots import draw_others, draw_returns, png  # noqa: PLC0415  # matplotlib is slow to import
+    from kvzero.reports.pictures.plots import draw_others, draw_returns, png  # noqa: PLC0415  # matplotlib is slow to import
 
     metrics = read_metrics(run_dir)
     drawn = {"learning curve": draw_returns(metrics, title="Returns"), "other figures": draw_others(metrics)}

@@ -75,14 +75,7 @@ def keyed_store(
     if kind == "pooled":
         levels = PooledLevels(KVCacheManager(settings, num_envs, cache.pool_stats))
     else:
-        levels = LegacyLevels(
-            LegacyCaches(
-                layout,
-                num_envs,
-                init_pool_size=cache.init_pool_size or settings.game_segment_length,
-                recur_pool_size=cache.recur_pool_size or NUM_SIMULATIONS * num_envs,
-            )
-        )
+        levels = LegacyLevels(LegacyCaches(settings, num_envs))
     parts = KeyedParts(
         layout=layout,
         levels=levels,

@@ -3,7 +3,7 @@
 import pytest
 from tests.cache.pools.pool_twin import LAYOUT, context, number_of
 
-from kvzero.cache import KVCachePool, LegacyCaches, LegacyRing
+from kvzero.cache import KVCachePool, LegacyCaches, LegacyRing, ManagerSettings
 from kvzero.errors import CacheError, ConfigError
 
 POOLS = [lambda size: KVCachePool(LAYOUT, size), LegacyRing]
@@ -16,7 +16,7 @@ def test_thirty_roots_through_twenty_slots_evict_ten_oldest_first(make):
         pool.set(key, context(key))
     assert [key for key in range(30) if key in pool] == list(range(10, 30))
     assert [number_of(pool.get(key)) for key in (9, 10, 29)] == [None, 10, 29]
-    stats = pool.stats()
+    stats = pool.stats
     assert (stats.evictions, stats.size, stats.hits, stats.misses) == (10, 20, 2, 1)
 
 
@@ -28,10 +28,10 @@ def test_clearing_empties_and_statistics_survive(make):
     pool.get(2)
     pool.clear()
     assert 1 not in pool
-    stats = pool.stats()
+    stats = pool.stats
     assert (stats.size, stats.hits, stats.misses, stats.total_queries) == (0, 1, 1, 2)
     pool.reset_stats()
-    assert pool.stats().total_queries == 0
+    assert pool.stats.total_queries == 0
     assert pool.set(5, context(5)) == 0
 
 
@@ -50,10 +50,10 @@ def test_a_slot_that_is_used_again_never_deletes_a_key_that_lives_elsewhere():
     ring.set(8, context(3))
     ring.set(9, context(4))  # the first slot again
     assert [number_of(ring.get(key)) for key in (7, 8, 9)] == [2, 3, 4]
-    assert ring.stats().evictions == 0
+    assert ring.stats.evictions == 0
     ring.set(6, context(5))
     assert 7 not in ring
-    assert ring.stats().evictions == 1
+    assert ring.stats.evictions == 1
 
 
 def test_clearing_clears_all_four_parts():
@@ -69,7 +69,7 @@ def test_clearing_clears_all_four_parts():
 
 
 def test_environments_have_rings_of_their_own_and_clear_together():
-    caches = LegacyCaches(LAYOUT, 2, init_pool_size=3, recur_pool_size=4)
+    caches = LegacyCaches(ManagerSettings(layout=LAYOUT, num_simulations=2, game_segment_length=3), 2)
     caches.init_ring(1).set(7, context(1))
     caches.recur_ring.set(8, context(2))
     assert caches.past_kv_cache_init_infer_envs == [{}, {7: 0}]
@@ -98,4 +98,4 @@ def test_without_statistics_there_is_no_counter():
     ring.count_miss()
     ring.count_regeneration(1.0)
     ring.reset_stats()
-    assert ring.stats() is ring._counters is None
+    assert ring.stats is ring._counters is None

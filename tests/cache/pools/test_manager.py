@@ -136,7 +136,7 @@ def test_without_statistics_there_is_no_counter():
     assert number_of(manager.hierarchical_get(0, 1)) == 1
     manager.reset_stats()
     assert manager.recur_pool._counters is None
-    assert manager.stats() is manager.recur_pool.stats() is None
+    assert manager.stats() is manager.recur_pool.stats is None
     assert manager.get_stats_summary() == {"stats_enabled": False}
 
 

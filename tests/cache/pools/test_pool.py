@@ -104,7 +104,7 @@ class Pair:
         assert pool.keys() == [entry.key for entry in twin.entries]
         assert len(pool) == len(twin.entries)
         assert pool.pool_size == twin.pool_size
-        stats = pool.stats()
+        stats = pool.stats
         assert (stats.hits, stats.misses, stats.evictions) == (twin.hits, twin.misses, twin.evictions)
 
 
@@ -125,7 +125,7 @@ def test_thirty_entries_through_a_pool_of_twenty_evict_ten_oldest_first():
     for key in range(30):
         pool.set(key, context(key))
     assert pool.keys() == list(range(10, 30))
-    assert pool.stats().evictions == 10
+    assert pool.stats.evictions == 10
 
 
 def test_the_least_recently_used_goes_and_what_was_read_stays():
@@ -242,7 +242,7 @@ def test_memory_is_what_the_formula_says_and_never_grows(layout, dtype):
     pool = KVCachePool(layout, 7, dtype=dtype)
     width = layout.num_heads * layout.head_dim
     numbers = layout.context_tokens * (2 * layout.num_layers * width + (width if layout.is_sliding else 0))
-    assert pool.nbytes == pool.stats().bytes == 7 * numbers * dtype.itemsize
+    assert pool.nbytes == pool.stats.bytes == 7 * numbers * dtype.itemsize
     assert pool.nbytes == 7 * layout.context_bytes(dtype)
     pool.resize(5)
     assert pool.nbytes == 5 * layout.context_bytes(dtype)
@@ -281,7 +281,7 @@ def test_a_foreign_key_is_refused_and_changes_nothing(key):
     for ask in (lambda: pool.set(key, context(2)), lambda: pool.get(key), lambda: pool.set_priority(key, 1.0)):
         with pytest.raises(CacheError, match=r"a cache key is .*give an int"):
             ask()
-    assert pool.stats().total_queries == 0
+    assert pool.stats.total_queries == 0
     assert number_of(pool.get(1)) == 1
 
 
@@ -301,7 +301,7 @@ def test_an_entry_that_does_not_fit_is_refused_and_changes_nothing(entry, messag
     pool.set(1, context(1))
     with pytest.raises(CacheError, match=message):
         pool.set(2, entry)
-    assert (pool.keys(), number_of(pool.get(1)), pool.stats().evictions) == ([1], 1, 0)
+    assert (pool.keys(), number_of(pool.get(1)), pool.stats.evictions) == ([1], 1, 0)
 
 
 def rows(number: int, shape: tuple[int, ...] = LAYOUT.context_shape, **kinds) -> ContextBatch:
@@ -325,7 +325,7 @@ def test_a_batch_that_does_not_fit_is_refused_and_changes_nothing(keys, batch, m
     pool.set(1, context(1))
     with pytest.raises(CacheError, match=message):
         pool.set_many(keys, batch)
-    assert (pool.keys(), number_of(pool.get(1)), pool.get(1).size, pool.stats().evictions) == ([1], 1, 3, 0)
+    assert (pool.keys(), number_of(pool.get(1)), pool.get(1).size, pool.stats.evictions) == ([1], 1, 3, 0)
 
 
 def test_raw_tokens_must_fit_a_sliding_pool():

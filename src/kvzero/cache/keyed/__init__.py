@@ -2,11 +2,13 @@
 
 from kvzero.cache.keyed.keys import NO_ACTION, Keys, hash_state, make_keys, start_key
 from kvzero.cache.keyed.legacy import LegacyCaches, LegacyLevels, LegacyRing
-from kvzero.cache.keyed.levels import ContextLevels, PooledLevels
+from kvzero.cache.keyed.levels import MISSING, ContextLevels, PooledLevels
 from kvzero.cache.keyed.search import KeyedParts
 from kvzero.cache.keyed.store import KeyedStore
+from kvzero.cache.keyed.windows import allocate_contexts
 
 __all__ = [
+    "MISSING",
     "NO_ACTION",
     "ContextLevels",
     "KeyedParts",
@@ -16,6 +18,7 @@ __all__ = [
     "LegacyLevels",
     "LegacyRing",
     "PooledLevels",
+    "allocate_contexts",
     "hash_state",
     "make_keys",
     "start_key",

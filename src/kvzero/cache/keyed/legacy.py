@@ -6,9 +6,18 @@ that last pointed to it only if it still does, and clearing clears all four part
 
 from collections.abc import Sequence
 
+import torch
+
 from kvzero.cache.keyed.levels import MISSING
-from kvzero.cache.layout import ContextLayout
-from kvzero.cache.pools import CacheStats, ContextBatch, Counters, KeysValues, LevelStats
+from kvzero.cache.pools import (
+    CacheStats,
+    ContextBatch,
+    Counters,
+    KeysValues,
+    LevelStats,
+    ManagerConfig,
+    plan_sizes,
+)
 from kvzero.errors import CacheError, ConfigError
 
 __all__ = ["LegacyCaches", "LegacyLevels", "LegacyRing"]
@@ -73,13 +82,19 @@ class LegacyRing:
             self._counters.regenerate_seconds += seconds
 
     @property
+    def key_of_each_slot(self) -> list[int | None]:
+        """Keys that slots were last written under."""
+        return [self.keys.get(slot) for slot in range(len(self.shared_pool))]
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the contexts held now."""
         held = [entry for entry in self.shared_pool if entry is not None]
         return sum(entry.keys_values.nbytes + (0 if entry.tokens is None else entry.tokens.nbytes) for entry in held)
 
+    @property
     def stats(self) -> CacheStats | None:
-        """Return what the ring has done so far; None where statistics are off."""
+        """What the ring has done so far; None where statistics are off."""
         if self._counters is None:
             return None
         return self._counters.record(size=len(self.slots), pool_size=len(self.shared_pool), nbytes=self.nbytes)
@@ -95,22 +110,21 @@ class LegacyCaches:
 
     def __init__(
         self,
-        layout: ContextLayout,
+        config: ManagerConfig,
         env_num: int,
-        *,
-        init_pool_size: int,
-        recur_pool_size: int,
         enable_stats: bool = True,
+        *,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Make empty rings.
+        """Make empty rings of the sizes that a manager's pools would have; of `dtype` will be what they keep.
 
         Raises:
-            ConfigError: if a size is not positive.
+            ConfigError: if a size is not positive, or full rings would take more than the config's `cache_max_bytes`.
         """
-        self.layout = layout
+        sizes = plan_sizes(config, env_num, dtype, has_scratch=False)
         self.env_num = env_num
-        self.init_rings = [LegacyRing(init_pool_size, enable_stats=enable_stats) for _ in range(env_num)]
-        self.recur_ring = LegacyRing(recur_pool_size, enable_stats=enable_stats)
+        self.init_rings = [LegacyRing(sizes.init, enable_stats=enable_stats) for _ in range(env_num)]
+        self.recur_ring = LegacyRing(sizes.recur, enable_stats=enable_stats)
 
     @property
     def past_kv_cache_init_infer_envs(self) -> list[dict[int, int]]:
@@ -131,6 +145,49 @@ class LegacyCaches:
     def shared_pool_recur_infer(self) -> list[KeysValues | None]:
         """Contexts of nodes by slot."""
         return self.recur_ring.shared_pool
+
+    @property
+    def pool_idx_to_key_map_init_envs(self) -> list[list[int | None]]:
+        """Key that each slot of roots was last written under, per environment."""
+        return [ring.key_of_each_slot for ring in self.init_rings]
+
+    @property
+    def pool_idx_to_key_map_recur_infer(self) -> list[int | None]:
+        """Key that each slot of nodes was last written under."""
+        return self.recur_ring.key_of_each_slot
+
+    @property
+    def shared_pool_index_init_envs(self) -> list[int]:
+        """Slot that the next root will be written to, per environment."""
+        return [ring.pointer for ring in self.init_rings]
+
+    @property
+    def shared_pool_index(self) -> int:
+        """Slot that the next node will be written to."""
+        return self.recur_ring.pointer
+
+    @property
+    def shared_pool_size_init(self) -> int:
+        """Roots that fit, per environment."""
+        return len(self.init_rings[0].shared_pool)
+
+    @property
+    def shared_pool_size_recur(self) -> int:
+        """Nodes that fit."""
+        return len(self.recur_ring.shared_pool)
+
+    @property
+    def hit_count(self) -> int:
+        """Look-ups that were answered; 0 where statistics are off."""
+        return sum(stats.hits for stats in self._all_stats())
+
+    @property
+    def total_query_count(self) -> int:
+        """Look-ups; 0 where statistics are off."""
+        return sum(stats.total_queries for stats in self._all_stats())
+
+    def _all_stats(self) -> list[CacheStats]:
+        return [ring.stats for ring in (*self.init_rings, self.recur_ring) if ring.stats is not None]
 
     def init_ring(self, env_id: int) -> LegacyRing:
         """Return the ring of an environment's roots.
@@ -192,6 +249,10 @@ class LegacyLevels:
         """Forget all nodes."""
         self.caches.recur_ring.clear()
 
+    def clear(self) -> None:
+        """Forget everything; statistics go on."""
+        self.caches.clear()
+
     def count_lost_root(self, env: int) -> None:
         """Count a root that was wanted and is no longer there."""
         self.caches.init_ring(env).count_miss()
@@ -202,6 +263,6 @@ class LegacyLevels:
 
     def stats(self) -> LevelStats | None:
         """Return what both levels have done so far; None where statistics are off."""
-        recur = self.caches.recur_ring.stats()
-        inits = [ring.stats() for ring in self.caches.init_rings]
+        recur = self.caches.recur_ring.stats
+        inits = [ring.stats for ring in self.caches.init_rings]
         return None if recur is None else LevelStats.of(inits, recur)

@@ -13,7 +13,7 @@ MISSING = -1
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
 class ContextLevels(Protocol):
-    """What a keyed store asks of the caches below it."""
+    """What is asked of the caches that contexts are kept in, by a keyed store and by the world model of `compat`."""
 
     @property
     def nbytes(self) -> int:
@@ -39,6 +39,9 @@ class ContextLevels(Protocol):
 
     def clear_nodes(self) -> None:
         """Forget all nodes."""
+
+    def clear(self) -> None:
+        """Forget everything; statistics go on."""
 
     def count_lost_root(self, env: int) -> None:
         """Count a root that was wanted and is no longer there."""
@@ -105,6 +108,10 @@ class PooledLevels:
     def clear_nodes(self) -> None:
         """Forget all nodes."""
         self.manager.clear_recur_cache()
+
+    def clear(self) -> None:
+        """Forget everything; statistics go on."""
+        self.manager.clear_all()
 
     def count_lost_root(self, env: int) -> None:
         """Count a root that was wanted and is no longer there."""

@@ -166,8 +166,8 @@ class KVCacheManager:
 
     def stats(self) -> ManagerStats | None:
         """Return the statistics of every pool; None where they are off."""
-        inits = [pool.stats() for pool in self.init_pools]
-        recur, wm = self.recur_pool.stats(), self.wm_pool.stats()
+        inits = [pool.stats for pool in self.init_pools]
+        recur, wm = self.recur_pool.stats, self.wm_pool.stats
         return None if recur is None or wm is None else ManagerStats(LevelStats.of(inits, recur), wm)
 
     def get_stats_summary(self) -> dict[str, Any]:

@@ -51,7 +51,8 @@ class KVCachePool:
         self.name = name
         self._device, self._dtype, self._max_bytes = device, dtype, max_bytes
         self._check_budget(pool_size)
-        self._table = SlotTable(pool_size, read_strategy(eviction_strategy))
+        self.eviction_strategy = read_strategy(eviction_strategy)
+        self._table = SlotTable(pool_size, self.eviction_strategy)
         self._allocate(pool_size)
         self._sizes = [0] * pool_size
         self._counters = Counters() if enable_stats else None
@@ -212,8 +213,9 @@ class KVCachePool:
         if self._counters is not None:
             self._counters.regenerate_seconds += seconds
 
+    @property
     def stats(self) -> CacheStats | None:
-        """Return what the pool has done so far; None where statistics are off."""
+        """What the pool has done so far; None where statistics are off."""
         if self._counters is None:
             return None
         return self._counters.record(size=len(self), pool_size=self.pool_size, nbytes=self.nbytes)

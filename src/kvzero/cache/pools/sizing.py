@@ -84,7 +84,7 @@ class PoolSizer:
         self._pool.resize(pool_size)
 
     def _count(self) -> tuple[int, int, int]:
-        stats = self._pool.stats()
+        stats = self._pool.stats
         if stats is None:
             raise ConfigError(f"{self._pool.name} keeps no statistics, so it cannot adapt to them; turn them on")
         return stats.hits, stats.misses, stats.evictions

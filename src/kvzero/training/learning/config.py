@@ -5,7 +5,7 @@ from math import inf
 from typing import Literal
 
 from kvzero.checks import check_field, read_fields
-from kvzero.model import LatentLoss
+from kvzero.model import LOSS_WEIGHTS, LatentLoss, LossWeights
 
 __all__ = ["LearnerConfig", "Precision"]
 
@@ -43,19 +43,19 @@ class LearnerConfig:
     latent_loss: LatentLoss = "group_kl"
     """Distance between a predicted latent and the EMA encoder's; group_kl needs latent_norm=simnorm."""
 
-    latent_weight: float = 10.0
+    latent_weight: float = LOSS_WEIGHTS.latent
     """Weight of the latent loss."""
 
-    reward_weight: float = 1.0
+    reward_weight: float = LOSS_WEIGHTS.reward
     """Weight of the reward's cross-entropy."""
 
-    value_weight: float = 0.5
+    value_weight: float = LOSS_WEIGHTS.value
     """Weight of the value's cross-entropy."""
 
-    policy_weight: float = 1.0
+    policy_weight: float = LOSS_WEIGHTS.policy
     """Weight of the policy's cross-entropy."""
 
-    entropy_weight: float = 5e-3
+    entropy_weight: float = LOSS_WEIGHTS.entropy
     """Weight of the policy's entropy, inside the policy loss."""
 
     precision: Precision = "auto"
@@ -73,3 +73,14 @@ class LearnerConfig:
             check_field(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("ema_rate", "final_learning_rate_share"):
             check_field(self, name, lambda value: 0 < value <= 1, "give a share above 0 and up to 1")
+
+    @property
+    def loss_weights(self) -> LossWeights:
+        """How much each loss counts."""
+        return LossWeights(
+            latent=self.latent_weight,
+            reward=self.reward_weight,
+            value=self.value_weight,
+            policy=self.policy_weight,
+            entropy=self.entropy_weight,
+        )

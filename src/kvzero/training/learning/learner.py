@@ -1,7 +1,6 @@
 """The learner: one gradient step on a batch of unrolls, and the EMA network that follows."""
 
 import copy
-from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -10,23 +9,21 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from kvzero.errors import SearchError
-from kvzero.model import Network, cross_entropy, entropy, latent_distance, read_gaussian
+from kvzero.model import (
+    Losses,
+    Network,
+    cross_entropy,
+    entropy,
+    latent_distance,
+    masked_mean,
+    read_gaussian,
+    weigh_losses,
+)
 from kvzero.replay import Segments
 from kvzero.training.learning.config import LearnerConfig
 from kvzero.training.learning.targets import Targets, Unroll, make_targets, segment_steps, to_device
 
-__all__ = ["Learner", "Losses"]
-
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """Losses per sample and unroll step, before weights and means."""
-
-    latent: Float[Tensor, "batch time"]
-    reward: Float[Tensor, "batch time"]
-    value: Float[Tensor, "batch time"]
-    policy: Float[Tensor, "batch time"]
-    entropy: Float[Tensor, "batch time"]
+__all__ = ["Learner"]
 
 
 class Learner:
@@ -121,23 +118,18 @@ class Learner:
         )
 
     def _combine(self, losses: Losses, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        config = self._config
         real, known = targets.is_real.float(), targets.is_known.float()
+        means = weigh_losses(losses, self._config.loss_weights, known=known, real=real)
         figures = {
-            "loss_latent": _mean(losses.latent, known),
-            "loss_reward": _mean(losses.reward, known),
-            "loss_value": _mean(losses.value, known),
-            "loss_policy": _mean(losses.policy, real),
-            "policy_entropy": _mean(losses.entropy, real),
+            "loss_latent": means.latent,
+            "loss_reward": means.reward,
+            "loss_value": means.value,
+            "loss_policy": means.policy,
+            "policy_entropy": means.entropy,
+            "loss": means.total,
+            "mean_value_target": masked_mean(targets.values, known),
         }
-        total = (
-            config.latent_weight * figures["loss_latent"]
-            + config.reward_weight * figures["loss_reward"]
-            + config.value_weight * figures["loss_value"]
-            + config.policy_weight * (figures["loss_policy"] - config.entropy_weight * figures["policy_entropy"])
-        )
-        figures = {name: figure.detach() for name, figure in figures.items()}
-        return total, figures | {"loss": total.detach(), "mean_value_target": _mean(targets.values, known)}
+        return means.total, {name: figure.detach() for name, figure in figures.items()}
 
     def _set_learning_rate(self) -> None:
         progress = min(self.num_updates / self._total_updates, 1.0)
@@ -188,10 +180,6 @@ def _policy_losses(
         return cross_entropy(predicted, shares), entropy(predicted)
     gaussian = read_gaussian(predicted)
     return -(shares * gaussian.log_density(action_sets)).sum(-1), gaussian.entropy()
-
-
-def _mean(values: Tensor, weights: Tensor) -> Float[Tensor, ""]:
-    return (values * weights).sum() / weights.sum().clamp(min=1e-8)
 
 
 def _build_optimizer(network: Network, config: LearnerConfig) -> torch.optim.AdamW:

@@ -17,7 +17,7 @@ def plot_learning_curve(run_dir: Path) -> Path:
     Raises:
         RunError: if the folder has no metrics or cannot be written to.
     """
-    from kvzero.reports.plots import draw_returns, png  # noqa: PLC0415  # matplotlib is slow to import
+    from kvzero.reports.pictures.plots import draw_returns, png  # noqa: PLC0415  # matplotlib is slow to import
 
     path = run_dir / "learning_curve.png"
     write_atomically(path, png(draw_returns(read_metrics(run_dir), title=spell(run_dir.resolve().name, "utf-8"))))

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kvzero.cache import NO_ACTION, ContextLayout, Keys, KeysValues, Window, hash_state
+from kvzero.cache import NO_ACTION, ContextBatch, ContextLayout, Keys, KeysValues, Window, hash_state
 
 __all__ = ["NO_TOKENS", "ContextRows", "Handle", "PaddedContexts"]
 
@@ -41,40 +41,38 @@ class ContextRows:
     handles: list[Handle]
     """What each context is found by."""
 
-    contexts: list[KeysValues]
-    """Private copies of the contexts."""
+    batch: ContextBatch
+    """The contexts, which nobody else writes to."""
 
     @property
-    def sizes(self) -> list[int]:
-        """Tokens held by each context."""
-        return [context.size for context in self.contexts]
+    def contexts(self) -> list[KeysValues]:
+        """Each context by itself; it shares memory with the batch."""
+        return [self.batch.row(row) for row in range(len(self.envs))]
 
 
 class PaddedContexts:
     """Contexts side by side in one window, padded on the left and masked, with room for two tokens each."""
 
-    def __init__(self, rows: ContextRows, layout: ContextLayout, *, is_init_infer: bool) -> None:
+    def __init__(self, rows: ContextRows, layout: ContextLayout) -> None:
         """Copy the rows into a window."""
         self.rows = rows
-        self.is_init_infer = is_init_infer
         self._layout = layout
         self._actions: list[int] = []
         self._num_new = 0
         places = layout.context_tokens
-        is_held = np.arange(places) >= places - np.array(rows.sizes)[:, None]
-        device = rows.contexts[0].keys_values.device
-        self._is_valid = torch.from_numpy(np.pad(is_held, ((0, 0), (0, 2)))).to(device)
-        tokens = [context.tokens for context in rows.contexts if context.tokens is not None]
+        is_held = np.arange(places) >= places - rows.batch.sizes[:, None]
+        self._is_valid = torch.from_numpy(np.pad(is_held, ((0, 0), (0, 2)))).to(rows.batch.keys_values.device)
+        tokens = rows.batch.tokens
         self.window = Window(
-            _stack([context.keys_values for context in rows.contexts], self._is_valid),
+            _widen(rows.batch.keys_values, self._is_valid),
             self._is_valid,
-            _stack(tokens, self._is_valid) if tokens else None,
+            None if tokens is None else _widen(tokens, self._is_valid),
         )
 
     def trimmed(self) -> Window:
         """Return the part of the window that the longest context fills, without the room for new tokens."""
         places = self._layout.context_tokens
-        part = slice(places - max(self.rows.sizes), places)
+        part = slice(places - int(self.rows.batch.sizes.max()), places)
         tokens = self.window.tokens
         return Window(
             self.window.keys_values[:, part], self._is_valid[:, part], None if tokens is None else tokens[:, part]
@@ -90,7 +88,7 @@ class PaddedContexts:
         self._is_valid[:, -2] = torch.from_numpy(np.array(self._actions) != NO_ACTION).to(device)
         self._is_valid[:, -1] = True
         lengths = np.array([handle.length for handle in self.rows.handles])
-        sizes = np.array(self.rows.sizes)
+        sizes = self.rows.batch.sizes
         first = np.where(sizes > 0, sizes, NO_TOKENS) if self._layout.is_sliding else lengths
         return torch.from_numpy((first[:, None] + np.array([0, 1])).clip(min=0)).to(device)
 
@@ -107,18 +105,15 @@ class PaddedContexts:
                 for key, old, latent in zip(followed, handles, latents, strict=True)
             ]
         part = slice(self._num_new, self._num_new + self._layout.context_tokens)
-        sizes = self._is_valid[:, part].sum(1).tolist()
+        sizes = self._is_valid[:, part].sum(1).cpu().numpy()
         tokens = self.window.tokens
-        contexts = [
-            KeysValues(keys_values[part], size, None if tokens is None else tokens[row, part])
-            for row, (keys_values, size) in enumerate(zip(self.window.keys_values, sizes, strict=True))
-        ]
-        return ContextRows(self.rows.envs, handles, contexts)
+        batch = ContextBatch(self.window.keys_values[:, part], sizes, None if tokens is None else tokens[:, part])
+        return ContextRows(self.rows.envs, handles, batch)
 
 
-def _stack(contexts: list[Tensor], is_valid: Bool[Tensor, "batch slot"]) -> Float[Tensor, "batch slot ..."]:
-    """Return contexts side by side, zeros where there is padding and in two more places."""
-    stacked = torch.stack(contexts)
-    room = torch.zeros_like(stacked[:, :2])
-    joined = torch.cat([stacked, room], dim=1)
+def _widen(
+    contexts: Float[Tensor, "batch place ..."], is_valid: Bool[Tensor, "batch slot"]
+) -> Float[Tensor, "batch slot ..."]:
+    """Return a copy of contexts, zeros where there is padding and in two more places."""
+    joined = torch.cat([contexts, torch.zeros_like(contexts[:, :2])], dim=1)
     return joined.masked_fill(~is_valid.view(*is_valid.shape, *[1] * (joined.ndim - 2)), 0)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.agent.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, Player, build, draw
+from tests.compat.unizero.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, Player, build, draw
 from tests.equivalence.reference import Path
 
 from kvzero.errors import StaleContextError
@@ -17,7 +17,9 @@ TOLERANCE = 1e-5
 @pytest.mark.parametrize("context_length", [4, 8])
 @torch.no_grad()
 def test_every_answer_equals_one_uncached_forward(use_new_cache_manager, rotary_emb, context_length):
-    model = build(use_new_cache_manager=use_new_cache_manager, rotary_emb=rotary_emb, context_length=context_length)
+    changes = {"use_new_cache_manager": use_new_cache_manager, "rotary_emb": rotary_emb}
+    model = build(**changes, context_length=context_length, embed_pdrop=0.3, resid_pdrop=0.3, attn_pdrop=0.3)
+    assert model.training
     player, longest = Player(model), 0
     for _ in range(14):
         envs = player.some_envs()

@@ -1,22 +1,28 @@
 """A `WorldModel` used by hand: what each step returns, stores and refuses; old and new caches side by side."""
 
-from dataclasses import fields
-
 import pytest
 import torch
-from tests.agent.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, build, draw, small_config
+from tests.compat.unizero.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, build, draw, small_config
 
 from kvzero import KVCacheManager, Tokenizer, TransformerConfig, WorldModel
-from kvzero.agent import LossTargets
+from kvzero.compat import LossTargets
 from kvzero.errors import CacheError, ConfigError, StaleContextError
 
 BOTH_CACHES = pytest.mark.parametrize("use_new_cache_manager", [True, False], ids=["managed", "by_hand"])
-OLD_NAMES = [
-    "past_kv_cache_init_infer_envs",
-    "past_kv_cache_recurrent_infer",
-    "shared_pool_init_infer",
-    "shared_pool_recur_infer",
-]
+OLD_NAMES = {
+    "hit_count": 0,
+    "total_query_count": 0,
+    "past_kv_cache_init_infer_envs": [{}] * ENVS,
+    "past_kv_cache_recurrent_infer": {},
+    "pool_idx_to_key_map_init_envs": [[None] * 20] * ENVS,
+    "pool_idx_to_key_map_recur_infer": [None] * ENVS * SIMULATIONS,
+    "shared_pool_init_infer": [[None] * 20] * ENVS,
+    "shared_pool_recur_infer": [None] * ENVS * SIMULATIONS,
+    "shared_pool_index_init_envs": [0] * ENVS,
+    "shared_pool_index": 0,
+    "shared_pool_size_init": 20,
+    "shared_pool_size_recur": ENVS * SIMULATIONS,
+}
 
 
 def num_roots(model: WorldModel) -> list[int]:
@@ -173,12 +179,54 @@ def test_each_system_shows_its_own_names_only():
     assert isinstance(new.kv_cache_manager, KVCacheManager)
     with pytest.raises(AttributeError, match="kv_cache_manager"):
         _ = old.kv_cache_manager
-    for name in OLD_NAMES:
-        assert len(getattr(old, name)) in (ENVS, 0, ENVS * SIMULATIONS)
+    for name, empty in OLD_NAMES.items():
+        assert getattr(old, name) == empty
         with pytest.raises(AttributeError, match=name):
             getattr(new, name)
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = new.no_such_name
+
+
+def test_the_older_names_show_what_the_caches_do():
+    model, latents = build(game_segment_length=3), draw(2, EMBED)
+    store(model, latents)
+    store(model, latents + 1, is_init_infer=False)
+    model.retrieve_or_generate_kvcache(latents, 2)
+    assert (model.hit_count, model.total_query_count) == (2, 6)
+    for env in range(2):
+        [(key, slot)] = model.past_kv_cache_init_infer_envs[env].items()
+        assert model.pool_idx_to_key_map_init_envs[env] == [key, None, None]
+        assert model.shared_pool_init_infer[env][slot].size == 1
+    assert model.pool_idx_to_key_map_recur_infer[:3] == [*model.past_kv_cache_recurrent_infer, None]
+    assert model.shared_pool_index_init_envs == [1, 1, 0, 0]
+    assert model.shared_pool_index == 2
+
+
+@BOTH_CACHES
+def test_the_batch_at_hand_is_shown_in_both_systems(use_new_cache_manager):
+    model, latents = build(use_new_cache_manager=use_new_cache_manager), draw(ENVS, EMBED)
+    assert model.use_new_cache_manager == use_new_cache_manager
+    assert model.device == torch.device("cpu")
+    assert model.keys_values_wm.keys_values.shape[0] == model.keys_values_wm_single_env.size == 0
+    model.retrieve_or_generate_kvcache(latents, ENVS)
+    assert model.keys_values_wm_single_env is model.keys_values_wm_list[-1]
+    window = model.trim_and_pad_kv_cache()
+    assert torch.equal(model.keys_values_wm.keys_values, window.keys_values)
+    model.update_cache_context(latents)
+    assert model.keys_values_wm.keys_values.shape[0] == 0
+    assert model.keys_values_wm_single_env.size == 1
+
+
+@BOTH_CACHES
+def test_callers_may_clear_the_list_of_contexts(use_new_cache_manager):
+    model, latents = build(use_new_cache_manager=use_new_cache_manager), draw(ENVS, EMBED)
+    model.retrieve_or_generate_kvcache(latents, ENVS)
+    model.keys_values_wm_list.clear()
+    model.keys_values_wm_size_list.clear()
+    assert model.keys_values_wm_size_list == []
+    with pytest.raises(CacheError, match="call retrieve_or_generate_kvcache first"):
+        model.trim_and_pad_kv_cache()
+    assert model.retrieve_or_generate_kvcache(latents, ENVS) == [1] * ENVS
 
 
 def test_pools_have_the_sizes_of_the_config():
@@ -227,7 +275,6 @@ def refusals() -> list:
         (lambda m: m.retrieve_or_generate_kvcache(latents[:2], 2, env_ids=[1, 1]), ConfigError, "of its own"),
         (lambda m: m.retrieve_or_generate_kvcache(latents[:2], 2, env_ids=[1, 4]), CacheError, "0 to 3"),
         (lambda m: m.trim_and_pad_kv_cache(True), CacheError, "call retrieve_or_generate_kvcache first"),
-        (lambda m: m.update_cache_context(latents, True), CacheError, r"as roots; .*trim_and_pad_kv_cache\(True\)"),
         (lambda m: m.forward_initial_inference(draw(ENVS + 1, FEATURES)), CacheError, "0 to 3"),
         (lambda m: m.forward_initial_inference({"obs": observations}), ConfigError, r"\['obs'\].*current_obs"),
         (
@@ -278,7 +325,7 @@ def refusals() -> list:
         (
             lambda m: m.retrieve_or_generate_kvcache(draw(ENVS, EMBED + 1), ENVS),
             ConfigError,
-            f"latents have shape .*; give one of {EMBED} numbers",
+            rf"latents are 4 rows, of shape \({EMBED + 1},\); give at least one row, and {EMBED} numbers",
         ),
         (lambda m: m.forward_recurrent_inference([(latents, [0] * ENVS)], 1), ConfigError, "which nodes it continues"),
         (lambda m: m.clear_env(4), CacheError, "0 to 3"),
@@ -295,12 +342,34 @@ def test_what_does_not_fit_is_refused_and_nothing_is_stored(number):
     assert {pool.size for pool in model.cache_stats().values()} == {0}
 
 
-def test_a_batch_padded_for_nodes_is_not_stored_as_roots():
+@pytest.mark.parametrize("is_padded_as_init", [True, False])
+def test_where_contexts_are_kept_is_said_when_they_are_stored(is_padded_as_init):
     model = build()
     model.retrieve_or_generate_kvcache(draw(ENVS, EMBED), ENVS)
-    model.trim_and_pad_kv_cache(is_init_infer=False)
-    with pytest.raises(CacheError, match="no batch to store as roots"):
-        model.update_cache_context(draw(ENVS, EMBED), is_init_infer=True)
+    model.trim_and_pad_kv_cache(is_init_infer=is_padded_as_init)
+    model.update_cache_context(draw(ENVS, EMBED), is_init_infer=True)
+    assert (num_roots(model), model.cache_stats()["recur"].size) == ([1] * ENVS, 0)
+
+
+@BOTH_CACHES
+def test_an_update_with_no_batch_at_hand_stores_nothing(use_new_cache_manager):
+    model = build(use_new_cache_manager=use_new_cache_manager)
+    latents = draw(ENVS, EMBED)
+    model.update_cache_context(latents)
+    model.retrieve_or_generate_kvcache(latents, ENVS)
+    model.update_cache_context(latents)
+    assert {pool.size for pool in model.cache_stats().values()} == {0}
+    store(model, latents)
+    model.update_cache_context(latents, is_init_infer=False)
+    assert (num_roots(model), model.cache_stats()["recur"].size) == ([1] * ENVS, 0)
+
+
+def test_a_batch_is_stored_with_as_many_latents_as_it_has_contexts():
+    model = build()
+    model.retrieve_or_generate_kvcache(draw(ENVS, EMBED), ENVS)
+    model.trim_and_pad_kv_cache()
+    with pytest.raises(ConfigError, match="3 latents came with"):
+        model.update_cache_context(draw(3, EMBED))
 
 
 def test_another_latent_than_the_node_has_is_refused():
@@ -380,6 +449,44 @@ def test_every_weight_learns_from_the_loss_and_old_contexts_are_then_forgotten()
     assert totals(model) == (0, 2 * ENVS)
 
 
+def test_dropout_is_real_in_training_mode_and_absent_otherwise():
+    model, plain = build(embed_pdrop=0.1, resid_pdrop=0.1, attn_pdrop=0.1), build()
+    assert all(torch.equal(mine, its) for mine, its in zip(model.parameters(), plain.parameters(), strict=True))
+    totals = [float(model.compute_loss(*loss_inputs(model)).total.detach()) for _ in range(2)]
+    assert totals[0] != totals[1]
+    without = float(plain.compute_loss(*loss_inputs(plain)).total.detach())
+    assert without not in totals
+    model.eval()
+    assert {float(model.compute_loss(*loss_inputs(model)).total.detach()) for _ in range(2)} == {without}
+
+
+@pytest.mark.parametrize("name", ["embed_pdrop", "resid_pdrop", "attn_pdrop"])
+def test_each_kind_of_dropout_is_in_the_loss_alone(name):
+    model, plain = build(**{name: 0.3}), build()
+    latents, actions, _ = loss_inputs(plain)
+    assert torch.equal(model(latents, actions).value_logits, plain(latents, actions).value_logits)
+    totals = {float(model.compute_loss(*loss_inputs(model)).total.detach()) for _ in range(2)}
+    assert len(totals) == 2
+
+
+def test_the_use_of_the_network_is_told_where_it_is_asked_for():
+    model = build(analysis_dormant_ratio_weight_rank=True, dormant_threshold=0.1)
+    assert {name.split("/")[0] for name in model.figures()} == {"rank_share"}
+    with torch.no_grad():
+        model.network.latent_head.hidden.weight.zero_()
+        model.network.latent_head.hidden.bias.zero_()
+    model.compute_loss(*loss_inputs(model))
+    figures = model.figures()
+    assert set(figures) == {
+        f"{kind}/{part}" for kind in ("dormant_share", "rank_share") for part in ("encoder", "transformer", "heads")
+    }
+    assert figures["dormant_share/heads"] >= 0.5
+    assert all(0 <= share <= 1 for share in figures.values())
+    model.forward_initial_inference(draw(ENVS, FEATURES))
+    assert model.figures() == figures
+    assert build().figures() == {}
+
+
 @pytest.mark.parametrize("kind", ["mse", "smooth_l1"])
 def test_the_latent_loss_is_the_one_that_was_chosen(kind):
     model = build(predict_latent_loss_type=kind)
@@ -393,72 +500,3 @@ def test_images_are_read_too():
     model = build(observation_shape=(3, 17, 20), obs_type="image", image_channel=3, norm_type="GN")
     found = model.forward_initial_inference(torch.randint(256, (2, 3, 17, 20), dtype=torch.uint8))
     assert found.policy_logits.shape == (2, ACTIONS)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"tokens_per_block": 3}, "tokens_per_block is 3, but can only be 2: a step is"),
-        ({"attention": "block_causal"}, "can only be 'causal'"),
-        ({"embed_pdrop": 0.1}, "embed_pdrop is 0.1, but can only be 0.0: cached keys"),
-        ({"resid_pdrop": 0.1}, "resid_pdrop"),
-        ({"attn_pdrop": 0.1}, "attn_pdrop"),
-        ({"task_embed_option": "concat"}, "one task"),
-        ({"continuous_action_space": True}, "discrete actions"),
-        ({"group_size": 4}, "groups of 8"),
-        ({"dormant_threshold": 0.1}, "dormant"),
-        ({"analysis_dormant_ratio_weight_rank": True}, "dormant"),
-        ({"latent_recon_loss_weight": 1.0}, "no decoder"),
-        ({"perceptual_loss_weight": 1.0}, "no decoder"),
-        ({"obs_type": "image"}, "obs_type is 'image', but observation_shape .* is that of a vector"),
-        ({"image_channel": 3}, "image_channel is 3"),
-        ({"norm_type": "GN"}, "norm_type is 'GN', but the encoder of a vector has LN"),
-        ({"context_length": 20}, "longer than the 18 tokens of max_blocks 9; give max_blocks at least 10"),
-        ({"context_length": 5}, "context_length is 5; give an even number"),
-        ({"context_length": 2}, "context_length is 2; .* of at least 4 where rotary_emb is False"),
-        ({"context_length": 0, "rotary_emb": True}, "context_length is 0; .* of at least 2 where rotary_emb is True"),
-        ({"action_space_size": 0}, "action_space_size is 0; give at least 1"),
-        ({"gamma": 0.0}, "gamma is 0.0"),
-        ({"policy_entropy_weight": -1.0}, "policy_entropy_weight is -1.0"),
-        ({"max_blocks": 0}, "max_blocks is 0; give at least 1"),
-        ({"env_num": 0}, "env_num is 0"),
-        ({"num_simulations": 0}, "num_simulations is 0"),
-        ({"game_segment_length": 0}, "game_segment_length is 0"),
-        ({"max_cache_size": -1}, "max_cache_size is -1"),
-        ({"eviction": "lru"}, "eviction is lru, which has no effect on the older caches"),
-        ({"rotary_emb": True, "window": "shift"}, "window is shift, which has no effect with positions=rotary"),
-        ({"support_size": 10}, "support_size is 10"),
-        ({"num_heads": 3}, "not divisible by num_heads 3"),
-    ],
-)
-def test_what_a_config_cannot_mean_is_refused_with_the_reason(changes, words):
-    with pytest.raises(ConfigError, match=words):
-        small_config(**changes)
-
-
-@pytest.mark.parametrize(("name", "value"), [("predict_latent_loss_type", "l0"), ("norm_type", "BN")])
-def test_unknown_choices_are_refused(name, value):
-    config = small_config()
-    object.__setattr__(config, name, value)  # past the type checks of the test session
-    with pytest.raises(ConfigError, match=f"{name} is '{value}'"):
-        config.__post_init__()
-
-
-def test_every_name_of_the_report_is_taken():
-    names = (
-        "tokens_per_block max_blocks attention num_layers num_heads embed_dim embed_pdrop resid_pdrop attn_pdrop "
-        "task_embed_option env_num game_segment_length num_simulations action_space_size observation_shape "
-        "image_channel support_size obs_type device continuous_action_space group_size norm_type rotary_emb "
-        "context_length policy_entropy_weight predict_latent_loss_type gamma dormant_threshold "
-        "analysis_dormant_ratio_weight_rank latent_recon_loss_weight perceptual_loss_weight max_cache_size "
-        "use_new_cache_manager"
-    )
-    assert set(names.split()) <= {field.name for field in fields(TransformerConfig)}
-
-
-def test_the_config_says_in_other_words_what_the_network_is():
-    model = small_config(rotary_emb=False, window="shift", predict_latent_loss_type="mse").model
-    assert (model.positions, model.max_tokens, model.window, model.latent_norm) == ("learned", 18, "shift", "layernorm")
-    assert (model.embed_dim, model.num_heads, model.num_layers, model.context_tokens) == (EMBED, 2, 2, 6)
-    assert small_config(rotary_emb=True).model.positions == "rotary"
-    assert small_config(observation_shape=(FEATURES,)).spec == small_config().spec

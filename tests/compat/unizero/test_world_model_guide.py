@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "world-model.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "world-model.md"
 
 
 def test_the_code_of_the_guide_runs(capsys):

@@ -9,7 +9,7 @@ import pytest
 
 from kvzero.errors import RunError
 from kvzero.reports import FigureLog, Summary, plot_learning_curve, read_metrics, write_report, write_summary
-from kvzero.reports.plots import draw_costs, draw_others, draw_returns
+from kvzero.reports.pictures.plots import draw_costs, draw_others, draw_returns
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 

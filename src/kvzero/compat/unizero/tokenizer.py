@@ -3,7 +3,7 @@
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from kvzero.agent.transformer_config import TransformerConfig
+from kvzero.compat.unizero.transformer_config import TransformerConfig
 from kvzero.model import build_encoder, choose_device
 
 __all__ = ["Tokenizer"]
@@ -16,12 +16,12 @@ class Tokenizer(nn.Module):
         """Build the encoder of a config, on its device.
 
         Raises:
-            ConfigError: if the observations do not fit the encoder.
+            ConfigError: if settings do not fit together, or the observations do not fit the encoder.
             DeviceError: if there is no such device.
         """
         super().__init__()
-        self.config = config
-        self.encoder = build_encoder(config.spec, config.model).to(choose_device(config.device))
+        self.config = config.checked()
+        self.encoder = build_encoder(self.config.spec, self.config.model).to(choose_device(config.device))
 
     def forward(self, observations: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch embed"]:
         """Return the latent of each observation; images are bytes (uint8)."""

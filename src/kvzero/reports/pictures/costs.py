@@ -14,6 +14,6 @@ def plot_costs(path: Path, lines: Mapping[str, tuple[Sequence[int], Sequence[flo
     Raises:
         RunError: if the file cannot be written.
     """
-    from kvzero.reports.plots import draw_costs, png  # noqa: PLC0415  # matplotlib is slow to import
+    from kvzero.reports.pictures.plots import draw_costs, png  # noqa: PLC0415  # matplotlib is slow to import
 
     write_atomically(path, png(draw_costs(lines, title=title)))

@@ -1,43 +1,35 @@
 """The knobs of a `WorldModel`, under the names that users of UniZero's own code know."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 
 from kvzero.cache import CacheConfig, ContextLayout, EvictionName, KeyMode
-from kvzero.checks import read_fields
+from kvzero.checks import read_field
+from kvzero.compat.unizero.limits import refuse_impossible
 from kvzero.errors import ConfigError
-from kvzero.model import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, LatentLoss, ModelConfig, WindowSlide
+from kvzero.model import (
+    DEFAULT_MAX_TOKENS,
+    LOSS_WEIGHTS,
+    SIMNORM_GROUP,
+    Dropout,
+    LatentLoss,
+    ModelConfig,
+    WindowSlide,
+)
 from kvzero.records import EnvSpec
 
 __all__ = ["TransformerConfig"]
 
-NO_DROPOUT = "cached keys must be what an uncached pass gives, and dropout would draw each pass anew"
-NO_DECODER = "the world model predicts latents and has no decoder to reconstruct observations with"
-NO_ANALYSIS = "kvzero does not analyse dormant neurons"
-ONLY_VALUES: dict[str, tuple[Any, str]] = {
-    "tokens_per_block": (2, "a step is one latent and one action token"),
-    "attention": ("causal", "a token attends to itself and the tokens before it, one by one"),
-    "embed_pdrop": (0.0, NO_DROPOUT),
-    "resid_pdrop": (0.0, NO_DROPOUT),
-    "attn_pdrop": (0.0, NO_DROPOUT),
-    "task_embed_option": (None, "a world model has one task"),
-    "continuous_action_space": (False, "contexts are reached by discrete actions here"),
-    "group_size": (SIMNORM_GROUP, f"SimNorm has groups of {SIMNORM_GROUP}"),
-    "dormant_threshold": (0.01, NO_ANALYSIS),
-    "analysis_dormant_ratio_weight_rank": (False, NO_ANALYSIS),
-    "latent_recon_loss_weight": (0.0, NO_DECODER),
-    "perceptual_loss_weight": (0.0, NO_DECODER),
-}
-"""Settings that can have one value only, and why."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TransformerConfig:
     """Sizes, caches and losses of a `WorldModel`, in the vocabulary of the system that it takes the place of.
 
-    Every name does something or is refused, with the reason, when it asks for what would have no effect.
+    Settings are given by keyword or assigned afterwards, in any order. A value that no model could have is refused at
+    once, what does not fit together when a model is built: that keeps a checked copy, which nothing changes any more.
     """
 
     tokens_per_block: int = 2
@@ -60,16 +52,16 @@ class TransformerConfig:
     """Width of a token."""
 
     embed_pdrop: float = 0.0
-    """Dropout of embeddings; always 0, so that cached predictions are exact."""
+    """Dropout of embeddings, in `WorldModel.compute_loss` of a model in training mode and nowhere else."""
 
     resid_pdrop: float = 0.0
-    """Dropout of residual branches; always 0."""
+    """Dropout of residual branches, there."""
 
     attn_pdrop: float = 0.0
-    """Dropout of attention weights; always 0."""
+    """Dropout of attention weights, there."""
 
     task_embed_option: str | None = None
-    """How a task is told to the model; always None, there is one task."""
+    """How a task is told to the model; none or None, there is one task."""
 
     env_num: int = 8
     """Environments served; they have the numbers 0 to `env_num - 1`."""
@@ -102,11 +94,11 @@ class TransformerConfig:
     """Whether actions are vectors; always False."""
 
     group_size: int = SIMNORM_GROUP
-    """Numbers per group of SimNorm; always 8."""
+    """Numbers per group of SimNorm; always 8 where latents have groups."""
 
     norm_type: Literal["LN", "GN"] | None = None
-    """Norm inside the encoder; layer norm (LN) for vectors, group norm (GN) for images, and held against that where
-    given. Batch norm would make a latent depend on the others of its batch."""
+    """Norm inside the encoder: layer norm (LN) or, for images only, group norm (GN). Where not given, LN for vectors
+    and GN for images. Batch norm would make a latent depend on the others of its batch."""
 
     rotary_emb: bool = False
     """Whether positions are rotary; else they are learned and the window slides, see `window`."""
@@ -114,7 +106,7 @@ class TransformerConfig:
     context_length: int = 8
     """Tokens that a token may attend to, itself included. Up to 2 no context is kept at all."""
 
-    policy_entropy_weight: float = 5e-3
+    policy_entropy_weight: float = LOSS_WEIGHTS.entropy
     """Weight of the policy's entropy in `WorldModel.compute_loss`."""
 
     predict_latent_loss_type: LatentLoss = "group_kl"
@@ -125,10 +117,10 @@ class TransformerConfig:
     """Factor by which the losses of each further step of an unroll count less in `WorldModel.compute_loss`."""
 
     dormant_threshold: float = 0.01
-    """Threshold of an analysis that kvzero does not have; cannot be changed."""
+    """Score up to which a unit counts as dormant, see `WorldModel.figures`."""
 
     analysis_dormant_ratio_weight_rank: bool = False
-    """Whether that analysis is made; always False."""
+    """Whether `WorldModel.figures` tells the share of dormant units and the rank of weights."""
 
     latent_recon_loss_weight: float = 0.0
     """Weight of reconstructing observations; always 0, there is no decoder."""
@@ -151,30 +143,42 @@ class TransformerConfig:
     eviction: EvictionName = "fifo"
     """Who leaves a full pool of the `KVCacheManager`."""
 
-    def __post_init__(self) -> None:
-        read_fields(self)
-        for name, (only, reason) in ONLY_VALUES.items():
-            if getattr(self, name) != only:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}, but can only be {only!r}: {reason}")
-        for name in (
-            "max_blocks",
-            "env_num",
-            "game_segment_length",
-            "num_simulations",
-            "max_cache_size",
-            "action_space_size",
-        ):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
+    is_checked: bool = field(default=False, init=False, repr=False, compare=False)
+    """Whether this is a copy that a model keeps."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if getattr(self, "is_checked", False):
+            raise ConfigError(
+                f"{name} was assigned to the config of a model that exists, where it would have no effect; assign it "
+                "to the config that a model is still to be built from"
+            )
+        if name in self.__dataclass_fields__:
+            value = read_field(type(self), name, value)
+            refuse_impossible(name, value)
+        object.__setattr__(self, name, value)
+
+    def checked(self) -> "TransformerConfig":
+        """Return a copy that cannot be changed, all of whose settings fit together.
+
+        Raises:
+            ConfigError: if two of them do not.
+        """
         self._check_observations()
-        self._check_losses()
         self._check_context()
+        if self.group_size != SIMNORM_GROUP and self.has_groups:
+            raise ConfigError(
+                f"group_size is {self.group_size}, but can only be {SIMNORM_GROUP} where predict_latent_loss_type is "
+                f"{self.predict_latent_loss_type}, which compares the groups of SimNorm"
+            )
         if self.eviction != "fifo" and not self.use_new_cache_manager:
             raise ConfigError(
                 f"eviction is {self.eviction}, which has no effect on the older caches, where the oldest always goes; "
                 "set use_new_cache_manager=True"
             )
         _ = self.model, self.cache
+        checked = copy(self)
+        object.__setattr__(checked, "is_checked", True)
+        return checked
 
     def _check_context(self) -> None:
         least = 2 if self.rotary_emb else 4
@@ -188,6 +192,29 @@ class TransformerConfig:
                 f"context_length is {self.context_length}, longer than the {self.max_tokens} tokens of max_blocks "
                 f"{self.max_blocks}; give max_blocks at least {-(-self.context_length // 2)}"
             )
+
+    @property
+    def unused(self) -> list[str]:
+        """What some settings say that changes nothing here, with the reason."""
+        clauses = {
+            f"group_size={self.group_size}: latents have a layer norm, and no groups": (
+                self.group_size != SIMNORM_GROUP and not self.has_groups
+            ),
+            f"image_channel={self.image_channel}: an observation is a vector": (
+                self.image_channel is not None and not self.spec.is_image
+            ),
+        }
+        return [clause for clause, is_due in clauses.items() if is_due]
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether latents are normed in groups, as the loss that compares groups needs them."""
+        return self.predict_latent_loss_type == "group_kl"
+
+    @property
+    def dropout(self) -> Dropout:
+        """What a training pass leaves out."""
+        return Dropout(embedding=self.embed_pdrop, residual=self.resid_pdrop, attention=self.attn_pdrop)
 
     @property
     def max_tokens(self) -> int:
@@ -211,10 +238,11 @@ class TransformerConfig:
             embed_dim=self.embed_dim,
             context_tokens=self.context_length,
             support_size=self.support_size,
-            latent_norm="simnorm" if self.predict_latent_loss_type == "group_kl" else "layernorm",
+            latent_norm="simnorm" if self.has_groups else "layernorm",
             positions="rotary" if self.rotary_emb else "learned",
             max_tokens=DEFAULT_MAX_TOKENS if self.rotary_emb else self.max_tokens,
             window=self.window,
+            image_norm="layer" if self.norm_type == "LN" and self.spec.is_image else "group",
         )
 
     @property
@@ -244,26 +272,16 @@ class TransformerConfig:
 
     def _check_observations(self) -> None:
         spec = self.spec
-        kind, norm = ("image", "GN") if spec.is_image else ("vector", "LN")
+        kind = "image" if spec.is_image else "vector"
         if self.obs_type != kind:
             raise ConfigError(
                 f"obs_type is {self.obs_type!r}, but observation_shape {spec.observation_shape} is that of a {kind}; "
-                "kvzero reads image and vector, and the two settings must agree"
+                "the two settings must agree"
             )
-        if self.norm_type not in (None, norm):
-            raise ConfigError(
-                f"norm_type is {self.norm_type!r}, but the encoder of a {kind} has {norm}; leave it out. A norm over "
-                "the batch (BN) would make a latent depend on the others of its batch, and no cache could be exact"
-            )
-        channels = spec.observation_shape[0] if spec.is_image else None
-        if self.image_channel not in (None, channels):
+        if self.norm_type == "GN" and not spec.is_image:
+            raise ConfigError("norm_type is 'GN', but the encoder of a vector has LN; leave it out")
+        if spec.is_image and self.image_channel not in (None, spec.observation_shape[0]):
             raise ConfigError(
                 f"image_channel is {self.image_channel}, but observation_shape is {spec.observation_shape}; "
                 "leave it out"
             )
-
-    def _check_losses(self) -> None:
-        if not 0 < self.gamma <= 1:
-            raise ConfigError(f"gamma is {self.gamma}; give a factor above 0 and up to 1")
-        if not 0 <= self.policy_entropy_weight < float("inf"):
-            raise ConfigError(f"policy_entropy_weight is {self.policy_entropy_weight}; give 0 or more")
