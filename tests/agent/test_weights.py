@@ -9,7 +9,7 @@ import torch
 from tests.training.samples import MODEL, SPEC, tiny_network
 
 from kvzero import AgentConfig, ModelConfig
-from kvzero.agent import load_network, load_weights, newest_checkpoint, save_agent, save_weights
+from kvzero.agent import load_network, load_weights, newest_checkpoint, read_newest, save_agent, save_weights
 from kvzero.errors import CheckpointError, RunError
 
 CONFIG = AgentConfig(model=MODEL, num_eval_simulations=7)
@@ -91,3 +91,32 @@ def test_an_agent_of_images_comes_back(tmp_path):
     found, _ = load_network(tmp_path, CPU)
     image = torch.from_numpy(np.random.default_rng(0).integers(256, size=(2, 3, 16, 16), dtype=np.uint8))
     assert torch.equal(found.encode(image), network.encode(image))
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_gives_way_to_the_newer_one(tmp_path):
+    folders = [tmp_path / "checkpoints" / name for name in ("step_0000000010_0000000001", "step_0000000020_0000000002")]
+    folders[0].mkdir(parents=True)
+    save_agent(folders[0], tiny_network(1), CONFIG)
+
+    def read(folder):
+        if folder == folders[0]:  # what the process that writes the run does meanwhile
+            folders[1].mkdir()
+            save_agent(folders[1], tiny_network(2), CONFIG)
+            folders[0].rename(folder.with_name(f"partial_{folder.name}"))
+        return load_network(folder, CPU)[0]
+
+    found, wanted = read_newest(tmp_path, read), tiny_network(2)
+    assert all(torch.equal(*pair) for pair in zip(found.parameters(), wanted.parameters(), strict=True))
+
+
+def test_a_checkpoint_that_is_there_and_damaged_is_read_once(tmp_path):
+    (tmp_path / "checkpoints" / "step_0000000010_0000000001").mkdir(parents=True)
+    asked = []
+
+    def read(folder):
+        asked.append(folder)
+        return load_network(folder, CPU)
+
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_newest(tmp_path, read)
+    assert len(asked) == 1

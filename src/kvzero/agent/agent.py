@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.planner import Planner
-from kvzero.agent.weights import check_environment, load_network, newest_checkpoint
+from kvzero.agent.weights import check_environment, load_network, read_newest
 from kvzero.checks import read_int, read_mask
 from kvzero.envs import read_spec
 from kvzero.errors import ConfigError
@@ -62,10 +62,15 @@ class Agent:
             ConfigError: if `env` has spaces that kvzero does not play.
             DeviceError: if there is no such device.
         """
-        checkpoint = newest_checkpoint(Path(run))
-        if env is not None:
-            check_environment(checkpoint, read_spec(env))
-        network, config = load_network(checkpoint, choose_device(device))
+        on = choose_device(device)
+        spec = None if env is None else read_spec(env)
+
+        def read(checkpoint: Path) -> tuple[Network, AgentConfig]:
+            if spec is not None:
+                check_environment(checkpoint, spec)
+            return load_network(checkpoint, on)
+
+        network, config = read_newest(Path(run), read)
         return cls(network, config, num_envs=num_envs)
 
     def reset(self, envs: Int[np.ndarray, " env"] | Bool[np.ndarray, " env"] | None = None) -> None:

@@ -1,7 +1,9 @@
 """Where a run keeps an agent, its weights and what is needed to build it, and how they are read back."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -20,10 +22,14 @@ __all__ = [
     "load_tensors",
     "load_weights",
     "newest_checkpoint",
+    "read_newest",
+    "refuse_changed",
     "save_agent",
     "save_tensors",
     "save_weights",
 ]
+
+Found = TypeVar("Found")
 
 CHECKPOINTS = "checkpoints"
 WEIGHTS_FILE = "weights.safetensors"
@@ -44,6 +50,24 @@ def newest_checkpoint(run: Path) -> Path:
     if not whole:
         raise RunError(f"{run} holds no checkpoint (looked for {CHECKPOINTS}/step_*); train it first")
     return whole[-1]
+
+
+def read_newest(run: Path, read: Callable[[Path], Found]) -> Found:
+    """Return what `read` makes of a run's newest checkpoint, or of a newer one where it was replaced meanwhile.
+
+    The process that writes a run deletes old checkpoints, perhaps the very one that is being read.
+
+    Raises:
+        RunError: if the folder is missing or holds no checkpoint.
+        CheckpointError: if the checkpoint, which is still there, cannot be read.
+    """
+    while True:
+        checkpoint = newest_checkpoint(run)
+        try:
+            return read(checkpoint)
+        except CheckpointError:
+            if checkpoint.is_dir():
+                raise
 
 
 def save_weights(network: Network, path: Path) -> None:
@@ -122,7 +146,15 @@ def check_environment(folder: Path, spec: EnvSpec) -> None:
         CheckpointError: if observations, actions or their bounds differ; with both. Or if the file that says what they
             were is missing, damaged or from another version.
     """
-    _, trained = _read_agent(folder)
+    refuse_changed(spec, _read_agent(folder)[1], folder)
+
+
+def refuse_changed(spec: EnvSpec, trained: EnvSpec, folder: Path) -> None:
+    """Refuse an environment that is not like the one that the checkpoint in `folder` was trained in.
+
+    Raises:
+        CheckpointError: if observations, actions or their bounds differ; with both.
+    """
     if spec != trained:
         raise CheckpointError(
             f"the environment has {spec}, but {folder} was trained with {trained}; bring the environment back to what "

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from kvzero.agent import Planner, check_environment, load_network, newest_checkpoint
+from kvzero.agent import Planner, load_network, read_newest, refuse_changed
 from kvzero.envs import Environments, make_environments
 from kvzero.model import choose_device
 from kvzero.reports import Dispensable
@@ -54,13 +54,12 @@ def evaluate_run(
         DeviceError: if there is no such device.
     """
     run = Path(run)
-    checkpoint = newest_checkpoint(run)
+    checkpoint, (network, agent) = read_newest(run, lambda found: (found, load_network(found, choose_device(device))))
     config = read_config(run)
-    network, agent = load_network(checkpoint, choose_device(device))
     num_envs = min(num_episodes, config.schedule.num_eval_envs)
     envs = make_environments(config.env, num_envs=num_envs, training=False, render=on_frame is not None)
     try:
-        check_environment(checkpoint, envs.spec)
+        refuse_changed(envs.spec, network.spec, checkpoint)
         if num_simulations is None:
             num_simulations = agent.num_eval_simulations
         planner = Planner(network, agent, num_envs=num_envs, num_simulations=num_simulations)

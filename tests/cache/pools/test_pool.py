@@ -1,6 +1,8 @@
 """The pool against a twin of a list, what it hands out, its memory, and what it refuses."""
 
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
 
@@ -391,3 +393,43 @@ def test_eviction_costs_the_same_in_small_pools_and_in_large_ones(strategy):
 
     small, large = min(seconds(50) for _ in range(3)), min(seconds(20_000) for _ in range(3))
     assert large < 8 * small + 0.05  # a scan for the oldest would take 400 times as long
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_threads_that_share_a_pool_are_given_the_contexts_of_their_own_keys(strategy: str) -> None:
+    """A context's numbers are its key: whoever is given others met a slot that was written meanwhile."""
+    layout = ContextLayout(
+        num_layers=2, num_heads=4, head_dim=32, context_tokens=16
+    )  # large, so that a copy takes long
+    pool, num_keys = KVCachePool(layout, 3, eviction_strategy=strategy), 12
+    entries = [KeysValues(torch.full(layout.context_shape, float(key)), 1) for key in range(num_keys)]
+    before = sys.getswitchinterval()
+
+    def play(seed: int) -> int:
+        rng, num_hits = np.random.default_rng(seed), 0
+        for key in rng.integers(num_keys, size=400).tolist():
+            found = pool.get(key)
+            if found is None:
+                pool.set(key, entries[key])
+            else:
+                assert found.keys_values.min() == found.keys_values.max() == key
+                num_hits += 1
+        return num_hits
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            num_hits = sum(threads.map(play, range(4)))
+    finally:
+        sys.setswitchinterval(before)
+    stats = pool.stats
+    assert (stats.hits, stats.hits + stats.misses, len(pool)) == (num_hits, 1600, 3)
+
+
+def test_a_copy_of_a_pool_is_shared_with_nobody() -> None:
+    pool = KVCachePool(LAYOUT, 2)
+    pool.set(1, context(7))
+    twin = deepcopy(pool)
+    pool.clear()
+    assert twin.lock is not pool.lock
+    assert number_of(twin.get(1)) == 7

@@ -1,6 +1,9 @@
 """A fixed number of contexts under keys: allocated once, found in O(1), evicted by themselves."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import wraps
+from threading import RLock
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +21,22 @@ __all__ = ["CPU", "KVCachePool", "read_key"]
 
 CPU = torch.device("cpu")
 
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+def whole(
+    method: Callable[Concatenate["KVCachePool", Arguments], Answer],
+) -> Callable[Concatenate["KVCachePool", Arguments], Answer]:
+    """Let no other thread see a pool, or change it, while a method is at work: between slot and copy, above all."""
+
+    @wraps(method)
+    def call(pool: "KVCachePool", *arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
+        with pool.lock:
+            return method(pool, *arguments, **options)
+
+    return call
+
 
 class KVCachePool:
     """Keeps contexts under integer keys in slots that are allocated once and reused.
@@ -26,6 +45,9 @@ class KVCachePool:
     updates its slot in place. A full pool evicts by its strategy, in O(1) for FIFO and LRU and amortised O(log n) for
     PRIORITY. Memory is `pool_size * C * 2 * L * E` numbers, whatever is in it, and `C * E` more per slot where the
     layout is sliding (`ContextLayout.context_bytes` gives one slot's share).
+
+    Threads may share a pool: each call is whole before the next begins. Where one look-up takes two calls, `find` and
+    then a copy, hold `lock` over both.
     """
 
     def __init__(
@@ -47,6 +69,7 @@ class KVCachePool:
                 `max_bytes`; nothing has been allocated then.
         """
         pool_size = read_int("pool_size", pool_size)
+        self.lock = RLock()
         self.layout = layout
         self.name = name
         self._device, self._dtype, self._max_bytes = device, dtype, max_bytes
@@ -56,6 +79,12 @@ class KVCachePool:
         self._allocate(pool_size)
         self._sizes = [0] * pool_size
         self._counters = Counters() if enable_stats else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, lock=RLock())  # a copy has a lock of its own
 
     def __len__(self) -> int:
         return len(self._table)
@@ -73,10 +102,12 @@ class KVCachePool:
         """Bytes allocated for keys and values."""
         return self._keys_values.nbytes + (0 if self._tokens is None else self._tokens.nbytes)
 
+    @whole
     def keys(self) -> list[int]:
         """Return the keys of all entries, in the order in which they were added."""
         return list(self._table)
 
+    @whole
     def get(self, cache_key: Hashable) -> KeysValues | None:
         """Return a copy of the context under a key, which nothing that happens to the pool will change; None if absent.
 
@@ -89,6 +120,7 @@ class KVCachePool:
         tokens = None if self._tokens is None else self._tokens[slot].clone()
         return KeysValues(self._keys_values[slot].clone(), self._sizes[slot], tokens)
 
+    @whole
     def set(self, cache_key: Hashable, kv_cache: KeysValues) -> int:
         """Copy a context into the pool, evicting another where there is no room; return its slot.
 
@@ -107,6 +139,7 @@ class KVCachePool:
         self._sizes[slot] = kv_cache.size
         return slot
 
+    @whole
     def find(self, key: int, *, is_counted: bool = True) -> int | None:
         """Return the slot of a key, counting the query unless told not to; None if it is absent.
 
@@ -117,6 +150,7 @@ class KVCachePool:
             self._counters.count_query(is_hit=slot is not None)
         return slot
 
+    @whole
     def copy_row(self, slot: int, batch: ContextBatch, row: int) -> None:
         """Copy the context in one slot into one row of a batch."""
         batch.keys_values[row].copy_(self._keys_values[slot])
@@ -124,6 +158,7 @@ class KVCachePool:
             batch.tokens[row].copy_(self._tokens[slot])
         batch.sizes[row] = self._sizes[slot]
 
+    @whole
     def copy_out(self, slots: Sequence[int], batch: ContextBatch, rows: Sequence[int]) -> None:
         """Copy the contexts in these slots into these rows of a batch."""
         source, target = self._index(slots), self._index(rows)
@@ -133,6 +168,7 @@ class KVCachePool:
             _copy(self._tokens.index_select(0, source), batch.tokens, None if is_whole else target)
         batch.sizes[list(rows)] = [self._sizes[slot] for slot in slots]
 
+    @whole
     def set_many(self, keys: Sequence[int], batch: ContextBatch) -> None:
         """Copy a batch of contexts into the pool, as `set` does for one after the other, but all or none.
 
@@ -157,6 +193,7 @@ class KVCachePool:
         if self._tokens is not None and tokens is not None:
             self._tokens.index_copy_(0, target, tokens if is_whole else tokens[source])
 
+    @whole
     def pin(self, key: int) -> None:
         """Keep an entry from eviction until it is unpinned or the pool cleared.
 
@@ -165,10 +202,12 @@ class KVCachePool:
         """
         self._table.pin(key)
 
+    @whole
     def unpin(self, key: int) -> None:
         """Let an entry be evicted again; one that is absent or not pinned stays as it is."""
         self._table.unpin(key)
 
+    @whole
     def set_priority(self, cache_key: Hashable, priority: float) -> None:
         """Give an entry a priority of its own in place of its number of reads; the lowest is evicted first.
 
@@ -178,10 +217,12 @@ class KVCachePool:
         """
         self._table.set_priority(read_key(cache_key), priority)
 
+    @whole
     def clear(self) -> None:
         """Forget all entries; statistics go on."""
         self._table.clear()
 
+    @whole
     def resize(self, pool_size: int) -> None:
         """Change how many contexts fit, keeping what is there; whoever does not fit any more is evicted.
 
@@ -203,23 +244,27 @@ class KVCachePool:
             self._counters.evictions += num_evicted
             self._counters.resizes += 1
 
+    @whole
     def count_miss(self) -> None:
         """Count a look-up that was not answered, by who noticed without asking `find`."""
         if self._counters is not None:
             self._counters.count_query(is_hit=False)
 
+    @whole
     def count_regeneration(self, seconds: float) -> None:
         """Count time that it took to compute anew what had been missed."""
         if self._counters is not None:
             self._counters.regenerate_seconds += seconds
 
     @property
+    @whole
     def stats(self) -> CacheStats | None:
         """What the pool has done so far; None where statistics are off."""
         if self._counters is None:
             return None
         return self._counters.record(size=len(self), pool_size=self.pool_size, nbytes=self.nbytes)
 
+    @whole
     def reset_stats(self) -> None:
         """Count from 0 again."""
         if self._counters is not None:
