@@ -31,7 +31,7 @@ def whole(
     """Let no other thread see a pool, or change it, while a method is at work: between slot and copy, above all."""
 
     @wraps(method)
-    def call(pool: "KVCachePool", *arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
+    def call(pool: "KVCachePool", /, *arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
         with pool.lock:
             return method(pool, *arguments, **options)
 
