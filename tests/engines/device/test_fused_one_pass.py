@@ -18,7 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from kvzero.cache import TreeStore
 from kvzero.engines import SearchDtype
 from kvzero.engines.device import DeviceEngine
-from kvzero.engines.device.expanders import ExpanderMemory, OnePassMemory, choose_memory
+from kvzero.engines.device.choose_memory import choose_memory
+from kvzero.engines.device.expanders import ExpanderMemory, OnePassMemory
 from kvzero.search import DeviceEvaluation, DeviceLeaves, Outcome
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")

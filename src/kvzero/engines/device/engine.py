@@ -9,7 +9,8 @@ from torch import Tensor
 
 from kvzero.cache import ContextStore, TreeStore
 from kvzero.engines.config import EngineKind, SamplingConfig
-from kvzero.engines.device.expanders import ExpanderMemory, choose_memory
+from kvzero.engines.device.choose_memory import choose_memory
+from kvzero.engines.device.expanders import ExpanderMemory
 from kvzero.engines.device.recordings import Recordings, choose_recorder
 from kvzero.engines.engine import Past
 from kvzero.engines.roots import extend_roots, rebuild_roots

@@ -1,7 +1,5 @@
 """How a search that stays on the device evaluates its new nodes: in two passes of the network, or in one."""
 
-from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -10,10 +8,7 @@ from kvzero.cache import OnePassContexts, StaticRows, StaticTreeContexts, TreeSt
 from kvzero.model import ActionReadings, Expansion, Network, NodeStepper, OnePassStepper, lay_out_pass
 from kvzero.search import DeviceEvaluation, DeviceExpander, DeviceLeaves
 
-__all__ = ["ExpanderMemory", "Forecasts", "OnePassMemory", "TwoPassMemory", "choose_memory"]
-
-TOKENS_OF_TWO_PASSES = 2
-"""Of a node: the action that leads there, and its latent. In one pass they are the latent and all actions there."""
+__all__ = ["ExpanderMemory", "Forecasts", "OnePassMemory", "TwoPassMemory"]
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
@@ -136,18 +131,3 @@ class OnePassExpander:
 
 def _as_evaluation(expansion: Expansion) -> DeviceEvaluation:
     return DeviceEvaluation(expansion.rewards.float(), expansion.values.float(), expansion.policy_logits.float())
-
-
-def choose_memory(network: Network, store: TreeStore) -> Callable[[TreeStore, int], ExpanderMemory]:
-    """Return what expands nodes: in one pass where the store has room for all actions at a node, else in two.
-
-    One pass is done with kernels where the network is on a GPU and there is a Triton.
-    """
-    if store.memory.tokens_per_node == TOKENS_OF_TWO_PASSES:
-        return TwoPassMemory
-    if network.device.type == "cuda" and find_spec("triton") is not None:
-        from kvzero.engines.device.fused_one_pass import try_fused_memory  # noqa: PLC0415  # optional
-
-        with torch.cuda.device(network.device):
-            return try_fused_memory(network, store)
-    return OnePassMemory

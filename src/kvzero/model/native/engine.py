@@ -92,7 +92,7 @@ class NativeNetwork:
 
     @property
     def expand_address(self) -> int:
-        """Address of the function that evaluates one new node of every tree."""
+        """Address of the function that evaluates one new node of every tree; engine.c names its arguments."""
         return int(ctypes.cast(self._library.kvzero_expand, ctypes.c_void_p).value or 0)
 
     def refresh(self, version: int) -> None:
@@ -103,10 +103,6 @@ class NativeNetwork:
         addresses = (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
         self._library.kvzero_pack(self._address, addresses)
         self._version = version
-
-    def expand(self, search: "NativeSearch", *arguments: int) -> None:
-        """Call the function at `expand_address`, whose arguments engine.c names."""
-        self._library.kvzero_expand(search.address, *arguments)
 
     def extend_roots(
         self,

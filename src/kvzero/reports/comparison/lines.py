@@ -29,7 +29,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Path:
+class DrawnLine:
     """A line as it is drawn."""
 
     name: str
@@ -51,7 +51,7 @@ class LineChart:
     """Heights of the grid's lines, and the numbers beside them."""
     columns: Sequence[tuple[float, str]] = ()
     """Places of the numbers below."""
-    paths: Sequence[Path] = ()
+    paths: Sequence[DrawnLine] = ()
     width: float = WIDTH
     height: float = HEIGHT
     left: float = LEFT
@@ -88,8 +88,8 @@ def line_chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str,
     )
 
 
-def _path(line: Line, across: Scale, up: Scale) -> Path:
-    return Path(
+def _path(line: Line, across: Scale, up: Scale) -> DrawnLine:
+    return DrawnLine(
         name=line.name,
         colour=line.colour % NUM_COLOURS,
         dashes=DASHES[line.colour // NUM_COLOURS % len(DASHES)],
