@@ -9,11 +9,11 @@ import torch
 from tests.equivalence.scenario import Engine, Life
 from tests.equivalence.test_exactness import SHAPES
 
-from kvzero.agent import expander as expander_module
 from kvzero.agent.history import History
 from kvzero.cache import ContextLayout, TreeStore, Window
 from kvzero.cache.ledger import RootLedger
 from kvzero.cache.tree import store as tree_module
+from kvzero.engines import expander as expander_module
 from kvzero.model import transformer as transformer_module
 from kvzero.model.transformer import Transformer
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tests.equivalence.test_mutations import live
 
-from kvzero.agent import device_expanders
 from kvzero.cache import OnePassContexts, Window
+from kvzero.engines.device import expanders as device_expanders
 from kvzero.engines.device.expanders import OnePassExpander
 from kvzero.model import PassLayout, lay_out_pass
 from kvzero.search import DeviceLeaves

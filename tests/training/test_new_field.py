@@ -12,7 +12,7 @@ from kvzero.training.learning.targets import to_device
 from kvzero.training.storage import Progress, load_checkpoint, save_checkpoint
 
 TABLE = {**build_row_spec(SPEC), "moods": Field(np.float32, (5,), blank=-1, bounds=(0.0, 9.0))}
-PROGRESS = Progress(env_steps=8, updates_owed=0.0, seconds=1.0, search_rng={})
+PROGRESS = Progress(env_steps=8, updates_owed=0.0, evaluated_at=0, seconds=1.0, search_rng={})
 
 
 def new_replay() -> Replay:
