@@ -60,11 +60,12 @@ class NativeEngine:
         takes, on the cores that the engine's are about to use.
         """
         native, source = self._native, self._network.source
+        version = source.version
         with nullcontext() if source.spec.is_image else _one_thread():
             latents = source.encode(torch.from_numpy(observations)).to(native.dtype)
-        lengths = self.store.extend_in_place(envs, source.version)
+        lengths = self.store.extend_in_place(envs, version)
         native.positions.reserve(int(lengths.max()) + 2)
-        native.refresh(source.version)
+        native.refresh(version)
         search = NativeSearch(native, self.store.memory, envs, lengths)
         values, logits = native.extend_roots(search, lengths, actions, latents)
         self._searches.keep(envs, RootReading(torch.from_numpy(values), torch.from_numpy(logits)))

@@ -21,11 +21,12 @@ def extend_roots(
 ) -> RootReading:
     """Append the action taken and the latent seen next to each root of a store; return what is read there."""
     source, current = network.source, network.current
+    version = source.version
     latents = source.encode(torch.from_numpy(observations).to(source.device)).to(network.dtype)
     first = current.config.layout.next_positions(store.lengths(envs))
     positions = (first[:, None] + np.array([0, 1])).clip(min=0)
     current.transformer.positions.reserve(int(positions.max()) + 1)
-    window = store.read_roots(envs, source.version)
+    window = store.read_roots(envs, version)
     reading = current.extend_roots(
         torch.from_numpy(actions).to(current.device),
         latents,
@@ -33,7 +34,7 @@ def extend_roots(
         window,
     )
     current.slide(window)
-    store.extend_roots(envs, source.version, latents=latents, window=window)
+    store.extend_roots(envs, version, latents=latents, window=window)
     return reading
 
 

@@ -216,9 +216,19 @@ class Network(nn.Module):
 
 
 def _count_changes(module: nn.Module) -> int:
-    """Return how often the module's weights were changed in place; `parameters()` would take ten times as long."""
-    own = sum(weights._version for weights in module._parameters.values() if weights is not None)
-    return own + sum(_count_changes(part) for part in module._modules.values() if part is not None)
+    """Return how often the module's weights were changed in place.
+
+    This is asked several times per search: `parameters()` would take twenty times as long, recursion twice as long.
+    """
+    total = 0
+    parts: list[nn.Module | None] = [module]
+    for part in parts:  # which grow meanwhile
+        if part is not None:
+            for weights in part._parameters.values():
+                if weights is not None:
+                    total += weights._version
+            parts += part._modules.values()
+    return total
 
 
 def interleave(

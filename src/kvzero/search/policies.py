@@ -23,7 +23,9 @@ def visit_policy(
     most = visit_counts.max(axis=1, keepdims=True)
     for env in np.flatnonzero(most <= 0):
         raise SearchError(f"environment {env} has no visits to make a policy of")
-    weights = (visit_counts / most) ** (1.0 / temperature)
+    weights = visit_counts / most
+    if temperature != 1.0:
+        weights = weights ** (1.0 / temperature)
     policy: Float64[np.ndarray, "env action"] = weights / weights.sum(axis=1, keepdims=True)
     return policy
 
