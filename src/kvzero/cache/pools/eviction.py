@@ -1,7 +1,7 @@
 """Who leaves a full pool first: three orders in plain Python that know keys only."""
 
 from collections import OrderedDict
-from enum import Enum
+from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Protocol, runtime_checkable
@@ -11,7 +11,7 @@ from kvzero.errors import ConfigError
 __all__ = ["EvictionOrder", "EvictionStrategy", "make_order", "read_strategy"]
 
 
-class EvictionStrategy(Enum):
+class EvictionStrategy(StrEnum):
     """Which entry a full pool throws out to make room for another."""
 
     FIFO = "fifo"
