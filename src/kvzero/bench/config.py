@@ -64,7 +64,8 @@ class SearchBench:
     """Number type of weights and cache in search."""
 
     engine: EngineKind = "auto"
-    """What computes the search: native is machine code, eager is PyTorch; auto is the first of them that can serve."""
+    """What computes the search: native is machine code, device all of it where the network is, eager PyTorch; auto is
+    native where that can serve, else eager."""
 
     one_pass: bool = False
     """engine=device only: pass a new node's latent and all its actions together, one pass to a simulation."""
