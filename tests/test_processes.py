@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from kvzero.errors import ConfigError, ProcessError
-from kvzero.processes import RemoteObject
+from kvzero.processes import STOP_SIGNALS, RemoteObject
 from tests.counter import Counter, refuse
 
 
@@ -45,14 +45,14 @@ def test_a_process_computes_and_draws_with_the_threads_that_it_is_given(counter)
 
 def test_stop_signals_do_not_end_a_process(counter):
     pid, _, _ = counter.call(Counter.facts)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         os.kill(pid, number)
     assert counter.call(Counter.facts)[0] == pid
 
 
 def test_stop_signals_reach_this_process_as_before(counter):
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    assert not {signal.SIGINT, signal.SIGTERM} & blocked
+    assert not set(STOP_SIGNALS) & blocked
 
 
 def test_a_request_ends_early_when_told_and_the_next_one_does_not(counter):

@@ -169,6 +169,15 @@ def test_an_evaluation_that_was_made_is_not_made_again_on_resuming(tmp_path):
     assert [(line["env_steps"], line["eval_episodes"]) for line in evaluations(run)] == [(20, 3), (24, 3)]
 
 
+@pytest.mark.parametrize("num_let_pass", [0, 2], ids=["before it began", "at its first step"])
+def test_a_last_evaluation_that_was_stopped_is_one_on_the_way_once_the_run_is_longer(tmp_path, num_let_pass):
+    config = tiny_config(tmp_path, run_name="longer", total_env_steps=20)
+    run = kvzero.train(config, observer=Stopper(at=20, num_let_pass=num_let_pass)).run
+    assert evaluations(run) == []
+    kvzero.resume(run, total_env_steps=24)
+    assert [(line["env_steps"], line["eval_episodes"]) for line in evaluations(run)] == [(20, 2), (24, 3)]
+
+
 def test_what_was_evaluated_is_known_without_the_metrics(tmp_path):
     run = kvzero.train(tiny_config(tmp_path, run_name="stopped"), observer=Stopper(at=22)).run
     (run / "metrics.jsonl").unlink()

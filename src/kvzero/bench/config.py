@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from kvzero.agent import AgentConfig
+from kvzero.checks import check_field
 from kvzero.engines import EngineKind, SamplingConfig, StoreKind
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
@@ -64,7 +65,8 @@ class SearchBench:
     """Number type of weights and cache in search."""
 
     engine: EngineKind = "auto"
-    """What computes the search: native is machine code, eager is PyTorch; auto is the first of them that can serve."""
+    """What computes the search: native is machine code, device all of it where the network is, eager PyTorch; auto is
+    native where that can serve, else eager."""
 
     one_pass: bool = False
     """engine=device only: pass a new node's latent and all its actions together, one pass to a simulation."""
@@ -99,14 +101,11 @@ class SearchBench:
                 f"num_envs is {self.num_envs} and num_searches {self.num_searches}; give at least 1 of each"
             )
         self._check_actions()
-        if self.num_threads is not None and self.num_threads < 1:
-            raise ConfigError(f"num_threads is {self.num_threads}; give at least 1")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}; give 0 or more")
+        check_field(self, "num_threads", lambda value: value is None or value >= 1, "give at least 1")
+        check_field(self, "seed", lambda value: value >= 0, "give 0 or more")
         if self.num_pairs is not None and self.peer is None:
             raise ConfigError(f"num_pairs is {self.num_pairs}, but there is nobody to take turns with; add --peer mctx")
-        if self.num_pairs is not None and self.num_pairs < 1:
-            raise ConfigError(f"num_pairs is {self.num_pairs}; give at least 1")
+        check_field(self, "num_pairs", lambda value: value is None or value >= 1, "give at least 1")
 
     def _check_actions(self) -> None:
         if self.action_dim and self.num_actions != NUM_ACTIONS:

@@ -17,7 +17,7 @@ class SearchFigures:
     """What was measured; times are medians over searches."""
 
     engine: str
-    """What computed the search: native or eager."""
+    """What computed the search: native, device or eager."""
     simulations_per_second: float
     """Simulations of all environments together."""
     simulations_per_second_p10: float

@@ -9,8 +9,8 @@ import torch
 
 from kvzero.bench.stopwatch import Stopwatch, TimedEnvironments, TimedLearner, TimedPlanner, TimedReplay, time_encoder
 from kvzero.bench.threads import torch_threads
+from kvzero.checks import check_field
 from kvzero.envs import make_environments
-from kvzero.errors import ConfigError
 from kvzero.model import Network, choose_device
 from kvzero.replay import build_row_spec, sample_ahead
 from kvzero.training import Collector, Learner, RunConfig, keep_freed_memory
@@ -46,13 +46,10 @@ class TrainBench:
     """Seed of weights, environments, search and replay."""
 
     def __post_init__(self) -> None:
-        for name, value in (("num_steps", self.num_steps), ("num_updates", self.num_updates)):
-            if value < 1:
-                raise ConfigError(f"{name} is {value}; measure at least 1")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}; give 0 or more")
-        if self.num_threads is not None and self.num_threads < 1:
-            raise ConfigError(f"num_threads is {self.num_threads}; give at least 1")
+        for name in ("num_steps", "num_updates"):
+            check_field(self, name, lambda value: value >= 1, "measure at least 1")
+        check_field(self, "seed", lambda value: value >= 0, "give 0 or more")
+        check_field(self, "num_threads", lambda value: value is None or value >= 1, "give at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kvzero.checks import read_fields
+from kvzero.checks import check_field, read_fields
 from kvzero.errors import ConfigError
 
 __all__ = ["ReplayConfig"]
@@ -19,8 +19,9 @@ class ReplayConfig:
 
     def __post_init__(self) -> None:
         read_fields(self)
-        if self.replay_capacity < MIN_ROWS_PER_ENV:
-            raise ConfigError(f"replay_capacity is {self.replay_capacity}; give at least {MIN_ROWS_PER_ENV} rows")
+        check_field(
+            self, "replay_capacity", lambda rows: rows >= MIN_ROWS_PER_ENV, f"give at least {MIN_ROWS_PER_ENV} rows"
+        )
 
     def rows_per_env(self, num_envs: int) -> int:
         """Return the rows that each of `num_envs` environments gets.

@@ -7,7 +7,6 @@ from kvzero.reports.figures import (
     EVAL_RETURN_MAX,
     EVAL_RETURN_MEAN,
     EVAL_RETURN_MIN,
-    LOSS,
     TRAIN_RETURN,
     WALL_SECONDS,
 )
@@ -33,7 +32,6 @@ __all__ = [
     "EVAL_RETURN_MAX",
     "EVAL_RETURN_MEAN",
     "EVAL_RETURN_MIN",
-    "LOSS",
     "SINKS",
     "SPELLED",
     "SUMMARY_FILE",

@@ -4,13 +4,13 @@ from collections import deque
 
 __all__ = ["Rates"]
 
-WINDOW_SECONDS = 60.0
+SPAN_SECONDS = 60.0
 
 
 class Rates:
     """Remembers counts over the last minute and tells how fast each of them grows.
 
-    The window makes up for what changes during a run: early steps are taken without updates, evaluations hold all up.
+    A minute follows what changes during a run: early steps are taken without updates, evaluations hold all up.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Rates:
     def mark(self, seconds: float, *counts: int) -> None:
         """Take in the counts at this time, in seconds of any clock."""
         self._marks.append((seconds, counts))
-        while len(self._marks) > 2 and self._marks[1][0] <= seconds - WINDOW_SECONDS:
+        while len(self._marks) > 2 and self._marks[1][0] <= seconds - SPAN_SECONDS:
             self._marks.popleft()
 
     def per_second(self) -> tuple[float, ...] | None:

@@ -85,8 +85,8 @@ class ScheduleConfig:
 
     def temperature_at(self, env_steps: int) -> float:
         """Return the temperature of visit counts from which actions are drawn after so many environment steps."""
-        progress = min(env_steps / (self.temperature_env_steps or self.total_env_steps / 2), 1.0)
-        return self.first_temperature + progress * (self.final_temperature - self.first_temperature)
+        fallen = min(env_steps / (self.temperature_env_steps or self.total_env_steps / 2), 1.0)
+        return self.first_temperature + fallen * (self.final_temperature - self.first_temperature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +131,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         read_fields(self)
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}; give 0 or more")
+        check_field(self, "seed", lambda value: value >= 0, "give 0 or more")
         check_field(self, "num_threads", lambda value: value is None or value >= 1, "give at least 1, or nothing")
         check_field(self, "sinks", lambda names: len(set(names)) == len(names), "name each once")
         if self.learner.latent_loss == "group_kl" and self.agent.model.latent_norm != "simnorm":

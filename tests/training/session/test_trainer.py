@@ -199,3 +199,17 @@ def test_an_error_is_not_hidden_by_a_checkpoint_that_cannot_be_written(tmp_path,
         trainer.run(Raising(ZeroDivisionError(), at=8), lambda: False)
     trainer.close()
     assert "no checkpoint is left of what ZeroDivisionError ended: checkpoint " in caplog.text
+
+
+def test_an_error_is_not_hidden_by_what_it_broke(tmp_path, monkeypatch, caplog):
+    """As on a GPU that answers no more: the weights cannot be read either."""
+    trainer = Trainer(tiny_config(tmp_path), tmp_path)
+    monkeypatch.setattr(trainer._components.learner.network, "state_dict", unreadable)
+    with pytest.raises(ZeroDivisionError):
+        trainer.run(Raising(ZeroDivisionError(), at=8), lambda: False)
+    trainer.close()
+    assert "no checkpoint is left of what ZeroDivisionError ended: the GPU is lost" in caplog.text
+
+
+def unreadable():
+    raise RuntimeError("the GPU is lost")

@@ -210,6 +210,19 @@ def test_a_checkpoint_whose_waiting_observations_are_missing_is_refused_unless_i
     assert learner.network.normaliser.count == 0
 
 
+def test_a_checkpoint_of_the_first_format_that_is_brought_up_to_date_is_one_of_this_format(tmp_path):
+    learner = normalising_learner()
+    folder = save(tmp_path, learner, filled_replay(), 6)
+    (folder / "unseen.safetensors").unlink()
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | {"format": 1}))
+    load_checkpoint(folder, learner, filled_replay())
+    assert save(tmp_path, learner, filled_replay(), 6) == folder
+    assert json.loads((folder / "state.json").read_text())["format"] == contents.FORMAT
+    load_checkpoint(folder, learner, filled_replay())
+    assert learner.unseen == []
+
+
 def test_a_checkpoint_of_the_second_format_goes_on_without_its_root_values(tmp_path):
     learner, replay = tiny_learner(), filled_replay()
     folder = save(tmp_path, learner, replay, 6)

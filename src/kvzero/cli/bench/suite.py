@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kvzero.bench import CASES, measure_search
+from kvzero.checks import check_field
 from kvzero.cli.bench.output import describe, make_folder, write
 from kvzero.cli.bench.search import SearchCommand
 from kvzero.cli.parse import parse
-from kvzero.errors import ConfigError
 from kvzero.reports import write_atomically
 
 __all__ = ["bench_suite", "table"]
@@ -40,9 +40,8 @@ class SuiteCommand:
     """Pairs of turns per row; 8 if not given."""
 
     def __post_init__(self) -> None:
-        for name, value in (("num_threads", self.num_threads), ("num_pairs", self.num_pairs)):
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}; give at least 1")
+        for name in ("num_threads", "num_pairs"):
+            check_field(self, name, lambda value: value is None or value >= 1, "give at least 1")
 
 
 def bench_suite(arguments: Sequence[str]) -> int:

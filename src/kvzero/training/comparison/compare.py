@@ -32,7 +32,7 @@ def compare(config: ComparisonConfig, *, say: Say = lambda line: None) -> Compar
 
     One run after the other has a turn in each lap, and each lap begins with the next variant, so that a machine that
     becomes slower or faster meanwhile does so for all alike. A run that fails is named in the report; the others go
-    on. The first Ctrl-C (or SIGTERM) ends the comparison with what there is.
+    on. The first Ctrl-C (or SIGTERM or SIGHUP) ends the comparison with what there is.
 
     Args:
         config: what to compare.

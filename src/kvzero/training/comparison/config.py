@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from kvzero.agent import AgentConfig
 from kvzero.cache import CacheConfig, EvictionName
-from kvzero.checks import read_fields
+from kvzero.checks import check_field, read_fields
 from kvzero.engines import StoreKind, find_limit
 from kvzero.errors import ConfigError
 from kvzero.reports.comparison import Variant
@@ -54,10 +54,8 @@ class ComparisonConfig:
 
     def __post_init__(self) -> None:
         read_fields(self)
-        if self.env_steps < 1:
-            raise ConfigError(f"env_steps is {self.env_steps}; give at least 1")
-        if self.num_laps < 1:
-            raise ConfigError(f"num_laps is {self.num_laps}; give at least 1")
+        for name in ("env_steps", "num_laps"):
+            check_field(self, name, lambda value: value >= 1, "give at least 1")
         if not self.stores or not self.seeds:
             raise ConfigError("stores or seeds are empty; give at least one of each")
         for name in ("stores", "seeds", "pool_sizes", "evictions"):

@@ -132,8 +132,8 @@ class Learner:
         return means.total, {name: figure.detach() for name, figure in figures.items()}
 
     def _set_learning_rate(self) -> None:
-        progress = min(self.num_updates / self._total_updates, 1.0)
-        share = 1.0 - progress * (1.0 - self._config.final_learning_rate_share)
+        fallen = min(self.num_updates / self._total_updates, 1.0)
+        share = 1.0 - fallen * (1.0 - self._config.final_learning_rate_share)
         for group in self.optimizer.param_groups:
             group["lr"] = self._config.learning_rate * share
 

@@ -104,7 +104,7 @@ class Trainer:
         """Write a checkpoint before an error is raised; where that fails too, the error is what counts."""
         try:
             self.save()
-        except RunError as failure:
+        except Exception as failure:  # a full disk, or what the error broke, such as a GPU that answers no more
             logger.warning("no checkpoint is left of what %s ended: %s", type(error).__name__, failure)
 
     def advance(self, should_stop: Callable[[], bool]) -> RoundResult:

@@ -46,16 +46,17 @@ def write_contents(folder: Path, learner: Learner, replay: Replay, progress: Pro
     save_weights(learner.target_network, folder / "target.safetensors")
     save_tensors(_optimizer_tensors(learner), folder / "optimizer.safetensors")
     save_arrays(replay.state_arrays(), folder / "replay.safetensors")
-    _save_unseen(folder, learner)
     write_state(folder, learner, replay, progress)
 
 
 def write_state(folder: Path, learner: Learner, replay: Replay, progress: Progress) -> None:
-    """Write what is no tensor, in place of what stands there.
+    """Write what is no tensor, in place of what stands there, whose tensors stay.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError, SafetensorError: if it cannot be written.
     """
+    if not (folder / UNSEEN_FILE).exists():  # a new checkpoint, or one of format 1, which takes this format now
+        _save_unseen(folder, learner)
     state = {
         "format": FORMAT,
         "updates": learner.num_updates,
