@@ -198,7 +198,7 @@ MEANINGLESS: tuple[str, ...] = (
     "policy.async_pipeline.*", "policy.save_ckpt_in_eval", "policy.torch_compile", "policy.*_diagnostic_*",
     "policy.empty_cuda_cache_on_cache_reset", "policy.kv_cache_clear_interval", "policy.periodic_ckpt_keep_last",
     "policy.resume_buffer_min_transitions", "policy.legacy_resume_adaptive_alpha",
-    "policy.model.norm_type", "policy.model.discrete_action_encoding_type", "policy.model.bias",
+    "policy.model.discrete_action_encoding_type", "policy.model.bias",
     "policy.model.res_connection_in_dynamics", "policy.model.analysis_*", "policy.model.downsample",
     "policy.model.value_support_size", "policy.model.reward_support_size", "policy.model.learn.*",
     "policy.model.num_layers", "policy.model.fixed_sigma_value",
