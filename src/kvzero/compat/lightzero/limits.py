@@ -139,7 +139,9 @@ LIMITS: tuple[Limit, ...] = (
         off,
         NO_EXPERTS,
     ),
-    Limit((f"{WORLD}.embed_pdrop", f"{WORLD}.resid_pdrop", f"{WORLD}.attn_pdrop"), off, "kvzero uses no dropout"),
+    Limit(
+        (f"{WORLD}.embed_pdrop", f"{WORLD}.resid_pdrop", f"{WORLD}.attn_pdrop"), off, "kvzero trains without dropout"
+    ),
     Limit((f"{WORLD}.group_size",), equals(8), "simnorm has groups of 8"),
     Limit((f"{WORLD}.latent_recon_loss_weight", f"{WORLD}.perceptual_loss_weight"), off, "kvzero has no decoder"),
     Limit((f"{WORLD}.gamma",), equals(1), "unroll steps weigh alike"),
