@@ -13,6 +13,7 @@ import pytest
 from tests.cli.test_train import SMALL
 
 from kvzero.cli import main
+from kvzero.cli.streams import warn
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "import sys; from kvzero.cli import main; sys.exit(main())"
@@ -101,7 +102,7 @@ def test_evaluate_prints_its_figures_on_any_terminal(monkeypatch, trained_run, t
 
 
 def test_help_into_a_pipe_that_closes_is_quiet(tmp_path):
-    line = f'"{sys.executable}" -c "{PROGRAM}" presets | true'
+    line = f'"{sys.executable}" -c "{PROGRAM}" train cartpole --help | true'
     child = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True, cwd=ROOT)
     assert child.stderr == ""
 
@@ -125,3 +126,16 @@ def test_a_run_whose_output_cannot_be_written_reaches_its_end(tmp_path, environm
         "the display of progress failed (OSError: [Errno 28] No space left on device); going on without\n",
     )
     assert (tmp_path / "[/red] one" / "summary.json").exists()
+
+
+def test_a_warning_that_standard_error_does_not_take_ends_nothing(monkeypatch, forgiven):
+    stderr = Stdout(OSError(errno.ENOSPC, "No space left on device"))
+    stderr.reconfigure(line_buffering=True)
+    forgiven.append(stderr)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    warn("a note")
+    with pytest.raises(OSError, match="No space"):
+        stderr.write("what is no warning\n")
+    stderr.device.error = None
+    warn("another")
+    assert stderr.device.content.endswith(b"warning: another\n")

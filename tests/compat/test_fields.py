@@ -79,6 +79,13 @@ EXAMPLES: list[tuple[str, dict[str, Any], Any]] = [
     ("agent.model.latent_norm", {f"{WORLD}.final_norm_option_in_encoder": "LayerNorm"}, "layernorm"),
     ("agent.model.encoder_channels", PONG | {"policy.model.num_channels": 32}, 32),
     ("agent.model.encoder_blocks", PONG | {"policy.model.num_res_blocks": 2}, 2),
+    ("agent.model.image_norm", PONG | {"policy.model.norm_type": "LN"}, "layer"),
+    (
+        "agent.model.image_norm",
+        PONG | {"policy.model.norm_type": "LN", "policy.model.observation_shape": (3, 64, 64)},
+        "layer",
+    ),
+    ("agent.model.image_norm", PIXELS, "layer"),
     ("agent.store", {f"{WORLD}.use_new_cache_manager": True}, "pooled"),
     ("agent.store", {f"{WORLD}.use_new_cache_manager": False}, "legacy"),
     ("agent.store", LEARNED, "pooled"),

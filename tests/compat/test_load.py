@@ -108,6 +108,25 @@ def test_a_file_of_deepmind_control_plays_its_task_from_images():
     assert (env.task, env.action_repeat, env.from_pixels, env.image_size) == ("walker-walk", 2, True, 48)
 
 
+def test_the_norm_of_an_image_encoder_is_carried_over_and_one_over_a_batch_is_told():
+    pixels = PONG | {"policy.model.observation_shape": (3, 64, 64)}
+    assert loaded(pixels | {"policy.model.norm_type": "LN"}).agent.model.image_norm == "layer"
+    with pytest.warns(LightZeroWarning, match="norm_type BN is a norm over groups"):
+        assert loaded(pixels | {"policy.model.norm_type": "BN"}).agent.model.image_norm == "group"
+    with pytest.warns(LightZeroWarning, match="norm_type BN"):  # LightZero's default
+        loaded(pixels)
+    with pytest.warns(LightZeroWarning, match=f"without meaning here: {WORLD}.norm_type"):  # which LightZero replaces
+        assert loaded(pixels | {f"{WORLD}.norm_type": "LN"}).agent.model.image_norm == "group"
+
+
+def test_a_vector_has_no_norm_of_images():
+    """One that has no shape in the config may turn out to be a vector: a sampled agent's norm is LN by default."""
+    agent = {"create_config.policy.type": "sampled_unizero"}
+    for shape in ({}, {"policy.model.observation_shape": 3}):
+        for norm in ({}, {"policy.model.norm_type": "LN"}):
+            assert loaded(SWING | agent | shape | norm).agent.model.image_norm == "group"
+
+
 def test_a_file_of_stacked_grey_frames_shows_them():
     with pytest.warns(LightZeroWarning):
         config = load_file(CONFIGS / "pong_stacked.py")

@@ -1,9 +1,11 @@
-"""The Makefile refuses a Python that kvzero does not run on, and CI ends with the tests."""
+"""The Makefile refuses a Python that kvzero does not run on, and CI has what its tests need and ends with them."""
 
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 Make = Callable[..., subprocess.CompletedProcess[str]]
@@ -39,3 +41,24 @@ def test_ci_runs_every_gate_and_the_tests_last(make: Make) -> None:
     targets = [command.split()[1] for command in commands]
     assert targets[-1] == "test"
     assert make("--dry-run", *targets).stdout == plan
+
+
+@pytest.mark.parametrize("status", [0, 100])
+def test_ci_installs_a_browser_where_it_can_and_goes_on_where_it_cannot(tmp_path: Path, status: int) -> None:
+    log = tmp_path / "log"
+    for name, program in {"id": "echo 0", "make": "", "apt-get": f"exit {status}"}.items():
+        path = tmp_path / name
+        path.write_text(f'#!/bin/sh\necho {name} "$@" >>"{log}"\n{program}\n', encoding="utf-8")
+        path.chmod(0o755)
+    bash, dirname = (shutil.which(name) for name in ("bash", "dirname"))
+    assert bash is not None
+    assert dirname is not None
+    (tmp_path / "dirname").symlink_to(dirname)
+    done = subprocess.run(
+        [bash, ".ci/run"], cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    called = log.read_text(encoding="utf-8").splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert called[1:3] == ["apt-get update", "apt-get install -y --no-install-recommends chromium"]
+    assert called[3:] == ["make gates", "make .triton/stamp", "make kernels", "make test"]
+    assert ("is skipped" in done.stdout) == (status != 0)

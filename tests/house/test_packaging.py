@@ -107,3 +107,10 @@ def test_every_room_has_a_page_of_reference() -> None:
     }
     pages = {path.stem for path in (ROOT / "docs/reference").glob("*.md")}
     assert pages - {"kvzero"} == rooms - {"__init__", "__main__", "cli"}
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_a_page_that_lists_the_rooms_has_the_order_of_the_contract(page: str) -> None:
+    (contract,) = PROJECT["tool"]["importlinter"]["contracts"]
+    lines = re.findall(r"^ {4}(\w+(?: \| \w+)*)(?: {2,}.*)?$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert lines == [layer for layer in contract["layers"] if layer != "__main__"]

@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, presets, bench."""
+"""The command line: train, evaluate, compare, presets, bench."""
 
 from kvzero.cli.main import main
 

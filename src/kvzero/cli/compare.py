@@ -10,8 +10,8 @@ from rich.console import Console
 
 from kvzero.cache import EvictionName
 from kvzero.cli.parse import parse_some
-from kvzero.cli.streams import make_console
-from kvzero.cli.train import LIGHTZERO, change_run, load_lightzero, names_lightzero, take_lightzero, warn
+from kvzero.cli.streams import make_console, warn
+from kvzero.cli.train import LIGHTZERO, change_run, load_lightzero, names_lightzero, take_lightzero
 from kvzero.engines import StoreKind
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
@@ -93,7 +93,8 @@ def parse_comparison(arguments: Sequence[str]) -> ComparisonConfig:
     if request.env_steps is None or request.out is None:
         raise ConfigError("say how long and where to: give --env-steps N and --out DIR")
     _refuse_idle_flags(run, base)
-    warn(notes)
+    for note in notes:
+        warn(note)
     return ComparisonConfig(
         run=run,
         env_steps=request.env_steps,

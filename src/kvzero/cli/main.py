@@ -15,7 +15,7 @@ from kvzero.cli.bench import bench
 from kvzero.cli.compare import compare
 from kvzero.cli.evaluate import evaluate
 from kvzero.cli.presets import presets
-from kvzero.cli.streams import watched_stdout
+from kvzero.cli.streams import warn, watched_stdout
 from kvzero.cli.train import train
 from kvzero.errors import ConfigError, DeviceError, KvzeroError, KvzeroWarning
 from kvzero.interrupts import STATUS, begin_command
@@ -100,8 +100,7 @@ def _show_warning(show: Callable[..., None], message: Warning | str, category: t
     if not issubclass(category, KvzeroWarning):
         show(message, category, *place)
         return
-    with suppress(OSError):  # what only shows ends no run
-        print(f"warning: {message}", file=sys.stderr)
+    warn(message)
 
 
 def _refuse(message: str, *, status: int = 2) -> int:

@@ -1,4 +1,4 @@
-"""Standard output as commands use it: any terminal can show what is printed, and a pipe may close."""
+"""The standard streams as commands use them: any terminal can show what is printed, and a pipe may close."""
 
 import io
 import os
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from kvzero.reports import SPELLED
 
-__all__ = ["Stdout", "make_console", "watched_stdout"]
+__all__ = ["Stdout", "make_console", "warn", "watched_stdout"]
 
 
 class Stdout:
@@ -65,6 +65,12 @@ def watched_stdout() -> Iterator[Stdout]:
 def make_console() -> Console:
     """Return a console that prints text as it is: brackets are no markup, and lines end where the text's do."""
     return _Console(soft_wrap=True, highlight=False, markup=False)
+
+
+def warn(message: object) -> None:
+    """Write a warning to standard error; one that cannot be written ends nothing."""
+    with suppress(OSError):
+        print(f"warning: {message}", file=sys.stderr)
 
 
 class _Console(Console):

@@ -1,7 +1,6 @@
 """`kvzero train`: a new run from a preset or a LightZero config, or an old one resumed."""
 
 import shlex
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from kvzero.cli.parse import parse
-from kvzero.cli.streams import make_console
+from kvzero.cli.streams import make_console, warn
 from kvzero.compat import LightZeroWarning, load_file
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
@@ -19,7 +18,7 @@ from kvzero.training import Finished, RunConfig, read_config
 from kvzero.training import resume as resume_run
 from kvzero.training import train as train_run
 
-__all__ = ["LIGHTZERO", "change_run", "load_lightzero", "names_lightzero", "take_lightzero", "train", "warn"]
+__all__ = ["LIGHTZERO", "change_run", "load_lightzero", "names_lightzero", "take_lightzero", "train"]
 
 INTERRUPTED = 130
 LIGHTZERO = "--lightzero-config"
@@ -69,7 +68,8 @@ def parse_lightzero(arguments: Sequence[str]) -> RunConfig:
     file, flags = take_lightzero(arguments)
     base, notes = load_lightzero(file)
     config = change_run(base, flags, prog=f"kvzero train {LIGHTZERO} {file}")
-    warn(notes)
+    for note in notes:
+        warn(note)
     return config
 
 
@@ -106,12 +106,6 @@ def load_lightzero(file: str) -> tuple[RunConfig, list[str]]:
         warnings.simplefilter("always", LightZeroWarning)
         config = load_file(file)
     return config, [str(warning.message) for warning in caught]
-
-
-def warn(notes: Sequence[str]) -> None:
-    """Write notes to the standard error."""
-    for note in notes:
-        print(f"warning: {note}", file=sys.stderr)
 
 
 def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> RunConfig:

@@ -81,6 +81,18 @@ def test_a_folder_that_was_named_and_cannot_be_used_is_refused(account: pytest.M
         choose_folder()
 
 
+def test_without_a_home_and_a_temporary_folder_the_engine_is_refused(account: pytest.MonkeyPatch) -> None:
+    def find_none() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    leave_nameless(account)
+    account.setattr(tempfile, "gettempdir", find_none)
+    with pytest.raises(
+        EngineError, match=r"kept: there is neither a home nor a temporary folder; set KVZERO_CACHE_DIR"
+    ):
+        choose_folder()
+
+
 def test_a_folder_of_another_user_is_not_used(account: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mine = os.getuid()
     account.setattr(os, "getuid", lambda: mine + 1)

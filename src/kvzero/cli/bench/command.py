@@ -7,7 +7,7 @@ from kvzero.cli.bench.suite import bench_suite
 from kvzero.cli.bench.train import bench_train
 from kvzero.errors import ConfigError
 
-__all__ = ["BENCHMARKS", "bench"]
+__all__ = ["bench"]
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
     "search": bench_search,

@@ -18,6 +18,7 @@ WORLD = "policy.model.world_model_cfg"
 
 CONTINUOUS = "policy.model.continuous_action_space"
 
+IMAGE_NORMS = {"BN": "group", "LN": "layer"}
 NORMS = {"SimNorm": "simnorm", "LayerNorm": "layernorm"}
 LATENT_LOSSES = {"group_kl": "group_kl", "mse": "mse", "cos_sim": "cos_sim"}
 
@@ -89,6 +90,7 @@ FACTS: tuple[Fact, ...] = (
     Fact((f"{WORLD}.predict_latent_loss_type",), choice(LATENT_LOSSES)),
     Fact(("policy.model.num_channels",), whole, 64),
     Fact(("policy.model.num_res_blocks",), whole, 1),
+    Fact(("policy.model.norm_type",), choice(IMAGE_NORMS), "group", "layer"),
     Fact((f"{WORLD}.obs_type",), choice({"image": "image", "vector": "vector"})),
     Fact(("policy.model.model_type", f"{WORLD}.model_type"), choice({"conv": "image", "mlp": "vector"})),
     Fact((f"{WORLD}.env_num",), whole),

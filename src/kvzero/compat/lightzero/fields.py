@@ -14,7 +14,7 @@ from kvzero.compat.lightzero.facts import CONTINUOUS, WORLD
 
 __all__ = ["FIELDS", "Field", "fill_fields"]
 
-Scope = Literal["all", "atari", "dmc", "image", "resized", "continuous"]
+Scope = Literal["all", "atari", "dmc", "image", "surely image", "resized", "continuous"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ FIELDS: tuple[Field, ...] = (
     Field("agent.model.latent_norm", (NORM,)),
     Field("agent.model.encoder_channels", ("policy.model.num_channels",), scope="image"),
     Field("agent.model.encoder_blocks", ("policy.model.num_res_blocks",), scope="image"),
+    Field("agent.model.image_norm", ("policy.model.norm_type",), scope="surely image"),
     # search and cache
     Field("agent.store", (f"{WORLD}.use_new_cache_manager",), to.store, ("agent.model.positions",)),
     Field("agent.search.num_simulations", ("policy.num_simulations", COLLECT), to.collect_simulations),
@@ -151,12 +152,14 @@ def fill_fields(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _find_scopes(facts: Mapping[str, Any]) -> dict[Scope, bool]:
     """Return which fields are for the environment of these facts."""
     game = find_game(facts["env.env_id"])
+    is_suite = game.is_atari or game.is_dmc
     is_image = facts["env.from_pixels"] if game.is_dmc else facts[SHAPE] is None or len(facts[SHAPE]) == 3
     return {
         "all": True,
         "atari": game.is_atari,
         "dmc": game.is_dmc,
         "image": is_image,
-        "resized": is_image and (game.is_atari or game.is_dmc),
+        "surely image": is_image and (is_suite or facts[SHAPE] is not None),
+        "resized": is_image and is_suite,
         "continuous": facts[CONTINUOUS],
     }

@@ -139,7 +139,9 @@ LIMITS: tuple[Limit, ...] = (
         off,
         NO_EXPERTS,
     ),
-    Limit((f"{WORLD}.embed_pdrop", f"{WORLD}.resid_pdrop", f"{WORLD}.attn_pdrop"), off, "kvzero uses no dropout"),
+    Limit(
+        (f"{WORLD}.embed_pdrop", f"{WORLD}.resid_pdrop", f"{WORLD}.attn_pdrop"), off, "kvzero trains without dropout"
+    ),
     Limit((f"{WORLD}.group_size",), equals(8), "simnorm has groups of 8"),
     Limit((f"{WORLD}.latent_recon_loss_weight", f"{WORLD}.perceptual_loss_weight"), off, "kvzero has no decoder"),
     Limit((f"{WORLD}.gamma",), equals(1), "unroll steps weigh alike"),
@@ -198,7 +200,7 @@ MEANINGLESS: tuple[str, ...] = (
     "policy.async_pipeline.*", "policy.save_ckpt_in_eval", "policy.torch_compile", "policy.*_diagnostic_*",
     "policy.empty_cuda_cache_on_cache_reset", "policy.kv_cache_clear_interval", "policy.periodic_ckpt_keep_last",
     "policy.resume_buffer_min_transitions", "policy.legacy_resume_adaptive_alpha",
-    "policy.model.norm_type", "policy.model.discrete_action_encoding_type", "policy.model.bias",
+    "policy.model.discrete_action_encoding_type", "policy.model.bias",
     "policy.model.res_connection_in_dynamics", "policy.model.analysis_*", "policy.model.downsample",
     "policy.model.value_support_size", "policy.model.reward_support_size", "policy.model.learn.*",
     "policy.model.num_layers", "policy.model.fixed_sigma_value",

@@ -12,7 +12,7 @@ from kvzero.compat.lightzero.limits import LIMITS, find_unmet, is_meaningless
 from kvzero.compat.lightzero.notes import find_assumptions
 from kvzero.compat.lightzero.readers import flatten, shown
 from kvzero.compat.lightzero.script import Script, run_script
-from kvzero.errors import ConfigError
+from kvzero.errors import ConfigError, KvzeroWarning
 from kvzero.records import structure
 from kvzero.training import RunConfig
 
@@ -21,7 +21,7 @@ __all__ = ["LightZeroWarning", "load_config", "load_file"]
 KNOWN = frozenset(name for table in (FACTS, LIMITS) for entry in table for name in entry.names)
 
 
-class LightZeroWarning(UserWarning):
+class LightZeroWarning(KvzeroWarning):
     """Says, once for a config, what of it kvzero leaves behind or takes differently."""
 
 

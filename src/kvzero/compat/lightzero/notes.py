@@ -40,6 +40,9 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
         "predict_latent_loss_type cos_sim is mse, the same up to a factor where latents have a layer norm": (
             loss == "cos_sim"
         ),
+        "policy.model.norm_type BN is a norm over groups of channels, for none of kvzero's is over a batch": (
+            values.get("agent.model.image_norm") == "group"
+        ),
         f"evaluation games end after {longest} steps, as games for training do": (
             0 < longest < (facts["env.eval_max_episode_steps"] or 0)
         ),

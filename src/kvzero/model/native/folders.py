@@ -28,7 +28,8 @@ def choose_folder() -> Path:
             return _take(folder)
         except (OSError, RuntimeError) as error:  # RuntimeError where `~` has no meaning
             refusals.append(str(error))
-    raise EngineError(f"no library can be kept: {'; '.join(refusals)}; set {VARIABLE} to a folder of your own")
+    said = "; ".join(refusals) or "there is neither a home nor a temporary folder"
+    raise EngineError(f"no library can be kept: {said}; set {VARIABLE} to a folder of your own")
 
 
 def _candidates() -> Iterator[Path]:
@@ -37,7 +38,8 @@ def _candidates() -> Iterator[Path]:
         return
     with suppress(RuntimeError):  # there is no home, as for a container's user without a name
         yield _user_caches() / "kvzero"
-    yield Path(tempfile.gettempdir()) / f"kvzero-{os.getuid()}"
+    with suppress(FileNotFoundError):  # not one of the usual folders can be written
+        yield Path(tempfile.gettempdir()) / f"kvzero-{os.getuid()}"
 
 
 def _user_caches() -> Path:
