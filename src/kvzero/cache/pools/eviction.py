@@ -4,7 +4,7 @@ from collections import OrderedDict
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from kvzero.errors import ConfigError
 
@@ -159,7 +159,7 @@ class Priorities:
             heappush(self._heap, (priority, arrival, key))
 
 
-def read_strategy(strategy: object) -> EvictionStrategy:
+def read_strategy(strategy: Any) -> EvictionStrategy:
     """Return the strategy that a member or its value (`"fifo"`) names.
 
     Raises:
