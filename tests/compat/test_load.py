@@ -172,7 +172,7 @@ def test_one_warning_lists_everything_that_is_left_behind():
     ]  # fmt: skip
     assert lines[1].endswith("here: policy.cuda")
     assert lines[2].endswith("known: policy.warp_speed")
-    assert "policy.use_priority=True (kvzero draws windows uniformly)" in lines[3]
+    assert "policy.use_priority=True (kvzero draws segments uniformly)" in lines[3]
     assert "policy.use_augmentation=True" in lines[3]
     assert "linearly" in lines[4]
     assert "cos_sim" in lines[4]

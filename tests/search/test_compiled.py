@@ -6,8 +6,11 @@ import pwd
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from kvzero.search.compiled import _digest_sources
 
 SOURCE = """
 from kvzero.search.compiled import compiled
@@ -15,6 +18,29 @@ from kvzero.search.compiled import compiled
 @compiled
 def add(first, second):
     return first + second
+"""
+
+RULE = """
+from kvzero.search.compiled import compiled
+
+@compiled
+def choose(number):
+    return number + {added}
+"""
+
+BUILT = """
+from kvzero.search.compiled import compiled
+
+def build(choose):
+    @compiled
+    def select(number):
+        return choose(number)
+
+    @compiled
+    def grow(number):
+        return select(number)
+
+    return grow
 """
 
 
@@ -26,15 +52,17 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Callab
     path.parent.mkdir()
     path.write_text(SOURCE, encoding="utf-8")
 
-    def load_anew() -> Callable[[int, int], int]:
-        spec = importlib.util.spec_from_file_location("kernel", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module.add
+    return lambda: run(path).add
 
-    return load_anew
+
+def run(path: Path) -> Any:
+    """Return a module of its own of a file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def refuse(*args: object, **kwargs: object) -> None:
@@ -90,3 +118,14 @@ def test_machine_code_that_was_cut_short_is_made_anew(load, tmp_path, suffix, sh
     content = torn.read_bytes()
     torn.write_bytes(content[: int(share * len(content))])
     assert load()(2, 3) == 5
+
+
+def test_what_is_built_for_a_rule_is_made_anew_when_the_rule_changes(tmp_path):
+    built, rule = tmp_path / "built.py", tmp_path / "rule.py"
+    built.write_text(BUILT, encoding="utf-8")
+    for added, num_found in ((1, 0), (1, 1), (20, 0)):
+        rule.write_text(RULE.format(added=added), encoding="utf-8")
+        _digest_sources.cache_clear()  # as in another process
+        grow = run(built).build(run(rule).choose)
+        assert grow(2) == 2 + added
+        assert sum(grow.stats.cache_hits.values()) == num_found

@@ -13,6 +13,7 @@ from kvzero.cache.keyed import (
     PooledLevels,
     allocate_contexts,
     hash_state,
+    held_places,
     make_keys,
     start_key,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "Window",
     "allocate_contexts",
     "hash_state",
+    "held_places",
     "make_keys",
     "plan_sizes",
     "start_key",

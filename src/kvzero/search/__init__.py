@@ -4,7 +4,7 @@ from kvzero.search.config import PuctConfig, RuleKind, SearchConfig
 from kvzero.search.device_search import DeviceEvaluation, DeviceExpander, DeviceLeaves, DeviceSearch
 from kvzero.search.expander import CompiledExpander, Evaluation, Expander, Leaves, MachineCode, Roots
 from kvzero.search.kernels import kernel
-from kvzero.search.rules import Decision, Rule, make_rule
+from kvzero.search.rules import Decision, Rule
 from kvzero.search.simulation import Outcome, search
 from kvzero.search.tree import Tree
 
@@ -27,6 +27,5 @@ __all__ = [
     "SearchConfig",
     "Tree",
     "kernel",
-    "make_rule",
     "search",
 ]

@@ -1,7 +1,7 @@
 """How a plain annotated function becomes machine code: with numba, whether or not shapes are being checked."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -75,13 +75,19 @@ class _RoomCache(FunctionCache):
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        others = tuple(getfile(other) for other in _kernels_within(self._py_func))
-        return sig, codegen.magic_tuple(), _digest_sources(others)
+        return sig, codegen.magic_tuple(), _digest_sources(tuple(_files_within(self._py_func)))
 
 
 def _kernels_within(function: Any) -> list[Any]:
     """Return the functions of the kernels in a function's closure."""
     return [cell.cell_contents.py_func for cell in function.__closure__ or ()]
+
+
+def _files_within(function: Any) -> Iterator[str]:
+    """Yield the files of the kernels in a function's closure, and of those in theirs: all are inlined."""
+    for other in _kernels_within(function):
+        yield getfile(other)
+        yield from _files_within(other)
 
 
 @cache

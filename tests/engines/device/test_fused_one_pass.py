@@ -165,7 +165,7 @@ def test_a_simulation_is_twenty_nine_launches_of_the_network(monkeypatch: pytest
 
     life = fused_life("vector", 1, "float32")
     life.observe(np.arange(2))
-    memory = engine_of(life)._workspace(2).memory
+    memory = engine_of(life)._sized(2).memory
     memory.rows.begin(np.arange(2), life.network.version)
     counter = CountLaunches()
     for name in fused_one_pass.kernels.__all__:
@@ -193,7 +193,7 @@ def test_a_simulation_is_twenty_nine_launches_of_the_network(monkeypatch: pytest
 def test_without_kernels_two_passes_are_one_hundred_and_seven_launches() -> None:
     life = Life(replace(SHAPES["vector"], num_envs=2, num_simulations=4), seed=1, engine="device")
     life.observe(np.arange(2))
-    memory = engine_of(life)._workspace(2).memory
+    memory = engine_of(life)._sized(2).memory
     memory.rows.begin(np.arange(2), life.network.version)
     first, depths = torch.zeros(2, dtype=torch.int64), torch.ones(2, dtype=torch.int64)
     with torch.inference_mode():

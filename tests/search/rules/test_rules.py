@@ -9,11 +9,11 @@ import torch
 from tests.search.models import PathModel, bandit, flat_roots, hashed_answers
 
 from kvzero.errors import EngineError, SearchError
-from kvzero.search import Decision, DeviceSearch, Rule, SearchConfig, Tree, make_rule, search
+from kvzero.search import Decision, DeviceSearch, Rule, SearchConfig, Tree, search
 from kvzero.search import rules as rules_room
 from kvzero.search.compiled import compiled
 from kvzero.search.policies import sample_actions, visit_policy
-from kvzero.search.rules import PuctRule
+from kvzero.search.rules import PuctRule, make_rule
 from kvzero.search.tree import UNVISITED, build_kernels
 
 

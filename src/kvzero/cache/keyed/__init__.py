@@ -5,7 +5,7 @@ from kvzero.cache.keyed.legacy import LegacyCaches, LegacyLevels, LegacyRing
 from kvzero.cache.keyed.levels import MISSING, ContextLevels, PooledLevels
 from kvzero.cache.keyed.search import KeyedParts
 from kvzero.cache.keyed.store import KeyedStore
-from kvzero.cache.keyed.windows import allocate_contexts
+from kvzero.cache.keyed.windows import allocate_contexts, held_places
 
 __all__ = [
     "MISSING",
@@ -20,6 +20,7 @@ __all__ = [
     "PooledLevels",
     "allocate_contexts",
     "hash_state",
+    "held_places",
     "make_keys",
     "start_key",
 ]

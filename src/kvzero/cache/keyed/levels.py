@@ -71,20 +71,22 @@ class PooledLevels:
 
     def read(self, envs: Sequence[int], keys: Sequence[int], batch: ContextBatch, *, is_counted: bool = True) -> None:
         """Copy each context into its row of the batch, all those of nodes at once."""
-        slots, rows = [], []
-        for row, (env, key) in enumerate(zip(envs, keys, strict=True)):
-            roots = self.manager.init_pool(env)
-            pool = roots if key in roots else self.manager.recur_pool
-            slot = pool.find(key, is_counted=is_counted)
-            if slot is None:
-                batch.sizes[row] = MISSING
-            elif pool is roots:
-                roots.copy_row(slot, batch, row)
-            else:
-                slots.append(slot)
-                rows.append(row)
-        if rows:
-            self.manager.recur_pool.copy_out(slots, batch, rows)
+        slots, rows, nodes = [], [], self.manager.recur_pool
+        with nodes.lock:  # what was found is there until the next write only
+            for row, (env, key) in enumerate(zip(envs, keys, strict=True)):
+                roots = self.manager.init_pool(env)
+                with roots.lock:
+                    pool = roots if key in roots else nodes
+                    slot = pool.find(key, is_counted=is_counted)
+                    if slot is None:
+                        batch.sizes[row] = MISSING
+                    elif pool is roots:
+                        roots.copy_row(slot, batch, row)
+                    else:
+                        slots.append(slot)
+                        rows.append(row)
+            if rows:
+                nodes.copy_out(slots, batch, rows)
 
     def write_roots(self, envs: Sequence[int], keys: Sequence[int], batch: ContextBatch) -> None:
         """Keep and pin the new root of each environment."""

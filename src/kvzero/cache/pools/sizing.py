@@ -8,7 +8,7 @@ from kvzero.errors import ConfigError
 
 __all__ = ["PoolSizer", "PoolUse", "decide_size"]
 
-WINDOW_QUERIES = 1_000
+PERIOD_QUERIES = 1_000
 GOOD_HIT_RATE = 0.95
 HIGH_EVICTION_RATE = 0.05
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PoolUse:
-    """What a pool did over a window of queries."""
+    """What a pool did over a period of queries."""
 
     hits: int
     misses: int
@@ -32,7 +32,7 @@ class PoolUse:
 
 
 def decide_size(pool_size: int, use: PoolUse) -> int:
-    """Return the size that a pool should have after a window in which it was used like this.
+    """Return the size that a pool should have after a period in which it was used like this.
 
     It doubles where less than 95 % of the queries were answered and more than one entry per 20 queries was evicted; it
     halves where nothing was evicted and no more than a quarter was ever full. A pool that misses without evicting
@@ -55,17 +55,17 @@ class PoolSizer:
         self.restart()
 
     def restart(self) -> None:
-        """Begin a new window of queries."""
+        """Begin a new period of queries."""
         self._peak_size = 0
         self._since = self._count()
 
     def adapt(self) -> None:
-        """Look at the pool between two searches, before it is cleared; resize it if a window is full and says so."""
+        """Look at the pool between two searches, before it is cleared; resize it if a period is full and says so."""
         self._peak_size = max(self._peak_size, len(self._pool))
         counts = self._count()
         hits, misses, evictions = (now - before for now, before in zip(counts, self._since, strict=True))
         use = PoolUse(hits, misses, evictions, self._peak_size)
-        if use.queries < WINDOW_QUERIES:
+        if use.queries < PERIOD_QUERIES:
             return
         self._resize(decide_size(self._pool.pool_size, use), f"{use}")
         self.restart()

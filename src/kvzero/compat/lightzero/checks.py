@@ -134,7 +134,7 @@ def _check_tokens(facts: Facts) -> None:
         )
     if unroll > blocks:
         raise ConfigError(
-            f"policy.num_unroll_steps is {unroll} but {WORLD}.max_blocks is {blocks}; a training window must fit"
+            f"policy.num_unroll_steps is {unroll} but {WORLD}.max_blocks is {blocks}; a training segment must fit"
         )
 
 

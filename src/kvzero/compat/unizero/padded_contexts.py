@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kvzero.cache import NO_ACTION, ContextBatch, ContextLayout, Keys, KeysValues, Window, hash_state
+from kvzero.cache import NO_ACTION, ContextBatch, ContextLayout, Keys, KeysValues, Window, hash_state, held_places
 
 __all__ = ["NO_TOKENS", "ContextRows", "Handle", "PaddedContexts"]
 
@@ -59,8 +59,7 @@ class PaddedContexts:
         self._layout = layout
         self._actions: list[int] = []
         self._num_new = 0
-        places = layout.context_tokens
-        is_held = np.arange(places) >= places - rows.batch.sizes[:, None]
+        is_held = held_places(layout, rows.batch.sizes)
         self._is_valid = torch.from_numpy(np.pad(is_held, ((0, 0), (0, 2)))).to(rows.batch.keys_values.device)
         tokens = rows.batch.tokens
         self.window = Window(

@@ -23,7 +23,7 @@ __all__ = ["DeviceEngine"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Workspace:
+class _SizedSearch:
     """All that searches of one number of rows work on."""
 
     memory: ExpanderMemory
@@ -66,7 +66,7 @@ class DeviceEngine:
                 torch.zeros(store.num_envs, device=self._device),
                 torch.zeros(store.num_envs, self._num_actions, device=self._device),
             )
-        self._workspaces: dict[int, _Workspace] = {}
+        self._searches: dict[int, _SizedSearch] = {}
         self._recordings = Recordings(choose_recorder(self._device))
 
     @torch.inference_mode()
@@ -99,19 +99,19 @@ class DeviceEngine:
         temperature: float | None = None,
     ) -> Outcome:
         """Search below each root, and wait for the device once."""
-        network, workspace = self._network.current, self._workspace(len(envs))
+        network, sized = self._network.current, self._sized(len(envs))
         longest = int(self.store.lengths(self._everyone).max())
         network.transformer.positions.reserve(longest + 2 * self._search.num_simulations)
-        workspace.memory.rows.begin(envs, self._network.source.version)
-        rows = workspace.memory.rows.envs
+        sized.memory.rows.begin(envs, self._network.source.version)
+        rows = sized.memory.rows.envs
         readings = self._readings
-        workspace.search.load(readings.policy_logits[rows], readings.values[rows], action_masks, rng=rng)
+        sized.search.load(readings.policy_logits[rows], readings.values[rows], action_masks, rng=rng)
         self._recordings.run(
             len(rows),
-            lambda: workspace.search.run(workspace.memory.begin(network)),
+            lambda: sized.search.run(sized.memory.begin(network)),
             reads=[*network.parameters(), *network.buffers(), *self._memory()],
         )
-        return workspace.search.read(len(envs), rng=rng, temperature=temperature)
+        return sized.search.read(len(envs), rng=rng, temperature=temperature)
 
     def _keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
         """Take in what the network says of the newest observations of these environments; it stays on the device."""
@@ -119,15 +119,15 @@ class DeviceEngine:
         self._readings.values[rows] = reading.values.float()
         self._readings.policy_logits[rows] = reading.policy_logits.float()
 
-    def _workspace(self, num_asked: int) -> _Workspace:
-        """Return the workspace of the smallest size that fits."""
+    def _sized(self, num_asked: int) -> _SizedSearch:
+        """Return the search of the smallest size that fits."""
         num_rows = min(1 << (num_asked - 1).bit_length(), len(self._everyone))
-        if num_rows not in self._workspaces:
-            self._workspaces[num_rows] = _Workspace(
+        if num_rows not in self._searches:
+            self._searches[num_rows] = _SizedSearch(
                 self._make_memory(self.store, num_rows),
                 DeviceSearch(num_rows, self._num_actions, self._search, device=self._device),
             )
-        return self._workspaces[num_rows]
+        return self._searches[num_rows]
 
     def _memory(self) -> tuple[Tensor, Tensor]:
         return self.store.memory.arena, self.store.memory.table

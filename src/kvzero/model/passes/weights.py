@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kvzero.model.heads import PairedHead
+from kvzero.model.heads import PairedHead, activate
 from kvzero.model.network import Network
 from kvzero.model.transformer import Block
 
@@ -41,7 +41,7 @@ class HeadWeights(NamedTuple):
 
     def hide(self, tokens: Float[Tensor, "token embed"]) -> tuple[Tensor, ...]:
         """Return what the hidden layers of the first and of the second head make of tokens."""
-        return functional.gelu(functional.linear(tokens, *self.hidden), approximate="tanh").chunk(2, dim=-1)
+        return activate(functional.linear(tokens, *self.hidden)).chunk(2, dim=-1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Rules of a search: what is selected at the root and inside, what to play and what to learn in the end.
 
-A rule is a file here, with its config, and a line in `RULES`.
+A rule is a file here, a config beside `PuctConfig` where it has knobs, and a line in `RULES`.
 """
 
 from collections.abc import Callable

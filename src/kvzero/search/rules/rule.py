@@ -36,7 +36,7 @@ class Rule(Protocol):
 
     @property
     def numbers(self) -> Any:
-        """What the kernels compute with: a named tuple, of the same types each time."""
+        """What the kernels compute with: a named tuple, of the same types each time, that has a `discount`."""
 
     def explore(self, tree: Tree, rng: np.random.Generator) -> None:
         """Prepare planted trees for a search that is to explore, by chance alone."""
