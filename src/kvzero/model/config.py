@@ -41,7 +41,7 @@ class ModelConfig:
     embedding of the index in the window, which slides."""
 
     max_tokens: int = DEFAULT_MAX_TOKENS
-    """Learned positions: embeddings in the table; at least the context, and as many tokens as a training segment has."""
+    """Learned positions: embeddings in the table; at least the context, and the tokens of a training segment."""
 
     window: WindowSlide = "rebuild"
     """Learned positions: rebuild recomputes the keys and values that a sliding window keeps; shift only adds the
