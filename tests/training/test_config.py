@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from kvzero import AgentConfig, CacheConfig, LearnerConfig, ModelConfig, RunConfig, ScheduleConfig
+from kvzero import AgentConfig, CacheConfig, LearnerConfig, ModelConfig, ReanalysisConfig, RunConfig, ScheduleConfig
 from kvzero.errors import ConfigError
 from kvzero.training.config import Purpose
 
@@ -59,6 +59,9 @@ REFUSED = [
         for name in ("first_temperature", "final_temperature")
         for value in (0.0, -1.0, INF)
     ),
+    *((LearnerConfig, name, -1) for name in ("search_value_age", "search_value_starts")),
+    (LearnerConfig, "search_value_starts", 10),  # without an age
+    (ReanalysisConfig, "reanalysed_rows", -1),
     (AgentConfig, "num_eval_simulations", 0),
     (AgentConfig, "num_eval_simulations", -4),
 ]
@@ -71,7 +74,13 @@ def test_a_value_that_cannot_work_is_refused_by_name(config, name, value):
 
 
 @pytest.mark.parametrize(
-    ("config", "name"), [(LearnerConfig, "latent_loss"), (LearnerConfig, "precision"), (AgentConfig, "store")]
+    ("config", "name"),
+    [
+        (LearnerConfig, "latent_loss"),
+        (LearnerConfig, "precision"),
+        (LearnerConfig, "bootstrap"),
+        (AgentConfig, "store"),
+    ],
 )
 def test_a_choice_that_is_not_offered_is_refused_by_name(config, name):
     chosen = config()
@@ -163,3 +172,24 @@ def test_learned_positions_need_a_table_as_long_as_a_training_window():
     with pytest.raises(ConfigError, match=r"max_tokens is 25.*unroll_steps 7 and bootstrap_steps 6.*26 tokens"):
         RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=7, bootstrap_steps=6))
     RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=6, bootstrap_steps=6))
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        {"reanalysis": ReanalysisConfig(reanalysed_rows=1)},
+        {"learner": LearnerConfig(bootstrap="search")},
+        {"learner": LearnerConfig(search_value_age=100)},
+    ],
+    ids=lambda asking: next(iter(asking)),
+)
+def test_rows_keep_searches_where_something_reads_them(asking):
+    assert RunConfig(preset="mine", **asking).keeps_searches
+    assert not RunConfig(preset="mine").keeps_searches
+
+
+def test_pools_that_would_not_do_for_reanalysis_are_refused():
+    agent = AgentConfig(store="pooled", cache=CacheConfig(init_pool_size=20, cache_max_bytes=30_000_000))
+    RunConfig(preset="mine", agent=agent)
+    with pytest.raises(ConfigError, match="cache_max_bytes"):
+        RunConfig(preset="mine", agent=agent, reanalysis=ReanalysisConfig(reanalysed_rows=8))

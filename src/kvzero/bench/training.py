@@ -7,13 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from kvzero.bench.stopwatch import Stopwatch, TimedEnvironments, TimedLearner, TimedPlanner, TimedReplay, time_encoder
+from kvzero.bench.stopwatch import (
+    Stopwatch,
+    TimedEnvironments,
+    TimedLearner,
+    TimedPlanner,
+    TimedReplay,
+    time_encoder,
+    timed,
+)
 from kvzero.bench.threads import torch_threads
 from kvzero.checks import check_field
 from kvzero.envs import make_environments
 from kvzero.model import Network, choose_device
 from kvzero.replay import build_row_spec, sample_ahead
-from kvzero.training import Collector, Learner, RunConfig, keep_freed_memory
+from kvzero.training import Collector, Learner, Reanalyser, RunConfig, keep_freed_memory
 
 __all__ = ["TrainBench", "TrainFigures", "measure_training"]
 
@@ -21,6 +29,8 @@ WARM_UP_STEPS = 3
 WARM_UP_UPDATES = 2
 STEP_PARTS = ("environment", "encode", "roots", "search", "replay")
 UPDATE_PARTS = ("sample", "targets", "forward", "backward", "optimiser", "ema")
+REANALYSED_BLOCK = 4
+"""Updates that rows are searched for together: fewer than in a run, so that there are enough rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +75,19 @@ class TrainFigures:
     step_milliseconds: dict[str, float]
     """Parts of one step of all environments together."""
     update_milliseconds: dict[str, float]
-    """Parts of one update."""
+    """Parts of one update; `reanalysis` is there where rows are searched again."""
     num_threads: int
     """Threads that PyTorch used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What updates are made with."""
+
+    learner: Learner
+    replay: TimedReplay
+    reanalyser: Reanalyser | None
+    batch_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +109,10 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
     """
     keep_freed_memory()
     threads = torch_threads(config.num_threads or run.num_threads)
-    with threads as num_threads, _built(config, run) as (collector, learner, replay, stopwatch):
-        with time_encoder(learner.network.encoder, stopwatch):
+    with threads as num_threads, _built(config, run) as (collector, learning, stopwatch):
+        with time_encoder(learning.learner.network.encoder, stopwatch):
             step = _measure_steps(collector, stopwatch, config.num_steps, run.schedule.first_temperature)
-        update = _measure_updates(learner, replay, stopwatch, config.num_updates, run.learner.batch_size)
+        update = _measure_updates(learning, stopwatch, config.num_updates)
     env_step_seconds = step.seconds / run.env.num_envs
     return TrainFigures(
         env_steps_per_second=round(1 / env_step_seconds, 2),
@@ -105,7 +125,7 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
 
 
 @contextmanager
-def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Learner, TimedReplay, Stopwatch]]:
+def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Learning, Stopwatch]]:
     device, num_envs = choose_device(config.device), run.env.num_envs
     stopwatch = Stopwatch(synchronise=torch.cuda.synchronize if device.type == "cuda" else None)
     with closing(make_environments(run.env, num_envs=num_envs, training=True)) as envs:
@@ -113,12 +133,34 @@ def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Lear
         network = Network(run.agent.model, envs.spec).to(device)
         discount = run.agent.search.discount
         learner = TimedLearner(stopwatch, network, run.learner, discount=discount, total_updates=config.num_updates)
-        row_spec = build_row_spec(envs.spec, num_sampled_actions=run.agent.num_kept_actions(envs.spec))
+        row_spec = build_row_spec(
+            envs.spec,
+            num_sampled_actions=run.agent.num_kept_actions(envs.spec),
+            keeps_searches=run.keeps_searches,
+        )
         replay = TimedReplay(stopwatch, run.replay, row_spec, num_envs=num_envs, seed=config.seed)
         planner = TimedPlanner(stopwatch, network, run.agent, num_envs=num_envs)
         rng = np.random.default_rng(config.seed)
-        collector = Collector(TimedEnvironments(envs, stopwatch), planner, replay, seed=config.seed, rng=rng)
-        yield collector, learner, replay, stopwatch
+        collector = Collector(
+            TimedEnvironments(envs, stopwatch),
+            planner,
+            replay,
+            seed=config.seed,
+            rng=rng,
+            num_updates=(lambda: learner.num_updates) if run.keeps_searches else None,
+        )
+        yield (
+            collector,
+            Learning(learner, replay, _build_reanalyser(learner, replay, run), run.learner.batch_size),
+            stopwatch,
+        )
+
+
+def _build_reanalyser(learner: Learner, replay: TimedReplay, run: RunConfig) -> Reanalyser | None:
+    num_rows = run.reanalysis.reanalysed_rows
+    if not num_rows:
+        return None
+    return Reanalyser(learner, replay, run.agent, num_rows=num_rows, seed_of=lambda num_updates: num_updates)
 
 
 def _measure_steps(collector: Collector, stopwatch: Stopwatch, num_steps: int, temperature: float) -> Measured:
@@ -132,23 +174,29 @@ def _measure_steps(collector: Collector, stopwatch: Stopwatch, num_steps: int, t
     return Measured(seconds / num_steps, stopwatch.milliseconds(STEP_PARTS, total_seconds=seconds, count=num_steps))
 
 
-def _measure_updates(
-    learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int
-) -> Measured:
-    _update(learner, replay, stopwatch, WARM_UP_UPDATES, batch_size)
+def _measure_updates(learning: Learning, stopwatch: Stopwatch, num_updates: int) -> Measured:
+    parts = UPDATE_PARTS if learning.reanalyser is None else (*UPDATE_PARTS, "reanalysis")
+    _update(learning, stopwatch, WARM_UP_UPDATES)
     stopwatch.clear()
     before = stopwatch.now()
-    _update(learner, replay, stopwatch, num_updates, batch_size)
+    _update(learning, stopwatch, num_updates)
     seconds = stopwatch.now() - before
-    return Measured(
-        seconds / num_updates, stopwatch.milliseconds(UPDATE_PARTS, total_seconds=seconds, count=num_updates)
-    )
+    return Measured(seconds / num_updates, stopwatch.milliseconds(parts, total_seconds=seconds, count=num_updates))
 
 
-def _update(learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int) -> None:
+def _update(learning: Learning, stopwatch: Stopwatch, num_updates: int) -> None:
     """Do what a run does: while one batch is trained on, a thread draws the next, so that `sample` is only waiting."""
-    batches = sample_ahead(replay, num_updates, batch_size=batch_size, num_steps=learner.segment_steps)
-    with closing(batches):
-        for segments in batches:
-            stopwatch.mark("sample")
-            learner.update(segments)
+    learner, reanalyser = learning.learner, learning.reanalyser
+    longest = num_updates if reanalyser is None else REANALYSED_BLOCK
+    for first in range(0, num_updates, longest):
+        num_batches = min(longest, num_updates - first)
+        if reanalyser is not None:
+            with timed(stopwatch, "reanalysis"):
+                reanalyser.serve(num_batches)
+        batches = sample_ahead(
+            learning.replay, num_batches, batch_size=learning.batch_size, num_steps=learner.segment_steps
+        )
+        with closing(batches):
+            for segments in batches:
+                stopwatch.mark("sample")
+                learner.update(segments)

@@ -1,7 +1,7 @@
 """The knobs of one search: how many simulations, how they weigh what they find, how much chance at the root."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, Literal
 
@@ -71,6 +71,10 @@ class SearchConfig:
             raise ConfigError(f"num_simulations is {self.num_simulations}; a search needs at least 1")
         _require_share("discount", self.discount)
         _require_positive("min_value_range", self.min_value_range)
+
+    def without_noise(self) -> "SearchConfig":
+        """Return the config of a search that does not mix noise into root priors, even where it explores."""
+        return replace(self, puct=replace(self.puct, noise_weight=0.0)) if self.rule == "puct" else self
 
 
 def _require_share(name: str, value: float) -> None:

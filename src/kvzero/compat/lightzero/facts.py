@@ -122,6 +122,10 @@ FACTS: tuple[Fact, ...] = (
     Fact((f"{WORLD}.value_loss_weight",), number, 0.5, 0.1),
     Fact((f"{WORLD}.policy_loss_weight",), number, 1.0, 0.1),
     Fact(("policy.replay_buffer_size",), whole, 1_000_000),
+    Fact(("policy.reanalyze_ratio",), number, 0.0),
+    Fact(("policy.buffer_reanalyze_freq",), number, 0.0),
+    Fact(("policy.reanalyze_batch_size",), whole, 160),
+    Fact(("policy.reanalyze_partition",), number, 1.0),
     # the schedule
     Fact(("policy.num_segments",), whole),
     Fact(("policy.n_episode",), whole, 8),

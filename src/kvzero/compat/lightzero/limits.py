@@ -161,8 +161,6 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(("policy.use_augmentation",), off, "kvzero does not augment images"),
     Limit(("policy.use_priority", f"{WORLD}.use_priority"), off, "kvzero draws segments uniformly"),
-    Limit(("policy.reanalyze_ratio",), off, "kvzero does not renew old targets"),
-    Limit(("policy.buffer_reanalyze_freq",), within(-inf, 1e-5), "kvzero does not renew old targets"),
     Limit(
         (
             "policy.use_rnd_model",

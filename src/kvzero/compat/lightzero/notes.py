@@ -37,6 +37,10 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
         "the temperature falls linearly where LightZero takes it down in two steps": (
             facts["policy.manual_temperature_decay"]
         ),
+        f"rows are searched again that were searched longest ago, wherever they are, where reanalyze_partition="
+        f"{facts['policy.reanalyze_partition']:g} draws from the oldest part": (
+            facts["policy.reanalyze_partition"] < 1 and values["reanalysis.reanalysed_rows"] > 0
+        ),
         "predict_latent_loss_type cos_sim is mse, the same up to a factor where latents have a layer norm": (
             loss == "cos_sim"
         ),

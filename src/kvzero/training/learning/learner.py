@@ -21,7 +21,16 @@ from kvzero.model import (
 )
 from kvzero.replay import Segments
 from kvzero.training.learning.config import LearnerConfig
-from kvzero.training.learning.targets import Targets, Unroll, make_targets, segment_steps, to_device
+from kvzero.training.learning.targets import (
+    Targets,
+    Unroll,
+    find_unsearched,
+    make_targets,
+    prefer_searches,
+    read_search_values,
+    segment_steps,
+    to_device,
+)
 
 __all__ = ["Learner"]
 
@@ -65,13 +74,15 @@ class Learner:
         """Bring sampled segments to the device, and ask the EMA network what should have been said of them."""
         config, unroll = self._config, to_device(segments, self.network.device)
         with self._autocast:
-            return unroll, make_targets(
+            targets = make_targets(
                 unroll,
                 self.target_network,
                 num_steps=config.unroll_steps,
                 bootstrap_steps=config.bootstrap_steps,
                 discount=self._discount,
+                values=self._search_values(segments, unroll),
             )
+        return unroll, self._mix_values(targets, unroll)
 
     def forward(self, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss, and the figures that it is made of."""
@@ -99,6 +110,20 @@ class Learner:
         sources: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(targets, sources, self._config.ema_rate)
         self.target_network.mark_changed()
+
+    def _search_values(self, segments: Segments, unroll: Unroll) -> Float[Tensor, "batch row"] | None:
+        """Return the values that searches found, where returns are to end with those."""
+        if self._config.bootstrap == "network":
+            return None
+        unsearched = torch.from_numpy(find_unsearched(segments)).to(self.network.device)
+        return read_search_values(unroll, self.target_network, unsearched)
+
+    def _mix_values(self, targets: Targets, unroll: Unroll) -> Targets:
+        """Let searches say what old rows are worth, where and when that is asked for."""
+        age = self._config.search_value_age
+        if age is None or self.num_updates < self._config.search_value_starts:
+            return targets
+        return prefer_searches(targets, unroll, collected_before=self.num_updates - age)
 
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
         steps = unroll.first(self._config.unroll_steps)
