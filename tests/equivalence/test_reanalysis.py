@@ -18,7 +18,7 @@ ROWS_AT_ONCE = 7
 
 
 def lives() -> list[tuple[str, str]]:
-    """Return every shape in one engine, since all make roots in the same way, and every engine and store with one shape."""
+    """Return every shape in one engine, as all make roots in the same way, and every engine and store with a shape."""
     shapes = [(name, "tree") for name in SHAPES]
     engines = [("vector", store) for store in STORES] + [("continuous", store) for store in trees_of("continuous")]
     return list(dict.fromkeys([*shapes, *engines, ("continuous", "pooled"), ("image", "legacy")]))

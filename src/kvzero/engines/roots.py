@@ -92,38 +92,43 @@ def rebuild_along(
     begins = past.is_valid.argmax(axis=1)
     chunks, times = np.nonzero(is_root)
     lengths = 2 * (times - begins[chunks]) + 1
-    if network.source.config.layout.is_sliding:
-        num_steps = network.source.config.layout.history_steps
-        return rebuild_roots(network, store, envs, _cut_pasts(past, chunks, times, num_steps), lengths)
-    source, num_times = network.source, past.is_valid.shape[1]
-    positions = (np.arange(2 * num_times - 1) - 2 * begins[:, None]).clip(min=0)
+    source, layout = network.source, network.source.config.layout
+    if layout.is_sliding:
+        return rebuild_roots(network, store, envs, _cut_pasts(past, chunks, times, layout.history_steps), lengths)
+    num_tokens = 2 * past.is_valid.shape[1] - 1
+    positions = (np.arange(num_tokens) - 2 * begins[:, None]).clip(min=0)
     source.transformer.positions.reserve(int(positions.max()) + 1)
-    latents = _encode_valid(network, past)
+    is_valid, latents = _encode_valid(network, past)
+    is_read = torch.from_numpy(is_root).to(source.device)
     reading, keys_values = source.read_along(
         latents,
         torch.from_numpy(past.actions).to(source.device),
         torch.from_numpy(positions).to(source.device),
-        is_valid=torch.from_numpy(past.is_valid).to(source.device).repeat_interleave(2, dim=1)[:, :-1],
-        is_read=torch.from_numpy(is_root).to(source.device),
+        is_valid=is_valid.repeat_interleave(2, dim=1)[:, :-1],
+        is_read=is_read,
     )
-    tokens = (2 * times[:, None] + np.arange(1 - source.config.context_tokens, 1)).clip(min=0)  # [root, token]
+    tokens = (2 * times[:, None] + np.arange(1 - layout.context_tokens, 1)).clip(min=0)  # [root, token]
+    places = torch.from_numpy(chunks[:, None] * num_tokens + tokens).to(source.device)
     store.replace_roots(
         envs,
         source.version,
         lengths=lengths,
-        latents=latents[chunks, times].to(network.dtype),
-        keys_values=keys_values[chunks[:, None], tokens].to(network.dtype),
+        latents=latents[is_read].to(network.dtype),
+        keys_values=keys_values.flatten(0, 1)[places].to(network.dtype),
     )
     return reading
 
 
-def _encode_valid(network: SearchNetwork, past: Past) -> Float[Tensor, "chunk time embed"]:
-    """Return the latents of the observations that there are, and zeros for the padding."""
+def _encode_valid(
+    network: SearchNetwork, past: Past
+) -> tuple[Bool[Tensor, "chunk time"], Float[Tensor, "chunk time embed"]]:
+    """Return which observations there are, and their latents; zeros stand in for the padding."""
     source = network.source
+    is_valid = torch.from_numpy(past.is_valid).to(source.device)
     found = source.encode(torch.from_numpy(past.observations[past.is_valid]).to(source.device))
     latents = found.new_zeros(*past.is_valid.shape, found.shape[1])
-    latents[torch.from_numpy(past.is_valid).to(source.device)] = found
-    return latents
+    latents[is_valid] = found
+    return is_valid, latents
 
 
 def _cut_pasts(past: Past, chunks: Int[np.ndarray, " env"], times: Int[np.ndarray, " env"], num_steps: int) -> Past:
