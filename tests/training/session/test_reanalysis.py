@@ -1,6 +1,7 @@
 """A run that searches rows again: the same bits each time, through a stop in a block of updates, and told of."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from tests.training.samples import continuous_config, tiny_config
 
 from kvzero import ReanalysisConfig, RunConfig
 from kvzero.replay import Replay, ahead
+from kvzero.training import Trainer
 from kvzero.training.session.components import Components, build_components
 from kvzero.training.session.loop import Loop
 from kvzero.training.storage import Progress, load_checkpoint, save_checkpoint
@@ -22,7 +24,14 @@ def reanalysing(config: RunConfig) -> RunConfig:
     return replace(config, learner=learner, reanalysis=ReanalysisConfig(reanalysed_rows=5))
 
 
-CONFIGS = pytest.mark.parametrize("make_config", [tiny_config, continuous_config])
+def sliding_config(runs_dir: Path, **schedule) -> RunConfig:
+    """Return a tiny run with learned positions, whose windows slide in a pooled store."""
+    config = tiny_config(runs_dir, **schedule)
+    model = replace(config.agent.model, positions="learned")
+    return replace(config, agent=replace(config.agent, model=model, store="pooled"))
+
+
+CONFIGS = pytest.mark.parametrize("make_config", [tiny_config, continuous_config, sliding_config])
 
 
 def begin(config: RunConfig) -> tuple[Components, Loop]:
@@ -87,8 +96,7 @@ def test_the_same_seed_gives_the_same_bits_however_early_batches_are_drawn(tmp_p
 
 
 @CONFIGS
-@pytest.mark.parametrize("num_made", [1, 4])
-def test_a_stop_inside_a_block_of_updates_changes_no_bit(tmp_path, make_config, num_made):
+def test_a_stop_inside_a_block_of_updates_changes_no_bit(tmp_path, make_config):
     config = reanalysing(make_config(tmp_path, replay_ratio=0.5, round_env_steps=20))
     (whole, whole_loop), (stopped, stopped_loop) = begin(config), begin(config)
     for loop in (whole_loop, stopped_loop):
@@ -99,12 +107,12 @@ def test_a_stop_inside_a_block_of_updates_changes_no_bit(tmp_path, make_config, 
     torch_state = torch.get_rng_state()
     whole_loop.make_owed_updates(lambda: False)
     torch.set_rng_state(torch_state)
-    stopped_loop.make_owed_updates(lambda: stopped.learner.num_updates >= before + num_made)
-    assert stopped.learner.num_updates == before + num_made
+    stopped_loop.make_owed_updates(lambda: stopped.learner.num_updates >= before + 3)
+    assert stopped.learner.num_updates == before + 3
     resumed = through_a_checkpoint(config, stopped, stopped_loop, tmp_path)
     for components in (whole, stopped, resumed):
         components.envs.close()
-    assert whole.learner.num_updates == resumed.learner.num_updates > before + num_made
+    assert whole.learner.num_updates == resumed.learner.num_updates > before + 3
     assert_same(whole, resumed)
 
 
@@ -124,6 +132,19 @@ def through_a_checkpoint(config: RunConfig, stopped: Components, loop: Loop, run
     resumed.reanalyser.served_updates = progress.served_updates
     Loop(config, resumed, progress).make_owed_updates(lambda: False)
     return resumed
+
+
+def test_a_line_of_metrics_tells_what_was_searched_again(tmp_path):
+    config = reanalysing(tiny_config(tmp_path, replay_ratio=0.5))
+    trainer = Trainer(config, tmp_path)
+    while trainer.env_steps < 40:
+        trainer.advance(lambda: False)
+    figures = trainer.measure()
+    trainer.close()
+    assert 0 < figures["reanalysis/share"] <= 1
+    assert 0 <= figures["reanalysis/age_updates"] < 14
+    assert figures["reanalysis/rows"] > 14
+    assert figures["reanalysis/seconds"] > 0
 
 
 def test_rows_are_judged_before_the_first_batch_of_a_block_is_drawn(tmp_path, monkeypatch):
