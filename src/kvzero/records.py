@@ -106,6 +106,12 @@ class EnvSpec:
             return np.float32
         return np.bool_ if self.pixels == "flags" else np.uint8
 
+    def outside_bounds(self, images: np.ndarray) -> np.ndarray:
+        """Return where images of floats `[..., channel, height, width]` are NaN or not within `pixel_bounds`."""
+        low, high = np.array(self.pixel_bounds, np.float32).T[:, :, None, None]
+        outside: np.ndarray = ~((images >= low) & (images <= high))
+        return outside
+
     @property
     def is_continuous(self) -> bool:
         """Whether an action is a vector of numbers from -1 to 1 rather than a number from a list."""

@@ -74,7 +74,7 @@ def test_arguments_of_an_environment_are_kept_with_the_run(command, tmp_path):
 @pytest.mark.parametrize(
     ("words", "status", "parts"),
     [
-        (["--env-id", "tests.training.environments:Speck"], 2, ["environments:Speck: images are 8x8", "--image-size"]),
+        (["--env-id", "tests.training.environments:Speck"], 2, ["environments:Speck: images are 4x4", "--image-size"]),
         (["--env-id", "tests.training.environments:Huge"], 1, ["shows -3e+38", "give --normalize-observations True"]),
         (["--env-kwargs", "size=8"], 2, ["unexpected keyword argument 'size'", "give --env-kwargs key=value"]),
         (["--env-id", "CartPol-v1"], 2, ["CartPol-v1", "did you mean", "CartPole-v1"]),

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from kvzero import AgentConfig, CacheConfig, LearnerConfig, ModelConfig, RunConfig, ScheduleConfig
+from kvzero import AgentConfig, CacheConfig, EnvConfig, LearnerConfig, ModelConfig, RunConfig, ScheduleConfig
 from kvzero.errors import ConfigError
 from kvzero.training.config import Purpose
 
@@ -163,3 +163,26 @@ def test_learned_positions_need_a_table_as_long_as_a_training_window():
     with pytest.raises(ConfigError, match=r"max_tokens is 25.*unroll_steps 7 and bootstrap_steps 6.*26 tokens"):
         RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=7, bootstrap_steps=6))
     RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=6, bootstrap_steps=6))
+
+
+PONG = {"env_id": "ALE/Pong-v5"}
+PIXELS = {"env_id": "dmc", "task": "walker-walk", "from_pixels": True}
+
+
+@pytest.mark.parametrize(
+    ("env", "model", "words"),
+    [
+        ({**PONG, "image_size": 31}, {"image_encoder": "strided"}, ["ALE/Pong-v5: images are 31x31", "=strided"]),
+        (PONG, {"image_encoder": "small"}, ["ALE/Pong-v5: images are 64x64", "image_encoder=small"]),
+        ({**PONG, "image_size": 4}, {}, ["ALE/Pong-v5: images are 4x4", "another --image-size"]),
+        ({**PONG, "frame_stack": 171}, {}, ["ALE/Pong-v5: images have 513 channels", "--frame-stack"]),
+        ({**PONG, "grayscale": True, "frame_stack": 513}, {}, ["images have 513 channels"]),
+        ({**PONG, "image_size": 9}, {"encoder_blocks": 2}, ["ALE/Pong-v5: encoder_blocks is 2"]),
+        ({**PIXELS, "image_size": 24}, {"image_encoder": "strided"}, ["dmc walker-walk: images are 24x24", "strided"]),
+        (PIXELS, {"normalize_observations": True}, ["dmc walker-walk: normalize_observations"]),
+    ],
+)  # fmt: skip
+def test_images_that_the_encoder_does_not_read_are_refused_before_anything_is_made(env, model, words):
+    with pytest.raises(ConfigError) as caught:
+        RunConfig(preset="x", env=EnvConfig(**env), agent=AgentConfig(model=ModelConfig(**model)))
+    assert all(word in str(caught.value) for word in words), str(caught.value)

@@ -98,6 +98,17 @@ class EnvConfig:
         """Whether this is a task of DeepMind Control."""
         return self.env_id == DMC_ID
 
+    @property
+    def num_channels(self) -> int:
+        """Channels of one image, where these settings say it: of all frames that it shows together."""
+        return (1 if self.grayscale else 3) * self.frame_stack
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Shape `(channel, height, width)` of the images that are shown; None where only the environment knows it."""
+        is_known = self.is_atari or self.from_pixels
+        return (self.num_channels, self.image_size, self.image_size) if is_known else None
+
     def _check_ranges(self) -> None:
         if not self.env_id:
             raise ConfigError('env_id is empty; give a Gymnasium id such as "CartPole-v1", or "package.module:Class"')

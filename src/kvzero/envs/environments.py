@@ -29,8 +29,18 @@ __all__ = [
 DEFAULT_FPS = 30.0
 """Speed of a video of an environment that names none."""
 
-Observation: TypeAlias = UInt8[np.ndarray, "channel height width"] | Float32[np.ndarray, " feature"]
-Observations: TypeAlias = UInt8[np.ndarray, "env channel height width"] | Float32[np.ndarray, "env feature"]
+Observation: TypeAlias = (
+    UInt8[np.ndarray, "channel height width"]
+    | Bool[np.ndarray, "channel height width"]
+    | Float32[np.ndarray, "channel height width"]
+    | Float32[np.ndarray, " feature"]
+)
+Observations: TypeAlias = (
+    UInt8[np.ndarray, "env channel height width"]
+    | Bool[np.ndarray, "env channel height width"]
+    | Float32[np.ndarray, "env channel height width"]
+    | Float32[np.ndarray, "env feature"]
+)
 Frame: TypeAlias = UInt8[np.ndarray, "height width 3"]
 
 

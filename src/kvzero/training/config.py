@@ -10,6 +10,7 @@ from kvzero.agent import AgentConfig
 from kvzero.checks import check_field, read_fields
 from kvzero.envs import EnvConfig
 from kvzero.errors import ConfigError
+from kvzero.model import check_images
 from kvzero.replay import ReplayConfig
 from kvzero.reports import SinkName
 from kvzero.training.learning import LearnerConfig
@@ -139,6 +140,7 @@ class RunConfig:
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
                 "group_kl compares simplices: use latent_norm=simnorm, or latent_loss=mse or smooth_l1"
             )
+        self._check_images()
         self._check_positions()
         self._check_pools()
 
@@ -146,6 +148,14 @@ class RunConfig:
         """Return a seed of its own for every purpose, so that no two draw the same numbers."""
         sequence = np.random.SeedSequence([self.seed, get_args(Purpose).index(purpose), salt])
         return int(sequence.generate_state(1)[0]) >> 1
+
+    def _check_images(self) -> None:
+        """Refuse now, where the settings say what is shown, what would be refused when the network is built."""
+        if self.env.image_shape is not None:
+            try:
+                check_images(self.env.image_shape, self.agent.model)
+            except ConfigError as error:
+                raise ConfigError(f"{self.env.name}: {error}") from error
 
     def _check_positions(self) -> None:
         model, num_tokens = self.agent.model, 2 * (self.learner.unroll_steps + self.learner.bootstrap_steps)

@@ -48,7 +48,7 @@ class AtariEnvironments:
         self._ages = np.zeros(num_envs, dtype=np.int64)  # steps since the game began
         self.num_envs = num_envs
         self._num_colours, self._num_stacked = 1 if config.grayscale else 3, config.frame_stack
-        shape = (self._num_colours * self._num_stacked, config.image_size, config.image_size)
+        shape = (config.num_channels, config.image_size, config.image_size)
         self._images: Images = np.zeros((num_envs, *shape), dtype=np.uint8)  # as last shown
         self.frames_per_second = _CONSOLE_FPS / config.frame_skip
         self.spec = EnvSpec(

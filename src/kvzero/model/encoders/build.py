@@ -71,8 +71,9 @@ def check_images(shape: tuple[int, int, int], config: ModelConfig) -> ImageEncod
         raise ConfigError("normalize_observations would have no effect on images; leave it at False")
     if channels > MOST_CHANNELS:
         raise ConfigError(
-            f"images have {channels:,} channels, and encoders take at most {MOST_CHANNELS}; show fewer, or wrap the "
-            "environment in gymnasium.wrappers.FlattenObservation, as so many are features rather than a picture"
+            f"images have {channels:,} channels, and encoders take at most {MOST_CHANNELS}, as more are features "
+            "rather than a picture; give Atari games a smaller --frame-stack, wrap other environments in "
+            "gymnasium.wrappers.FlattenObservation to have vectors"
         )
     kind = config.image_encoder
     if kind == "auto":
