@@ -79,7 +79,7 @@ def test_arguments_of_an_environment_are_kept_with_the_run(command, tmp_path):
         (["--env-kwargs", "size=8"], 2, ["unexpected keyword argument 'size'", "give --env-kwargs key=value"]),
         (["--env-id", "CartPol-v1"], 2, ["CartPol-v1", "did you mean", "CartPole-v1"]),
         (["--env-id", "nowhere.to_be:Found"], 2, ["nowhere"]),
-        (["--env-id", "gymnasium.envs.toy_text:BlackjackEnv"], 2, ["Tuple", "kvzero reads Box"]),
+        (["--env-id", "tests.training.environments:Mixed"], 2, ["observation['eye']", "one image or one vector"]),
         (["--device", "cuda:9"], 2, ["cuda:9", "--device cpu"]),
         (["--replay-capacity", "3"], 2, ["replay_capacity 3"]),
     ],

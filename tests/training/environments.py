@@ -153,6 +153,17 @@ class Planes(Ladder):
         return planes
 
 
+class Bytes(Planes):
+    """Planes whose flags are bytes of 0 and 1."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = Box(0, 255, (6, 7, 2), np.uint8)
+
+    def look(self) -> np.ndarray:
+        return super().look().astype(np.uint8)
+
+
 class Heights(Ladder):
     """A ladder that shows grey grids of numbers from -3 to 3."""
 
@@ -174,6 +185,14 @@ class Parts(Ladder):
 
     def look(self) -> dict[str, Any]:
         return {"time": self.time, "did": (self.last_action, super().look()[2:])}
+
+
+class Mixed(Ladder):
+    """A ladder that shows an image beside a vector."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = Dict({"eye": Box(0, 255, (6, 7, 2), np.uint8), "arm": self.observation_space})
 
 
 class Taller(Ladder):
