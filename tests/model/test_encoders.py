@@ -16,7 +16,7 @@ from kvzero.model.encoders import SimNorm, build_encoder, build_latent_norm
 from kvzero.model.encoders.resnet import ResidualBlock
 from kvzero.records import EnvSpec
 
-CONFIG = ModelConfig(embed_dim=24, num_heads=3, encoder_channels=32, encoder_width=13)
+CONFIG = ModelConfig(embed_dim=24, num_heads=3, encoder_channels=32)
 LAYERNORM = ModelConfig(embed_dim=20, num_heads=5, encoder_channels=16, latent_norm="layernorm")
 SHAPES = [(7,), (1,), (3, 17, 20), (1, 16, 16), (2, 33, 19), (4, 24, 41), (6, 10, 11), (70, 5, 7), (512, 15, 32)]
 STRIDED = [(3, 64, 64), (4, 32, 35), (1, 47, 84)]
@@ -160,7 +160,7 @@ def test_many_channels_are_mixed_place_by_place_first():
         ("resnet", (3, 15, 30), "15x30, and image_encoder=resnet reads 16 or more .* choose image_encoder=small, or"),
         ("strided", (1, 64, 31), "64x31, and image_encoder=strided reads 32 or more .* choose image_encoder=resnet"),
         ("small", (1, 32, 33), "32x33, and image_encoder=small reads 5 to 32 .* image_encoder=resnet or strided, or"),
-        ("auto", (1000, 9, 9), "images have 1,000 channels, and encoders take at most 512; .*FlattenObservation"),
+        ("auto", (1000, 9, 9), "images have 1,000 channels, and encoders take at most 512, .*FlattenObservation"),
         ("strided", (513, 64, 64), "images have 513 channels"),
     ],
 )
@@ -191,9 +191,14 @@ def test_blocks_and_channels_are_those_configured():
     assert build_encoder(spec, CONFIG).project[0].in_features == 32 * 3 * 3
 
 
-def test_blocks_are_refused_where_a_small_image_makes_them_useless():
-    with pytest.raises(ConfigError, match="encoder_blocks is 2, which has no effect with image_encoder=small"):
-        make_encoder((2, 9, 8), replace(CONFIG, encoder_blocks=2))
+@pytest.mark.parametrize(("name", "value"), [("encoder_blocks", 2), ("encoder_width", 13)])
+def test_settings_are_refused_where_a_small_image_makes_them_useless(name, value):
+    with pytest.raises(ConfigError, match=f"{name} is {value}.*, which has no effect with image_encoder=small"):
+        make_encoder((2, 9, 8), replace(CONFIG, **{name: value}))
+
+
+def test_the_width_of_the_mlp_is_that_configured():
+    assert make_encoder((5,), replace(CONFIG, encoder_width=13)).layers[0].out_features == 13
 
 
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if len(shape) == 3 and min(shape[1:]) >= 16])

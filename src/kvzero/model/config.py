@@ -19,6 +19,7 @@ SIMNORM_GROUP = 8
 INIT_STD = 0.02
 """Spread of first weights and embeddings, as in GPT-2."""
 DEFAULT_MAX_TOKENS = 64
+DEFAULT_ENCODER_WIDTH = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class ModelConfig:
     head_expansion: int = 1
     """Width of the hidden layer of each prediction head, in multiples of the embedding width."""
 
-    encoder_width: int = 128
+    encoder_width: int = DEFAULT_ENCODER_WIDTH
     """Hidden width of the MLP encoder for vector observations."""
 
     normalize_observations: bool = False
@@ -117,16 +118,19 @@ class ModelConfig:
         )
 
     def _check_encoder(self) -> None:
+        """Refuse what has no effect on an encoder that is named; one that is not depends on the environment."""
         if self.image_encoder in ("strided", "small") and self.encoder_blocks != 1:
             raise ConfigError(
                 f"encoder_blocks is {self.encoder_blocks}, which has no effect with "
                 f"image_encoder={self.image_encoder}: only the ResNet has blocks; leave it at 1, or set "
                 "image_encoder=resnet"
             )
-        if self.image_encoder != "auto" and self.normalize_observations:
+        has_vector_settings = self.encoder_width != DEFAULT_ENCODER_WIDTH or self.normalize_observations
+        if self.image_encoder != "auto" and has_vector_settings:
             raise ConfigError(
-                f"normalize_observations has no effect with image_encoder={self.image_encoder}, as only vectors are "
-                "normalised; leave it at False, or image_encoder at auto"
+                f"encoder_width is {self.encoder_width} and normalize_observations is {self.normalize_observations}, "
+                f"which has no effect with image_encoder={self.image_encoder}: both are for vectors; leave both out, "
+                "or image_encoder at auto"
             )
 
     def _check_positions(self) -> None:

@@ -78,6 +78,7 @@ def check_images(shape: tuple[int, int, int], config: ModelConfig) -> ImageEncod
     kind = config.image_encoder
     if kind == "auto":
         kind = "small" if min(height, width) < KINDS["resnet"].smallest else "resnet"
+    if kind == "small":
         replace(config, image_encoder=kind)  # refuses what has no effect on it
     limits = KINDS[kind]
     if min(height, width) < limits.smallest or (limits.largest and max(height, width) > limits.largest):
