@@ -141,6 +141,12 @@ class RunConfig:
             )
         self._check_positions()
         self._check_pools()
+        self._check_schedules()
+
+    @property
+    def total_updates(self) -> int:
+        """Updates that the run makes, those that `learning_starts` saves included."""
+        return int(self.schedule.total_env_steps * self.schedule.replay_ratio)
 
     def seed_for(self, purpose: Purpose, salt: int = 0) -> int:
         """Return a seed of its own for every purpose, so that no two draw the same numbers."""
@@ -155,6 +161,27 @@ class RunConfig:
                 f"{self.learner.bootstrap_steps} make training segments of {num_tokens} tokens; give max_tokens at "
                 "least that many, or shorten the segments"
             )
+
+    def _check_schedules(self) -> None:
+        first, last = self.learner.first_discount, self.agent.search.discount
+        if first is not None and first > last:
+            raise ConfigError(
+                f"first_discount is {first}, above the discount {last} that it rises to; give at most that"
+            )
+        if first is not None and last == 1:
+            raise ConfigError(
+                f"first_discount is {first}, but discount is 1, whose horizon has no end to rise to; give a discount "
+                "below 1, or leave first_discount out"
+            )
+        for name, num_updates in (
+            ("warmup_updates", self.learner.warmup_updates),
+            ("annealing_updates", self.learner.annealing_updates or 0),
+        ):
+            if num_updates > self.total_updates:
+                raise ConfigError(
+                    f"{name} is {num_updates}, longer than the run: {self.schedule.total_env_steps} environment steps "
+                    f"at a replay_ratio of {self.schedule.replay_ratio} make {self.total_updates} updates; shorten it"
+                )
 
     def _check_pools(self) -> None:
         """Refuse pools that would do for collecting and only then turn out not to do for an evaluation."""

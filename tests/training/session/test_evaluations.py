@@ -1,13 +1,13 @@
 """An evaluation is due once in every stretch of the run, also if a session before had to leave it out."""
 
 import pytest
-from tests.training.samples import tiny_config, tiny_network
+from tests.training.samples import tiny_config, tiny_learner
 
 from kvzero.training.session.evaluations import Evaluations, evaluation_figures
 
 
 def evaluations(tmp_path, *, evaluated_at=0, **schedule) -> Evaluations:
-    return Evaluations(tiny_config(tmp_path, **schedule), tiny_network(), evaluated_at=evaluated_at)
+    return Evaluations(tiny_config(tmp_path, **schedule), tiny_learner(), evaluated_at=evaluated_at)
 
 
 @pytest.mark.parametrize(

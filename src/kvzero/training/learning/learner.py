@@ -21,6 +21,7 @@ from kvzero.model import (
 )
 from kvzero.replay import Segments
 from kvzero.training.learning.config import LearnerConfig
+from kvzero.training.learning.schedules import Schedules
 from kvzero.training.learning.targets import Targets, Unroll, make_targets, segment_steps, to_device
 
 __all__ = ["Learner"]
@@ -30,23 +31,37 @@ class Learner:
     """Owns the network, its EMA copy and the optimiser; counts its updates."""
 
     def __init__(self, network: Network, config: LearnerConfig, *, discount: float, total_updates: int) -> None:
-        """Make the EMA copy and the optimiser; the learning rate falls over `total_updates`."""
+        """Make the EMA copy and the optimiser; what is scheduled moves over `total_updates`."""
         self.network = network
         self.target_network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.optimizer = _build_optimizer(network, config)
         self.num_updates = 0
         self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
         self._config = config
-        self._discount = discount
-        self._total_updates = max(total_updates, 1)
+        self._schedules = Schedules(config, discount=discount, total_updates=total_updates)
         self._autocast = torch.autocast(
             network.device.type, torch.bfloat16, enabled=config.precision == "auto" and _has_bfloat16(network.device)
         )
 
     @property
     def segment_steps(self) -> int:
-        """Steps that a sampled segment must have."""
+        """Steps that a sampled segment must have, at the run's largest n."""
         return segment_steps(self._config.unroll_steps, self._config.bootstrap_steps)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the update that comes next."""
+        return self._schedules.learning_rate(self.num_updates)
+
+    @property
+    def bootstrap_steps(self) -> int:
+        """The n of the update that comes next."""
+        return self._schedules.bootstrap_steps(self.num_updates)
+
+    @property
+    def discount(self) -> float:
+        """The discount of the update that comes next, which searches until then should have too."""
+        return self._schedules.discount(self.num_updates)
 
     def update(self, segments: Segments) -> dict[str, Tensor]:
         """Make one gradient step; return figures as tensors, so that nothing waits for the device.
@@ -63,14 +78,14 @@ class Learner:
 
     def make_targets(self, segments: Segments) -> tuple[Unroll, Targets]:
         """Bring sampled segments to the device, and ask the EMA network what should have been said of them."""
-        config, unroll = self._config, to_device(segments, self.network.device)
+        unroll = to_device(segments, self.network.device)
         with self._autocast:
             return unroll, make_targets(
                 unroll,
                 self.target_network,
-                num_steps=config.unroll_steps,
-                bootstrap_steps=config.bootstrap_steps,
-                discount=self._discount,
+                num_steps=self._config.unroll_steps,
+                bootstrap_steps=self.bootstrap_steps,
+                discount=self.discount,
             )
 
     def forward(self, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
@@ -132,10 +147,8 @@ class Learner:
         return means.total, {name: figure.detach() for name, figure in figures.items()}
 
     def _set_learning_rate(self) -> None:
-        fallen = min(self.num_updates / self._total_updates, 1.0)
-        share = 1.0 - fallen * (1.0 - self._config.final_learning_rate_share)
         for group in self.optimizer.param_groups:
-            group["lr"] = self._config.learning_rate * share
+            group["lr"] = self.learning_rate
 
     def show(self, observations: Shaped[np.ndarray, "env ..."]) -> None:
         """Keep observations for `take_in`; without effect where the network normalises none."""

@@ -6,10 +6,10 @@ import numpy as np
 
 from kvzero.agent import Planner
 from kvzero.envs import make_environments
-from kvzero.model import Network
 from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN
 from kvzero.training.config import RunConfig
 from kvzero.training.evaluator import Games, evaluate
+from kvzero.training.learning import Learner
 
 __all__ = ["Evaluations", "evaluation_figures"]
 
@@ -17,11 +17,11 @@ __all__ = ["Evaluations", "evaluation_figures"]
 class Evaluations:
     """Plays with a network as it is, in environments and a store of its own, and remembers when it last did."""
 
-    def __init__(self, config: RunConfig, network: Network, *, evaluated_at: int) -> None:
+    def __init__(self, config: RunConfig, learner: Learner, *, evaluated_at: int) -> None:
         self.evaluated_at = evaluated_at
         """Environment steps at the newest evaluation that was played to its end."""
         self._config = config
-        self._network = network
+        self._learner = learner
 
     def is_due(self, env_steps: int) -> bool:
         """Whether the curve lacks a point; a run that is over has its final evaluation instead."""
@@ -57,8 +57,8 @@ class Evaluations:
         return games
 
     def _planner(self, num_envs: int) -> Planner:
-        agent = self._config.agent
-        return Planner(self._network, agent, num_envs=num_envs, num_simulations=agent.num_eval_simulations)
+        agent = self._config.agent.with_discount(self._learner.discount)
+        return Planner(self._learner.network, agent, num_envs=num_envs, num_simulations=agent.num_eval_simulations)
 
 
 def evaluation_figures(games: Games) -> dict[str, float]:

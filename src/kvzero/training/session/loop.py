@@ -95,6 +95,7 @@ class Loop:
 
     def _collect(self, should_stop: Callable[[], bool]) -> list[Episode]:
         schedule, parts, ended = self._schedule, self._components, []
+        parts.planner.set_discount(parts.learner.discount)
         target = min(self.env_steps + schedule.round_env_steps, schedule.total_env_steps)
         while self.env_steps < target and not should_stop():
             acted_on = parts.collector.observations

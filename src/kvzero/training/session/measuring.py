@@ -4,6 +4,7 @@ import numpy as np
 
 from kvzero.reports import TRAIN_RETURN, WALL_SECONDS, rss_bytes
 from kvzero.training.collector import Episode
+from kvzero.training.learning import Learner
 from kvzero.training.session.clock import RunClock
 from kvzero.training.session.components import Components
 from kvzero.training.session.loop import Loop, RoundResult
@@ -27,7 +28,7 @@ class Meter:
     def measure(self) -> dict[str, float]:
         """Return what a line of metrics holds: the newest losses, counters, memory; returns since the last call."""
         figures = {name: float(figure) for name, figure in self._loop.losses.items()}
-        figures["updates"] = float(self._components.learner.num_updates)
+        figures |= _schedule_figures(self._components.learner)
         figures[WALL_SECONDS] = self._clock.seconds
         figures["replay_steps"] = float(len(self._components.replay))
         figures["rss_bytes"] = float(rss_bytes())
@@ -42,3 +43,13 @@ class Meter:
             TRAIN_RETURN: float(np.mean([episode.raw_return for episode in episodes])),
             "train_episode_steps": float(np.mean([episode.num_steps for episode in episodes])),
         }
+
+
+def _schedule_figures(learner: Learner) -> dict[str, float]:
+    """Return how many updates were made, and what the next one will be made with."""
+    return {
+        "updates": float(learner.num_updates),
+        "lr": learner.learning_rate,
+        "bootstrap_steps": float(learner.bootstrap_steps),
+        "discount": learner.discount,
+    }

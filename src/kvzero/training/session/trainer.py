@@ -52,8 +52,7 @@ class Trainer:
         self._clock.resume(progress.seconds)
         self._loop = Loop(config, self._components, progress)
         self._meter = Meter(self._components, self._loop, self._clock)
-        network = self._components.learner.network
-        self._evaluations = Evaluations(config, network, evaluated_at=progress.evaluated_at)
+        self._evaluations = Evaluations(config, self._components.learner, evaluated_at=progress.evaluated_at)
 
     @property
     def env_steps(self) -> int:
@@ -130,12 +129,13 @@ class Trainer:
         Raises:
             RunError: if it cannot be written.
         """
+        learner = self._components.learner
         return save_checkpoint(
             self.folder,
-            self._components.learner,
+            learner,
             self._components.replay,
             self._progress(),
-            agent=self._config.agent,
+            agent=self._config.agent.with_discount(learner.discount),
             keep=self._schedule.keep_checkpoints,
         )
 
