@@ -92,7 +92,8 @@ class Learner:
         """Return the loss, and the figures that it is made of."""
         with self._autocast:
             losses = self._losses(unroll, targets)
-        return self._combine(losses, targets)
+        total, figures = self._combine(losses, targets)
+        return total, figures | self._excesses(figures, unroll, targets)
 
     def backward(self, total: Float[Tensor, ""]) -> None:
         """Compute the gradient of the loss."""
@@ -145,6 +146,28 @@ class Learner:
             "mean_value_target": masked_mean(targets.values, known),
         }
         return means.total, {name: figure.detach() for name, figure in figures.items()}
+
+    @torch.no_grad()
+    def _excesses(self, figures: dict[str, Tensor], unroll: Unroll, targets: Targets) -> dict[str, Tensor]:
+        """Return the cross-entropies less the entropies of their targets, KL divergences, so that 0 is perfect.
+
+        From the policy over continuous actions nothing is taken: what it learns from are weights of a few actions, and
+        a density has no highest value there.
+        """
+        steps, support = unroll.first(self._config.unroll_steps), self.network.support
+        weights = self._config.loss_weights
+        known, real = targets.is_known.float(), targets.is_real.float()
+        reward = masked_mean(support.entropy(steps["rewards"]), known)
+        value = masked_mean(support.entropy(targets.values), known)
+        policy = torch.zeros_like(value)
+        if not self.network.spec.is_continuous:
+            policy = masked_mean(torch.special.entr(steps["policies"]).sum(-1), real)
+        return {
+            "loss_reward": figures["loss_reward"] - reward,
+            "loss_value": figures["loss_value"] - value,
+            "loss_policy": figures["loss_policy"] - policy,
+            "target_entropy": weights.reward * reward + weights.value * value + weights.policy * policy,
+        }
 
     def _set_learning_rate(self) -> None:
         for group in self.optimizer.param_groups:
