@@ -60,6 +60,7 @@ def _tiles(summary: Summary) -> Rows:
         ("mean evaluation return", f"{summary.eval_return_mean:,.1f}"),
         ("environment steps", f"{summary.env_steps:,}"),
         ("updates", f"{summary.updates:,}"),
+        *([("dose", f"{summary.dose:,.0f}")] if summary.dose is not None else []),
         ("minutes", f"{summary.wall_seconds / 60:,.1f}"),
         ("steps per second", f"{summary.env_steps_per_second:,.1f}"),
         ("peak memory", f"{summary.peak_rss_bytes / 1e9:,.2f} GB"),
@@ -92,6 +93,8 @@ def _settings(part: str, config: dict[str, Any]) -> list[tuple[str, Rows]]:
 
 def _readable(value: Any) -> str:
     """Return a value as a person would write it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_readable(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_readable(item) for item in value)
     return f"{value:,.6g}" if isinstance(value, float) else str(value)

@@ -192,3 +192,24 @@ def test_weights_that_are_not_finite_are_refused_with_what_to_do(number):
         next(learner.network.parameters()).view(-1)[1] = number
     with pytest.raises(SearchError, match=r"after 1 updates.*not finite.*learning_rate.*0\.01"):
         learner.refuse_divergence()
+
+
+def test_dormant_units_are_those_of_the_newest_batch_and_looking_changes_nothing():
+    learner = tiny_learner()
+    assert learner.dormant_shares() == {}
+    twin = copy.deepcopy(learner)
+    segments = some_segments(learner, batch_size=40)
+    learner.update(segments)
+    twin.update(segments)
+    with torch.no_grad():
+        for network in (learner.network, twin.network):
+            network.action_head.hidden.weight[:7] = 0
+            network.action_head.hidden.bias[:7] = 0
+    shares = learner.dormant_shares()
+    num_units = len(learner.network.action_head.hidden.bias) + len(learner.network.latent_head.hidden.bias)
+    assert shares["heads"] == pytest.approx(7 / num_units)
+    assert set(shares) == {"encoder", "transformer", "heads"}
+    learner.update(segments)
+    twin.update(segments)
+    for name, weights in weights_of(learner.network).items():
+        assert torch.equal(weights, weights_of(twin.network)[name])

@@ -12,6 +12,7 @@ from kvzero.errors import SearchError
 from kvzero.model import (
     Losses,
     Network,
+    UnitActivity,
     cross_entropy,
     entropy,
     latent_distance,
@@ -26,6 +27,12 @@ from kvzero.training.learning.targets import Targets, Unroll, make_targets, segm
 
 __all__ = ["Learner"]
 
+DORMANCY_UNROLLS = 32
+"""Unrolls of a batch that are passed to see which units are dormant."""
+
+DORMANCY_THRESHOLD = 0.025
+"""Share of the layer's mean activity up to which a unit is dormant (Sokar et al. 2023, for DQN)."""
+
 
 class Learner:
     """Owns the network, its EMA copy and the optimiser; counts its updates."""
@@ -38,6 +45,7 @@ class Learner:
         self.num_updates = 0
         self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
         self._config = config
+        self._newest: Unroll | None = None
         self._schedules = Schedules(config, discount=discount, total_updates=total_updates)
         self._autocast = torch.autocast(
             network.device.type, torch.bfloat16, enabled=config.precision == "auto" and _has_bfloat16(network.device)
@@ -74,6 +82,7 @@ class Learner:
         figures["gradient_norm"] = self.step_optimizer()
         self.follow()
         self.num_updates += 1
+        self._newest = unroll
         return figures
 
     def make_targets(self, segments: Segments) -> tuple[Unroll, Targets]:
@@ -172,6 +181,26 @@ class Learner:
     def _set_learning_rate(self) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
+
+    @property
+    def positions_per_update(self) -> int:
+        """Steps that one update trains on."""
+        return self._config.batch_size * self._config.unroll_steps
+
+    def dormant_shares(self) -> dict[str, float]:
+        """Return what share of the units in each part of the network the newest batch hardly excites.
+
+        The batch, or the first of it, is passed once more; there are no shares before this session's first update.
+        Dormant units are those of Sokar et al. 2023.
+        """
+        if self._newest is None:
+            return {}
+        steps = self._newest.first(self._config.unroll_steps)
+        observations, actions = (steps[name][:DORMANCY_UNROLLS] for name in ("observations", "actions"))
+        with UnitActivity(self.network) as activity, self._autocast:
+            latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
+            self.network(latents, actions)
+        return activity.dormant_shares(DORMANCY_THRESHOLD)
 
     def show(self, observations: Shaped[np.ndarray, "env ..."]) -> None:
         """Keep observations for `take_in`; without effect where the network normalises none."""

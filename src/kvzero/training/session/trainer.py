@@ -32,6 +32,11 @@ class SessionResult:
     """Raw returns of the final evaluation; empty where the run was stopped before."""
     is_finished: bool
 
+    dose: float
+    """Steps trained on per environment step."""
+    dormant_shares: dict[str, float]
+    """Share of dormant units in each part of the network; empty where this session made no update."""
+
 
 class Trainer:
     """One run: builds everything from a config, goes on until it is done or told to stop."""
@@ -97,6 +102,8 @@ class Trainer:
             seconds=self.seconds,
             eval_returns=returns,
             is_finished=bool(returns),
+            dose=self._loop.dose,
+            dormant_shares=self._components.learner.dormant_shares(),
         )
 
     def _save_before(self, error: BaseException) -> None:
