@@ -73,11 +73,15 @@ def _figures(summary: Summary) -> Rows:
 
 
 def _curves(run_dir: Path) -> Rows:
-    """Return the learning curve, and every other figure over environment steps, as images in base 64."""
-    from kvzero.reports.pictures.plots import draw_others, draw_returns, png  # noqa: PLC0415  # matplotlib is slow to import
+    """Return the learning curve, open-loop errors by depth, and all other figures over steps, as images in base 64."""
+    from kvzero.reports.pictures.plots import draw_open_loop, draw_others, draw_returns, png  # noqa: PLC0415  # slow to import
 
     metrics = read_metrics(run_dir)
-    drawn = {"learning curve": draw_returns(metrics, title="Returns"), "other figures": draw_others(metrics)}
+    drawn = {
+        "learning curve": draw_returns(metrics, title="Returns"),
+        "open-loop errors": draw_open_loop(metrics),
+        "other figures": draw_others(metrics),
+    }
     return [(name, b64encode(png(figure)).decode()) for name, figure in drawn.items() if figure]
 
 

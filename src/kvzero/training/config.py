@@ -60,6 +60,9 @@ class ScheduleConfig:
     max_eval_steps: int | None = None
     """Steps after which an evaluation game is cut off and counted as it stands; total_env_steps if not given."""
 
+    open_loop_steps: int = 10
+    """Depth down to which an evaluation compares predictions on predicted latents with what was played; 0 for none."""
+
     checkpoint_every: int = 5_000
     """Environment steps between checkpoints."""
 
@@ -78,7 +81,7 @@ class ScheduleConfig:
             check_field(self, name, lambda value: value >= 1, "give at least 1")
         for name in ("temperature_env_steps", "max_eval_steps"):
             check_field(self, name, lambda value: value is None or value >= 1, "give at least 1, or nothing")
-        for name in ("learning_starts", "replay_ratio"):
+        for name in ("learning_starts", "replay_ratio", "open_loop_steps"):
             check_field(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("first_temperature", "final_temperature"):
             check_field(self, name, lambda value: 0 < value < inf, "give a positive number")

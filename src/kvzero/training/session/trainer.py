@@ -10,7 +10,7 @@ from kvzero.reports import WALL_SECONDS
 from kvzero.training.config import RunConfig
 from kvzero.training.session.clock import RunClock
 from kvzero.training.session.components import build_components
-from kvzero.training.session.evaluations import Evaluations, evaluation_figures
+from kvzero.training.session.evaluations import Evaluations
 from kvzero.training.session.loop import Loop, RoundResult
 from kvzero.training.session.measuring import Meter
 from kvzero.training.session.reporting import Observer
@@ -185,11 +185,11 @@ class Trainer:
 
     def _evaluate(self, observer: Observer, should_stop: Callable[[], bool]) -> list[float]:
         """Play and tell of it; return the raw returns, none where it was stopped."""
-        games = self._evaluations.play(self.env_steps, on_step=lambda: self._tell(observer), should_stop=should_stop)
-        if games is None:
+        played = self._evaluations.play(self.env_steps, on_step=lambda: self._tell(observer), should_stop=should_stop)
+        if played is None:
             return []
-        self._tell(observer, evaluation_figures(games) | {WALL_SECONDS: self.seconds})
-        return games.returns
+        self._tell(observer, played.figures | {WALL_SECONDS: self.seconds})
+        return played.games.returns
 
     def _tell(self, observer: Observer, figures: Mapping[str, float] | None = None) -> None:
         observer.update(self.env_steps, updates=self.num_updates, figures=figures)
