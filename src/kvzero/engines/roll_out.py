@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from kvzero.cache import CacheConfig
+from kvzero.engines.config import StoreKind
 from kvzero.engines.engine import Past
 from kvzero.engines.roots import rebuild_roots
 from kvzero.engines.search_network import SearchNetwork
@@ -44,7 +45,7 @@ def roll_out(
     """
     num_roots, num_nodes = actions.shape[:2]
     layout, device, everyone = network.source.config.layout, network.current.device, np.arange(num_roots)
-    kind = "pooled" if layout.is_sliding else "tree"
+    kind: StoreKind = "pooled" if layout.is_sliding else "tree"
     store = build_store(kind, network, CacheConfig(), num_envs=num_roots, num_simulations=num_nodes)
     rebuild_roots(network, store, everyone, past, lengths)
     contexts, step = store.begin_search(everyone, network.source.version), build_stepper(network.current)

@@ -68,7 +68,8 @@ class Support(nn.Module):
     def entropy(self, scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Return the entropy of `encode(scalars)` in nats: what cross-entropy with it is at least, up to log 2."""
         share = self._place(scalars).frac()
-        return torch.special.entr(share) + torch.special.entr(1 - share)
+        entropy: Tensor = torch.special.entr(share) + torch.special.entr(1 - share)
+        return entropy
 
     def _place(self, scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Return where scalars lie among the bins, counted from the first."""
