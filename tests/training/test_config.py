@@ -5,7 +5,16 @@ from typing import get_args
 
 import pytest
 
-from kvzero import AgentConfig, CacheConfig, EnvConfig, LearnerConfig, ModelConfig, RunConfig, ScheduleConfig
+from kvzero import (
+    AgentConfig,
+    CacheConfig,
+    EnvConfig,
+    LearnerConfig,
+    ModelConfig,
+    RunConfig,
+    ScheduleConfig,
+    SearchConfig,
+)
 from kvzero.errors import ConfigError
 from kvzero.training.config import Purpose
 
@@ -59,6 +68,10 @@ REFUSED = [
         for name in ("first_temperature", "final_temperature")
         for value in (0.0, -1.0, INF)
     ),
+    *((LearnerConfig, "warmup_updates", value) for value in (-1, -9)),
+    *((LearnerConfig, "final_bootstrap_steps", value) for value in (0, 11)),
+    *((LearnerConfig, "first_discount", value) for value in (-0.1, 1.0, NAN)),
+    *((LearnerConfig, "annealing_updates", value) for value in (0, 5)),
     (AgentConfig, "num_eval_simulations", 0),
     (AgentConfig, "num_eval_simulations", -4),
 ]
@@ -163,6 +176,33 @@ def test_learned_positions_need_a_table_as_long_as_a_training_window():
     with pytest.raises(ConfigError, match=r"max_tokens is 25.*unroll_steps 7 and bootstrap_steps 6.*26 tokens"):
         RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=7, bootstrap_steps=6))
     RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=6, bootstrap_steps=6))
+
+
+@pytest.mark.parametrize(
+    ("learner", "message"),
+    [
+        ({"first_discount": 0.998}, r"first_discount is 0\.998, above the discount 0\.997 that it rises to"),
+        ({"warmup_updates": 101}, "warmup_updates is 101, longer than the run: .* make 100 updates"),
+        ({"final_bootstrap_steps": 3, "annealing_updates": 102}, "annealing_updates is 102, longer than the run"),
+    ],
+)
+def test_a_run_refuses_schedules_that_do_not_fit_it(learner, message):
+    schedule = ScheduleConfig(total_env_steps=400, replay_ratio=0.25)
+    with pytest.raises(ConfigError, match=message):
+        RunConfig(preset="mine", learner=LearnerConfig(**learner), schedule=schedule)
+
+
+def test_a_horizon_without_end_is_none_that_a_discount_could_rise_to():
+    agent = AgentConfig(search=SearchConfig(discount=1.0))
+    RunConfig(preset="mine", agent=agent)
+    with pytest.raises(ConfigError, match=r"first_discount is 0\.9, but discount is 1"):
+        RunConfig(preset="mine", agent=agent, learner=LearnerConfig(first_discount=0.9))
+
+
+def test_schedules_as_long_as_the_run_are_taken():
+    learner = LearnerConfig(first_discount=0.997, final_bootstrap_steps=10, annealing_updates=100, warmup_updates=100)
+    schedule = ScheduleConfig(total_env_steps=400, replay_ratio=0.25)
+    assert RunConfig(preset="mine", learner=learner, schedule=schedule).total_updates == 100
 
 
 PONG = {"env_id": "ALE/Pong-v5"}

@@ -68,7 +68,7 @@ def n_step_returns(
     """
     ends, rows = unroll.ends[:, None], torch.arange(values.shape[1], device=values.device)
     time = torch.arange(num_steps, device=values.device)
-    rewards = unroll.fields["rewards"] * (rows < ends)
+    rewards = unroll.fields["rewards"][:, : len(rows)] * (rows < ends)
     values = values.masked_fill(unroll.terminated[:, None] & (rows >= ends), 0.0)
     bootstrap = torch.minimum(time + bootstrap_steps, ends)
     powers = discount ** (bootstrap - time).clamp(min=0)
@@ -82,10 +82,14 @@ def n_step_returns(
 def make_targets(
     unroll: Unroll, target_network: Network, *, num_steps: int, bootstrap_steps: int, discount: float
 ) -> Targets:
-    """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context."""
-    observations = unroll.fields["observations"]
+    """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context.
+
+    Rows behind the last bootstrap value are not looked at: a segment that was drawn for a larger n costs no more.
+    """
+    rows = unroll.first(num_steps + bootstrap_steps)
+    observations = rows["observations"]
     latents = target_network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
-    values = target_network.read_values(latents, unroll.fields["actions"])
+    values = target_network.read_values(latents, rows["actions"])
     time = torch.arange(num_steps, device=values.device)
     is_real = time < unroll.ends[:, None]
     return Targets(
