@@ -39,7 +39,14 @@ def make_slice(config: EnvConfig, *, num_envs: int, first_index: int = 0, render
     maker = _find_maker(config)
     if config.action_bins_per_dim:
         maker = partial(_make_binned, maker, config.action_bins_per_dim, config.name)
-    return GymEnvironments(maker, name=config.name, num_envs=num_envs, render=render, first_index=first_index)
+    return GymEnvironments(
+        maker,
+        name=config.name,
+        num_envs=num_envs,
+        render=render,
+        reward_scale=config.reward_scale,
+        first_index=first_index,
+    )
 
 
 def _find_maker(config: EnvConfig) -> Maker:
