@@ -36,7 +36,7 @@ def minatar() -> RunConfig:
             learning_starts=1_000,
             eval_every=10_000,
             checkpoint_every=10_000,
-            max_eval_steps=2_500,  # what Freeway lasts; other games last as long as they are played well
+            max_eval_steps=3_000,  # Freeway lasts 2,501; other games last as long as they are played well
         ),
     )
 
