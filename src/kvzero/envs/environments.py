@@ -70,10 +70,10 @@ class Steps:
     """Which actions are legal in `observations`; all True where an environment names none."""
 
     rewards: Float32[np.ndarray, " env"]
-    """Rewards to learn from, clipped where so configured."""
+    """Rewards to learn from, clipped and scaled where so configured."""
 
     raw_rewards: Float64[np.ndarray, " env"]
-    """Rewards as the environment gave them, never clipped."""
+    """Rewards as the environment gave them, never clipped or scaled."""
 
     terminated: Bool[np.ndarray, " env"]
     """Whether the episode ended by itself: its value afterwards is 0."""

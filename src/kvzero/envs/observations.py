@@ -140,7 +140,8 @@ class FlattenedObservations:
 def read_observation_space(space: Space[Any], name: str) -> ObservationFormat:
     """Return how to read the observations of an environment called `name`, or raise `ConfigError` for other spaces.
 
-    Of a three-dimensional image's first and last axis the shorter one holds the channels; the last, if they are equal.
+    Of a three-dimensional image's first and last axis that one holds the channels which leaves a square, else the
+    shorter one; the last, if they are equal.
     """
     if not isinstance(space, Box):
         return FlattenedObservations(space, name)
@@ -158,7 +159,10 @@ def read_observation_space(space: Space[Any], name: str) -> ObservationFormat:
 def _read_layout(shape: tuple[int, ...]) -> Layout:
     if len(shape) == 2:
         return "grey"
-    return "channel_first" if shape[0] < shape[-1] else "channel_last"
+    first, middle, last = shape
+    if (first == middle) != (middle == last):
+        return "channel_first" if middle == last else "channel_last"
+    return "channel_first" if first < last else "channel_last"
 
 
 def _as_floats(space: Space[Any], place: str, name: str) -> Space[Any]:
