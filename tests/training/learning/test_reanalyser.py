@@ -77,7 +77,7 @@ def steps_in_order(arrays: dict[str, np.ndarray], env: int) -> list[int]:
 
 def plan_again(arrays: dict[str, np.ndarray], env: int, learner: Learner) -> dict[int, tuple[np.ndarray, float]]:
     """Live an environment's rows once more with the EMA network: return policy and value of each step by its slot."""
-    quiet = replace(AGENT, search=AGENT.search.without_noise())
+    quiet = replace(AGENT, search=AGENT.search.without_noise()).with_discount(learner.discount)
     planner, found, starts = Planner(learner.target_network, quiet, num_envs=1), {}, True
     action = np.zeros(1, np.int64)
     for slot in steps_in_order(arrays, env):

@@ -60,6 +60,7 @@ class Reanalyser:
         if goal <= self.served_updates:
             return
         started = time.perf_counter()
+        self._engine.set_discount(self._learner.discount)
         rng = np.random.default_rng(self._seed_of(self.served_updates))
         chunks = self._replay.to_judge(
             self._num_rows * (goal - self.served_updates),

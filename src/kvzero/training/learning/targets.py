@@ -78,7 +78,7 @@ def n_step_returns(
     """
     ends, rows = unroll.ends[:, None], torch.arange(values.shape[1], device=values.device)
     time = torch.arange(num_steps, device=values.device)
-    rewards = unroll.fields["rewards"] * (rows < ends)
+    rewards = unroll.fields["rewards"][:, : len(rows)] * (rows < ends)
     values = values.masked_fill(unroll.terminated[:, None] & (rows >= ends), 0.0)
     bootstrap = torch.minimum(time + bootstrap_steps, ends)
     powers = discount ** (bootstrap - time).clamp(min=0)
@@ -100,14 +100,16 @@ def make_targets(
 ) -> Targets:
     """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context.
 
-    Where `values` are given, returns end with those, and nothing is computed that only the network's would need.
+    Rows behind the last bootstrap value are not looked at: a segment that was drawn for a larger n costs no more. Where
+    `values` are given, returns end with those, and nothing is computed that only the network's would need.
     """
+    rows = unroll.first(num_steps + bootstrap_steps)
     if values is None:
-        latents = _encode(unroll.fields["observations"], target_network)
-        values = target_network.read_values(latents, unroll.fields["actions"])
+        latents = _encode(rows["observations"], target_network)
+        values = target_network.read_values(latents, rows["actions"])
         next_latents = latents[:, 1 : num_steps + 1]
     else:
-        next_latents = _encode(unroll.fields["observations"][:, 1 : num_steps + 1], target_network)
+        next_latents = _encode(rows["observations"][:, 1 : num_steps + 1], target_network)
     time = torch.arange(num_steps, device=values.device)
     is_real = time < unroll.ends[:, None]
     return Targets(
