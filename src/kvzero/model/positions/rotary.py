@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-__all__ = ["Rotary", "rotate"]
+__all__ = ["Rotary", "rotate", "turn"]
 
 BASE = 10_000.0
 FIRST_TABLE_TOKENS = 1024
@@ -61,5 +61,14 @@ def rotate(
 ) -> Float[Tensor, "batch token 2 head head_dim"]:
     """Turn queries and keys by the rotation of their token: number `i` pairs with number `i + head_dim / 2`."""
     cosine, sine = rotation[:, :, 0, None, None], rotation[:, :, 1, None, None]
+    turned = torch.addcmul(vectors * cosine, vectors.roll(vectors.shape[-1] // 2, dims=-1), sine)
+    return turned.to(vectors.dtype)
+
+
+def turn(
+    vectors: Float[Tensor, "batch head token head_dim"], rotation: Float[Tensor, "*_ token 2 head_dim"]
+) -> Float[Tensor, "batch head token head_dim"]:
+    """Turn vectors that lie head by head as `rotate` does."""
+    cosine, sine = rotation[..., 0, :], rotation[..., 1, :]
     turned = torch.addcmul(vectors * cosine, vectors.roll(vectors.shape[-1] // 2, dims=-1), sine)
     return turned.to(vectors.dtype)

@@ -20,6 +20,7 @@ from kvzero.model import (
     weigh_losses,
 )
 from kvzero.replay import Segments
+from kvzero.training.learning.arithmetic import UpdateArithmetic
 from kvzero.training.learning.config import LearnerConfig
 from kvzero.training.learning.targets import Targets, Unroll, make_targets, segment_steps, to_device
 
@@ -64,7 +65,7 @@ class Learner:
     def make_targets(self, segments: Segments) -> tuple[Unroll, Targets]:
         """Bring sampled segments to the device, and ask the EMA network what should have been said of them."""
         config, unroll = self._config, to_device(segments, self.network.device)
-        with self._autocast:
+        with self._autocast, UpdateArithmetic():
             return unroll, make_targets(
                 unroll,
                 self.target_network,
@@ -75,7 +76,7 @@ class Learner:
 
     def forward(self, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss, and the figures that it is made of."""
-        with self._autocast:
+        with self._autocast, UpdateArithmetic():
             losses = self._losses(unroll, targets)
         return self._combine(losses, targets)
 
