@@ -218,5 +218,5 @@ def test_the_device_is_that_of_the_weights():
 
 
 def test_observations_that_do_not_fit_the_encoder_are_refused():
-    with pytest.raises(ConfigError, match="images are 9x40"):
+    with pytest.raises(ConfigError, match="images are 9x40, and image_encoder=small"):
         Network(ModelConfig(), EnvSpec(observation_shape=(3, 9, 40), num_actions=2))

@@ -7,8 +7,9 @@ from kvzero.cache import ContextLayout
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
-__all__ = ["ImageNorm", "LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
+__all__ = ["ImageEncoderKind", "ImageNorm", "LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
 
+ImageEncoderKind = Literal["auto", "resnet", "strided", "small"]
 ImageNorm = Literal["group", "layer"]
 LatentNorm = Literal["simnorm", "layernorm"]
 Positions = Literal["rotary", "learned"]
@@ -62,15 +63,19 @@ class ModelConfig:
     normalize_observations: bool = False
     """Vectors only: show each feature less its running mean and over its running standard deviation."""
 
+    image_encoder: ImageEncoderKind = "auto"
+    """Images only: resnet reads 16 pixels a side or more; strided 32 or more, at a twentieth of the cost; small 5 to
+    32, merging none with another, as grids need it; auto is small below 16 pixels a side, else resnet."""
+
     encoder_channels: int = 64
-    """Channels of the last stage of the ResNet encoder for image observations."""
+    """Images only: channels of the last layers of the encoder; the first ones have half as many."""
 
     encoder_blocks: int = 1
     """Residual blocks per resolution of the ResNet encoder."""
 
     image_norm: ImageNorm = "group"
-    """Norm inside the ResNet encoder: group takes eight channels together; layer the whole of an image's features, with
-    a weight for each of them."""
+    """Norm inside the encoder of images: group takes eight channels together; layer the whole of an image's features,
+    with a weight for each of them."""
 
     def __post_init__(self) -> None:
         read_fields(self)
@@ -96,6 +101,7 @@ class ModelConfig:
             raise ConfigError(f"support_size is {self.support_size}; give an odd number of bins, at least 3")
         if self.encoder_channels % 16:
             raise ConfigError(f"encoder_channels is {self.encoder_channels}; give a multiple of 16")
+        self._check_encoder()
         self._check_positions()
         _ = self.layout
 
@@ -109,6 +115,19 @@ class ModelConfig:
             context_tokens=self.context_tokens,
             is_sliding=self.positions == "learned",
         )
+
+    def _check_encoder(self) -> None:
+        if self.image_encoder in ("strided", "small") and self.encoder_blocks != 1:
+            raise ConfigError(
+                f"encoder_blocks is {self.encoder_blocks}, which has no effect with "
+                f"image_encoder={self.image_encoder}: only the ResNet has blocks; leave it at 1, or set "
+                "image_encoder=resnet"
+            )
+        if self.image_encoder != "auto" and self.normalize_observations:
+            raise ConfigError(
+                f"normalize_observations has no effect with image_encoder={self.image_encoder}, as only vectors are "
+                "normalised; leave it at False, or image_encoder at auto"
+            )
 
     def _check_positions(self) -> None:
         if self.positions == "learned":
