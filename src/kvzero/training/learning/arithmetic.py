@@ -15,8 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 __all__ = ["UpdateArithmetic"]
 
-FEWEST_ROWS = 512
-"""Rows from which on oneDNN's products are faster than those of the BLAS, forward and backward."""
+FEWEST_MULTIPLICATIONS = 2_000_000
+"""Of numbers in a product of matrices, from which on oneDNN is faster than the BLAS, forward and backward."""
 
 WIDEST_GROUP = 15
 """Numbers, up to which PyTorch's softmax does not compute several at a time on processors with AVX-512."""
@@ -32,16 +32,15 @@ class UpdateArithmetic(TorchFunctionMode):
         self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         """Compute in the other way where there is one for these arguments."""
+        kwargs = kwargs or {}
         other = OTHER_WAYS.get(func)
-        if other is not None and args[0].dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
-            found = other(*args, **(kwargs or {}))
-            if found is not None:
-                return found
-        return func(*args, **(kwargs or {}))
+        found = None if other is None else other(*args, **kwargs)
+        return func(*args, **kwargs) if found is None else found
 
 
 def _linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
-    if bias is None or rows.shape[:-1].numel() < FEWEST_ROWS:
+    is_float32 = rows.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    if not is_float32 or bias is None or rows.numel() * len(weight) < FEWEST_MULTIPLICATIONS:
         return None
     product: Tensor = _Linear.apply(rows, weight, bias)
     return product
@@ -57,7 +56,7 @@ def _gelu(numbers: Tensor, *, approximate: str = "none") -> Tensor | None:
 def _softmax(numbers: Tensor, dim: int) -> Tensor | None:
     if dim != -1 or numbers.shape[-1] > WIDEST_GROUP:
         return None
-    shares: Tensor = _Softmax.apply(numbers)
+    shares: Tensor = _Softmax.apply(numbers.float() if torch.is_autocast_enabled("cpu") else numbers)
     return shares
 
 
@@ -85,16 +84,17 @@ class _Gelu(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, numbers: Tensor) -> Tensor:
-        share = torch.addcmul(numbers, numbers * numbers, numbers, value=CUBE).mul_(2 * SLOPE).sigmoid_()
-        ctx.save_for_backward(numbers, share)
-        return numbers * share
+        exact = numbers.float()
+        share = torch.addcmul(exact, exact * exact, exact, value=CUBE).mul_(2 * SLOPE).sigmoid_()
+        ctx.save_for_backward(exact, share)
+        return (exact * share).to(numbers.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         numbers, share = ctx.saved_tensors
         rise = torch.addcmul(numbers, numbers * numbers, numbers, value=3 * CUBE)
         rise.addcmul_(rise, share, value=-1)  # x (1 + 3 CUBE x^2) (1 - share)
-        return torch.addcmul(share, share, rise, value=2 * SLOPE).mul_(gradient)
+        return torch.addcmul(share, share, rise, value=2 * SLOPE).mul_(gradient).to(gradient.dtype)
 
 
 class _Softmax(torch.autograd.Function):

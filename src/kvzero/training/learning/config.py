@@ -9,7 +9,7 @@ from kvzero.model import LOSS_WEIGHTS, LatentLoss, LossWeights
 
 __all__ = ["LearnerConfig", "Precision"]
 
-Precision = Literal["auto", "float32"]
+Precision = Literal["auto", "float32", "measured", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

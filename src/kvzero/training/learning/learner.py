@@ -41,7 +41,7 @@ class Learner:
         self._discount = discount
         self._total_updates = max(total_updates, 1)
         self._autocast = torch.autocast(
-            network.device.type, torch.bfloat16, enabled=config.precision == "auto" and _has_bfloat16(network.device)
+            network.device.type, torch.bfloat16, enabled=config.precision == "bfloat16" or config.precision == "auto" and _has_bfloat16(network.device)
         )
 
     @property
