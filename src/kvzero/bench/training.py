@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from kvzero.checks import check_field
 from kvzero.envs import make_environments
 from kvzero.model import Network, choose_device
 from kvzero.replay import build_row_spec, sample_ahead
-from kvzero.training import Collector, Learner, RunConfig, keep_freed_memory
+from kvzero.training import Collector, Learner, Precision, RunConfig, keep_freed_memory
 
 __all__ = ["TrainBench", "TrainFigures", "measure_training"]
 
@@ -44,6 +44,9 @@ class TrainBench:
 
     device: str = "cpu"
     """Where to search and learn."""
+
+    precision: Precision | None = None
+    """Number type of updates, as in training; that of the preset if not given."""
 
     seed: int = 0
     """Seed of weights, environments, search and replay."""
@@ -94,6 +97,8 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
     Raises:
         ConfigError, DeviceError, EnvError: where machine or environment do not allow it.
     """
+    if config.precision is not None:
+        run = replace(run, learner=replace(run.learner, precision=config.precision))
     keep_freed_memory()
     threads = torch_threads(config.num_threads or run.num_threads)
     with threads as num_threads, _built(config, run) as (collector, learner, replay, stopwatch):

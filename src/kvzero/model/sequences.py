@@ -1,7 +1,8 @@
 """The training pass: whole sequences under the band mask, for their outputs alone; nothing is cached.
 
-It predicts what `Transformer.forward` predicts. On CPUs its attention is two batched products around a softmax: PyTorch's
-own is made for long sequences, and takes up to ten times as long for the few dozen tokens of an unroll, backward above all.
+It predicts what `Transformer.forward` predicts. On CPUs its attention is two batched products around a softmax:
+PyTorch's own is made for long sequences, and takes up to half as long again for the few dozen tokens of an unroll; in
+bfloat16, backward, ten times as long.
 """
 
 from math import inf
@@ -40,7 +41,8 @@ def pass_sequences(
     for block in before:
         tokens = _pass_block(block, tokens, rotation, bias, None, dropout)
     read_bias = bias if read is None else bias[0, read]
-    return transformer.final_norm(_pass_block(last, tokens, rotation, read_bias, read, dropout))
+    outputs: Tensor = transformer.final_norm(_pass_block(last, tokens, rotation, read_bias, read, dropout))
+    return outputs
 
 
 def _pass_block(
@@ -82,21 +84,21 @@ def attend(
     bias: Float[Tensor, "#batch read token"],
     dropped: float = 0.0,
 ) -> Float[Tensor, "batch read embed"]:
-    """Return what each query sees, its heads side by side; `bias` is 0 where it may look, and minus infinity elsewhere."""
+    """Return what each query sees, its heads side by side; `bias` is 0 where it may look, minus infinity elsewhere."""
     if query.device.type != "cpu":
         mixed = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=bias[:, None].to(query.dtype), dropout_p=dropped
         )
     else:
         scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-        mixed = drop((scores.float() + bias[:, None]).softmax(-1).to(value.dtype), dropped) @ value
+        mixed = drop((scores + bias[:, None]).softmax(-1).to(value.dtype), dropped) @ value
     return mixed.transpose(1, 2).flatten(2)
 
 
 def _by_head(projected: Float[Tensor, "batch token width"], num_parts: int, num_heads: int) -> tuple[Tensor, ...]:
     """Return each part as `[batch, head, token, head_dim]`, laid out in this order."""
-    parts = projected.unflatten(-1, (num_parts, num_heads, -1)).permute(2, 0, 3, 1, 4)
-    return parts.contiguous().unbind()
+    parts = torch.unflatten(projected, -1, (num_parts, num_heads, -1)).permute(2, 0, 3, 1, 4)
+    return torch.unbind(parts.contiguous())
 
 
 def _take(

@@ -1,6 +1,5 @@
 """The products that an update is made of, and every way that PyTorch has of computing each."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,16 +11,8 @@ __all__ = ["Convolution", "Multiplication", "Product"]
 Ways = dict[str, Callable[[], object]]
 
 
-class Product(ABC):
-    """A product of matrices, or a convolution, known by its sizes."""
-
-    @abstractmethod
-    def ways(self, device: torch.device) -> Ways:
-        """Draw what is to be multiplied; return ways of doing so, by their names."""
-
-
 @dataclass(frozen=True, slots=True)
-class Multiplication(Product):
+class Multiplication:
     """`batch` products of matrices `[rows, inner]` and `[inner, columns]`, laid out as suits best."""
 
     batch: int
@@ -47,7 +38,7 @@ class Multiplication(Product):
 
 
 @dataclass(frozen=True, slots=True)
-class Convolution(Product):
+class Convolution:
     """A convolution of images, or its backward pass."""
 
     image_shape: tuple[int, ...]
@@ -78,6 +69,10 @@ class Convolution(Product):
         gradient = torch.randn_like(torch.ops.aten.convolution(image, weight, None, *shape))
         mask = [*self.backward_of, False]
         return lambda: torch.ops.aten.convolution_backward(gradient, image, weight, None, *shape, mask)
+
+
+Product = Multiplication | Convolution
+"""A product of matrices or a convolution, known by its sizes; its `ways` draw what is to be multiplied."""
 
 
 def _multiply(rows: Tensor, weight: Tensor) -> Tensor:

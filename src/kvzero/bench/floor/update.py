@@ -1,8 +1,8 @@
 """The floor of an update on this machine: what its matrix products and convolutions take alone.
 
-They are read off one update as it is made, forward and backward, of the network and of its EMA copy, and each is computed
-alone in every way at hand. Products of attention count where they are calls of their own, which is on CPUs. Nothing else is
-counted: no norm, no activation, no loss, no optimiser.
+They are read off one update as it is made, forward and backward, of the network and of its EMA copy, and each is
+computed alone in every way at hand. Products of attention count where they are calls of their own, which is on CPUs.
+Nothing else is counted: no norm, no activation, no loss, no optimiser.
 """
 
 import time
@@ -53,9 +53,9 @@ def record_products() -> Iterator[Counter[Product]]:
         yield found
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its metaclass is untyped
     def __init__(self, found: Counter[Product]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._found = found
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
@@ -65,26 +65,33 @@ class _Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def _read_linear(rows: torch.Tensor, weight: torch.Tensor, *_: Any) -> Product:
+def _read_product(left: torch.Tensor, right: torch.Tensor) -> Multiplication:
+    batch, rows, inner = left.shape
+    return Multiplication(batch, rows, inner, right.shape[-1], left.dtype)
+
+
+def _read_linear(rows: torch.Tensor, weight: torch.Tensor, *_: Any) -> Multiplication:
     outputs, inputs = weight.shape
     return Multiplication(1, rows.numel() // inputs, inputs, outputs, rows.dtype)
 
 
-def _read_convolution(image: torch.Tensor, weight: torch.Tensor, _: Any, stride: Any, padding: Any, *__: Any) -> Product:
+def _read_convolution(
+    image: torch.Tensor, weight: torch.Tensor, _: Any, stride: Any, padding: Any, *__: Any
+) -> Convolution:
     return Convolution(tuple(image.shape), tuple(weight.shape), tuple(stride), tuple(padding), image.dtype)
 
 
 def _read_backward(
     _: Any, image: torch.Tensor, weight: torch.Tensor, __: Any, stride: Any, padding: Any, *rest: Any
-) -> Product:
+) -> Convolution:
     forward = _read_convolution(image, weight, None, stride, padding)
     return forward.backward(of_image=rest[-1][0])
 
 
 READERS: dict[Any, Callable[..., Product]] = {
-    ATEN.mm.default: lambda left, right: Multiplication(1, *left.shape, right.shape[1], left.dtype),
-    ATEN.addmm.default: lambda _, left, right: Multiplication(1, *left.shape, right.shape[1], left.dtype),
-    ATEN.bmm.default: lambda left, right: Multiplication(*left.shape, right.shape[2], left.dtype),
+    ATEN.mm.default: lambda left, right: _read_product(left[None], right),
+    ATEN.addmm.default: lambda _, left, right: _read_product(left[None], right),
+    ATEN.bmm.default: _read_product,
     torch.ops.mkldnn._linear_pointwise.default: _read_linear,
     ATEN.convolution.default: _read_convolution,
     ATEN.convolution_backward.default: _read_backward,

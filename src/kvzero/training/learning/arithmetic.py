@@ -1,7 +1,7 @@
 """How an update computes on a CPU: the products, activations and small softmaxes that PyTorch has faster ways for.
 
-Inside the block of an `UpdateArithmetic` the same functions of PyTorch give the same numbers up to rounding, sooner. Whoever
-acts or searches computes outside it, and is not touched.
+Inside the block of an `UpdateArithmetic` the same functions of PyTorch give the same numbers up to rounding, sooner.
+Whoever acts or searches computes outside it, and is not touched.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,14 +19,14 @@ FEWEST_MULTIPLICATIONS = 2_000_000
 """Of numbers in a product of matrices, from which on oneDNN is faster than the BLAS, forward and backward."""
 
 WIDEST_GROUP = 15
-"""Numbers, up to which PyTorch's softmax does not compute several at a time on processors with AVX-512."""
+"""Numbers up to which PyTorch's softmax does not compute several at a time on processors with AVX-512."""
 
 SLOPE, CUBE = 0.7978845608028654, 0.044715
-"""Of the tanh form of GELU (Hendrycks & Gimpel 2016): `x / 2 (1 + tanh(SLOPE (x + CUBE x^3)))`, SLOPE = sqrt(2 / pi)."""
+"""GELU's tanh form (Hendrycks & Gimpel 2016) is `x / 2 (1 + tanh(SLOPE (x + CUBE x^3)))`; SLOPE is `sqrt(2 / pi)`."""
 
 
 class UpdateArithmetic(TorchFunctionMode):
-    """A block inside which float32 products, the tanh form of GELU and softmaxes of small groups are computed faster."""
+    """A block inside which float32 products, the tanh form of GELU and softmaxes of small groups take less time."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
@@ -42,21 +42,22 @@ def _linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor 
     is_float32 = rows.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     if not is_float32 or bias is None or rows.numel() * len(weight) < FEWEST_MULTIPLICATIONS:
         return None
-    product: Tensor = _Linear.apply(rows, weight, bias)
+    product: Tensor = _Linear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
     return product
 
 
 def _gelu(numbers: Tensor, *, approximate: str = "none") -> Tensor | None:
     if approximate != "tanh":
         return None
-    activated: Tensor = _Gelu.apply(numbers)
+    activated: Tensor = _Gelu.apply(numbers)  # type: ignore[no-untyped-call]
     return activated
 
 
 def _softmax(numbers: Tensor, dim: int) -> Tensor | None:
     if dim != -1 or numbers.shape[-1] > WIDEST_GROUP:
         return None
-    shares: Tensor = _Softmax.apply(numbers.float() if torch.is_autocast_enabled("cpu") else numbers)
+    exact = numbers.float() if torch.is_autocast_enabled("cpu") else numbers  # as on GPUs
+    shares: Tensor = _Softmax.apply(exact)  # type: ignore[no-untyped-call]
     return shares
 
 
@@ -109,7 +110,8 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (shares,) = ctx.saved_tensors
         weighed = gradient * shares
-        return weighed.addcmul_(shares, weighed.sum(-1, keepdim=True), value=-1)
+        found: Tensor = weighed.addcmul_(shares, weighed.sum(-1, keepdim=True), value=-1)
+        return found
 
 
 OTHER_WAYS: dict[Callable[..., Any], Callable[..., Tensor | None]] = {

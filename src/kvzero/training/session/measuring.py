@@ -29,6 +29,7 @@ class Meter:
         figures = {name: float(figure) for name, figure in self._loop.losses.items()}
         figures["updates"] = float(self._components.learner.num_updates)
         figures[WALL_SECONDS] = self._clock.seconds
+        figures["is_bfloat16"] = float(self._components.learner.number_type == "bfloat16")
         figures["replay_steps"] = float(len(self._components.replay))
         figures["rss_bytes"] = float(rss_bytes())
         figures |= {f"cache/{name}": figure for name, figure in self._components.planner.store.figures().items()}
