@@ -16,10 +16,8 @@ def test_the_products_of_an_update_are_those_of_its_network():
         learner.update(segments)
     embed, rows = MODEL.embed_dim, LEARNER.batch_size * LEARNER.unroll_steps
     widen = Multiplication(1, 2 * rows, embed, 4 * embed, torch.float32)
-    assert products[widen] == 1
-    assert (
-        products[replace(widen, rows=2 * rows, inner=4 * embed, columns=embed)] == 2
-    )  # narrowing; back through widening
+    assert products[widen] == 2  # forward, and the gradient that comes back through narrowing
+    assert products[replace(widen, inner=4 * embed, columns=embed)] == 2  # narrowing, and back through widening
     assert products[Multiplication(1, 4 * embed, 2 * rows, embed, torch.float32)] == 1  # the weights of the one
     assert products[Multiplication(1, embed, 2 * rows, 4 * embed, torch.float32)] == 1  # and of the other
     num_targets = LEARNER.batch_size * LEARNER.unroll_steps  # the EMA network's last layer passes these alone
