@@ -29,7 +29,7 @@ def agree(found: torch.Tensor, wanted: torch.Tensor) -> None:
     config=st.sampled_from([SMALL, LEARNED]),
     num_layers=st.integers(1, 3),
     num_tokens=st.integers(1, 19),
-    context_tokens=st.sampled_from([2, 4, 6, 12, 20]),
+    context_tokens=st.sampled_from([4, 6, 12, 20]),
     num_read=st.integers(1, 7),
     seed=st.integers(0, 99),
 )

@@ -68,12 +68,14 @@ def _query_key_value(
     """Return `[batch, head, token or read, head_dim]` of each, queries and keys turned by their positions."""
     weight, bias = attention.project.weight, attention.project.bias
     if read is None:
-        query, key, value = _by_head(functional.linear(tokens, weight, bias), 3, attention.num_heads)
-        return turn(query, rotation), turn(key, rotation), value
+        parts = _by_head(functional.linear(tokens, weight, bias), 3, attention.num_heads)
+        turned, value = torch.split(parts, [2, 1])
+        query, key = turn(turned, rotation).unbind()
+        return query, key, value.squeeze(0)
     width = tokens.shape[2]
     asked = functional.linear(_take(tokens, read), weight[:width], bias[:width])
-    key, value = _by_head(functional.linear(tokens, weight[width:], bias[width:]), 2, attention.num_heads)
-    (query,) = _by_head(asked, 1, attention.num_heads)
+    key, value = _by_head(functional.linear(tokens, weight[width:], bias[width:]), 2, attention.num_heads).unbind()
+    query = _by_head(asked, 1, attention.num_heads).squeeze(0)
     return turn(query, rotation[read][:, None]), turn(key, rotation), value
 
 
@@ -95,10 +97,12 @@ def attend(
     return mixed.transpose(1, 2).flatten(2)
 
 
-def _by_head(projected: Float[Tensor, "batch token width"], num_parts: int, num_heads: int) -> tuple[Tensor, ...]:
-    """Return each part as `[batch, head, token, head_dim]`, laid out in this order."""
+def _by_head(
+    projected: Float[Tensor, "batch token width"], num_parts: int, num_heads: int
+) -> Float[Tensor, "part batch head token head_dim"]:
+    """Return the parts of a projection head by head, laid out in this order."""
     parts = torch.unflatten(projected, -1, (num_parts, num_heads, -1)).permute(2, 0, 3, 1, 4)
-    return torch.unbind(parts.contiguous())
+    return parts.contiguous()
 
 
 def _take(

@@ -77,7 +77,14 @@ class _Linear(torch.autograd.Function):
         rows, weight = ctx.saved_tensors
         flat, gradient = rows.flatten(0, -2).contiguous(), gradient.flatten(0, -2).contiguous()
         of_rows = _multiply(gradient, weight.t()).view_as(rows) if ctx.needs_input_grad[0] else None
-        return of_rows, _multiply(gradient.t(), flat.t()), gradient.sum(0)
+        return of_rows, _of_weight(flat, gradient), gradient.sum(0)
+
+
+def _of_weight(rows: Tensor, gradient: Tensor) -> Tensor:
+    """Return the gradient of a weight; oneDNN lays the left matrix out anew, which should be the smaller one."""
+    if gradient.shape[1] > rows.shape[1]:
+        return _multiply(rows.t(), gradient.t()).t()
+    return _multiply(gradient.t(), rows.t())
 
 
 class _Gelu(torch.autograd.Function):
