@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from kvzero.bench.floor import UpdateFloor, record_products
 from kvzero.bench.stopwatch import (
     Stopwatch,
     TimedEnvironments,
@@ -21,16 +22,16 @@ from kvzero.checks import check_field
 from kvzero.envs import make_environments
 from kvzero.model import Network, choose_device
 from kvzero.replay import build_row_spec, sample_ahead
-from kvzero.training import Collector, Learner, Reanalyser, RunConfig, keep_freed_memory
+from kvzero.training import Collector, Learner, Precision, Reanalyser, RunConfig, keep_freed_memory
 
 __all__ = ["TrainBench", "TrainFigures", "measure_training"]
 
 WARM_UP_STEPS = 3
 WARM_UP_UPDATES = 2
+NUM_BLOCKS = 5
+"""Blocks of updates between which their floor is measured."""
 STEP_PARTS = ("environment", "encode", "roots", "search", "replay")
 UPDATE_PARTS = ("sample", "targets", "forward", "backward", "optimiser", "ema")
-REANALYSED_BLOCK = 4
-"""Updates that rows are searched for together: fewer than in a run, so that there are enough rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,9 @@ class TrainBench:
 
     device: str = "cpu"
     """Where to search and learn."""
+
+    precision: Precision | None = None
+    """Number type of updates, as in training; that of the preset if not given."""
 
     seed: int = 0
     """Seed of weights, environments, search and replay."""
@@ -76,6 +80,10 @@ class TrainFigures:
     """Parts of one step of all environments together."""
     update_milliseconds: dict[str, float]
     """Parts of one update; `reanalysis` is there where rows are searched again."""
+    update_floor_milliseconds: float
+    """Time of the matrix products and convolutions of one update alone, each computed in the fastest way known."""
+    update_floor_share: float
+    """Share of an update's time that the floor is: 1 would be an update that costs its products only."""
     num_threads: int
     """Threads that PyTorch used."""
 
@@ -107,12 +115,14 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
     Raises:
         ConfigError, DeviceError, EnvError: where machine or environment do not allow it.
     """
+    if config.precision is not None:
+        run = replace(run, learner=replace(run.learner, precision=config.precision))
     keep_freed_memory()
     threads = torch_threads(config.num_threads or run.num_threads)
     with threads as num_threads, _built(config, run) as (collector, learning, stopwatch):
         with time_encoder(learning.learner.network.encoder, stopwatch):
             step = _measure_steps(collector, stopwatch, config.num_steps, run.schedule.first_temperature)
-        update = _measure_updates(learning, stopwatch, config.num_updates)
+        update, floor = _measure_updates(learning, stopwatch, config.num_updates)
     env_step_seconds = step.seconds / run.env.num_envs
     return TrainFigures(
         env_steps_per_second=round(1 / env_step_seconds, 2),
@@ -120,6 +130,8 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
         training_env_steps_per_second=round(1 / (env_step_seconds + run.schedule.replay_ratio * update.seconds), 2),
         step_milliseconds=step.milliseconds,
         update_milliseconds=update.milliseconds,
+        update_floor_milliseconds=round(floor, 4),
+        update_floor_share=round(floor / (1000 * update.seconds), 3),
         num_threads=num_threads,
     )
 
@@ -174,29 +186,34 @@ def _measure_steps(collector: Collector, stopwatch: Stopwatch, num_steps: int, t
     return Measured(seconds / num_steps, stopwatch.milliseconds(STEP_PARTS, total_seconds=seconds, count=num_steps))
 
 
-def _measure_updates(learning: Learning, stopwatch: Stopwatch, num_updates: int) -> Measured:
+def _measure_updates(learning: Learning, stopwatch: Stopwatch, num_updates: int) -> tuple[Measured, float]:
+    """Measure updates, and between blocks of them their floor, in milliseconds, so that both meet the same machine."""
     parts = UPDATE_PARTS if learning.reanalyser is None else (*UPDATE_PARTS, "reanalysis")
+    with record_products() as products:
+        _update(replace(learning, reanalyser=None), stopwatch, 1)  # the floor is that of the gradient step
     _update(learning, stopwatch, WARM_UP_UPDATES)
+    floor, seconds = UpdateFloor(products, learning.learner.network.device), 0.0
     stopwatch.clear()
-    before = stopwatch.now()
-    _update(learning, stopwatch, num_updates)
-    seconds = stopwatch.now() - before
-    return Measured(seconds / num_updates, stopwatch.milliseconds(parts, total_seconds=seconds, count=num_updates))
+    for block in np.array_split(np.arange(num_updates), min(NUM_BLOCKS, num_updates)):
+        before = stopwatch.now()
+        _update(learning, stopwatch, len(block))
+        seconds += stopwatch.now() - before
+        floor.measure()
+        stopwatch.mark("floor")
+    figures = stopwatch.milliseconds(parts, total_seconds=seconds, count=num_updates)
+    return Measured(seconds / num_updates, figures), floor.milliseconds
 
 
 def _update(learning: Learning, stopwatch: Stopwatch, num_updates: int) -> None:
     """Do what a run does: while one batch is trained on, a thread draws the next, so that `sample` is only waiting."""
     learner, reanalyser = learning.learner, learning.reanalyser
-    longest = num_updates if reanalyser is None else REANALYSED_BLOCK
-    for first in range(0, num_updates, longest):
-        num_batches = min(longest, num_updates - first)
-        if reanalyser is not None:
-            with timed(stopwatch, "reanalysis"):
-                reanalyser.serve(num_batches)
-        batches = sample_ahead(
-            learning.replay, num_batches, batch_size=learning.batch_size, num_steps=learner.segment_steps
-        )
-        with closing(batches):
-            for segments in batches:
-                stopwatch.mark("sample")
-                learner.update(segments)
+    if reanalyser is not None:
+        with timed(stopwatch, "reanalysis"):
+            reanalyser.serve(num_updates)
+    batches = sample_ahead(
+        learning.replay, num_updates, batch_size=learning.batch_size, num_steps=learner.segment_steps
+    )
+    with closing(batches):
+        for segments in batches:
+            stopwatch.mark("sample")
+            learner.update(segments)

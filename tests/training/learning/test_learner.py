@@ -214,9 +214,9 @@ def test_with_the_values_of_searches_the_target_network_encodes_what_latents_nee
         encoded.append(len(observations))
         return encode(observations)
 
-    def watched_read(latents, actions):
+    def watched_read(latents, actions, steps):
         read.append(len(latents))
-        return read_values(latents, actions)
+        return read_values(latents, actions, steps)
 
     monkeypatch.setattr(learner.target_network, "encode", watched_encode)
     monkeypatch.setattr(learner.target_network, "read_values", watched_read)

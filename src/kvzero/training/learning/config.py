@@ -8,11 +8,11 @@ from kvzero.checks import check_field, read_fields
 from kvzero.errors import ConfigError
 from kvzero.model import LOSS_WEIGHTS, LatentLoss, LossWeights
 
-__all__ = ["BootstrapKind", "LearnerConfig", "Precision"]
+__all__ = ["BootstrapKind", "LearnerConfig", "NumberType", "Precision"]
 
 BootstrapKind = Literal["network", "search"]
-
-Precision = Literal["auto", "float32"]
+Precision = Literal["auto", "float32", "bfloat16", "measured"]
+NumberType = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,8 @@ class LearnerConfig:
     """Weight of the policy's entropy, inside the policy loss."""
 
     precision: Precision = "auto"
-    """auto trains in bfloat16 autocast where the device is a GPU that has it; float32 never does."""
+    """Number type of an update: float32; bfloat16 by autocast; auto for bfloat16 where the device is a GPU that has it;
+    measured for whichever of both makes the run's first update faster, kept for the whole run."""
 
     def __post_init__(self) -> None:
         read_fields(self)

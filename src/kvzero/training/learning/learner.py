@@ -1,6 +1,8 @@
 """The learner: one gradient step on a batch of unrolls, and the EMA network that follows."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from math import inf
 
 import numpy as np
@@ -21,7 +23,9 @@ from kvzero.model import (
     weigh_losses,
 )
 from kvzero.replay import Segments
-from kvzero.training.learning.config import LearnerConfig
+from kvzero.training.learning.arithmetic import UpdateArithmetic
+from kvzero.training.learning.config import LearnerConfig, NumberType
+from kvzero.training.learning.precision import measure_precision, settle_precision
 from kvzero.training.learning.schedules import Schedules
 from kvzero.training.learning.targets import (
     Targets,
@@ -56,9 +60,8 @@ class Learner:
         self._config = config
         self._newest: Unroll | None = None
         self._schedules = Schedules(config, discount=discount, total_updates=total_updates)
-        self._autocast = torch.autocast(
-            network.device.type, torch.bfloat16, enabled=config.precision == "auto" and _has_bfloat16(network.device)
-        )
+        self.number_type = settle_precision(config.precision, network.device)
+        """What updates are computed in; None before the first one where it is measured."""
 
     @property
     def segment_steps(self) -> int:
@@ -85,6 +88,8 @@ class Learner:
 
         Its stages are the methods below, in this order; whoever wants to know what each costs overrides and times them.
         """
+        if self.number_type is None:
+            self.number_type = measure_precision(lambda number_type: self._try(segments, number_type))
         unroll, targets = self.make_targets(segments)
         total, figures = self.forward(unroll, targets)
         self.backward(total)
@@ -97,7 +102,7 @@ class Learner:
     def make_targets(self, segments: Segments) -> tuple[Unroll, Targets]:
         """Bring sampled segments to the device, and ask the EMA network what should have been said of them."""
         unroll = to_device(segments, self.network.device)
-        with self._autocast:
+        with self._arithmetic():
             targets = make_targets(
                 unroll,
                 self.target_network,
@@ -110,7 +115,7 @@ class Learner:
 
     def forward(self, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss, and the figures that it is made of."""
-        with self._autocast:
+        with self._arithmetic():
             losses = self._losses(unroll, targets)
         total, figures = self._combine(losses, targets)
         return total, figures | self._excesses(figures, unroll, targets)
@@ -149,6 +154,21 @@ class Learner:
         if age is None or self.num_updates < self._config.search_value_starts:
             return targets
         return prefer_searches(targets, unroll, collected_before=self.num_updates - age)
+
+    @contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        """Inside the block, compute in the learner's number type, and as suits its device."""
+        device, is_bfloat16 = self.network.device.type, self.number_type == "bfloat16"
+        on_cpu = UpdateArithmetic() if device == "cpu" else nullcontext()
+        with torch.autocast(device, torch.bfloat16, enabled=is_bfloat16), on_cpu:
+            yield
+
+    def _try(self, segments: Segments, number_type: NumberType) -> None:
+        """Compute a gradient in a number type, and wait for it; no weight changes."""
+        self.number_type = number_type
+        self.backward(self.forward(*self.make_targets(segments))[0])
+        if self.network.device.type == "cuda":
+            torch.cuda.synchronize(self.network.device)
 
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
         steps = unroll.first(self._config.unroll_steps)
@@ -222,7 +242,7 @@ class Learner:
             return {}
         steps = self._newest.first(self._config.unroll_steps)
         observations, actions = (steps[name][:DORMANCY_UNROLLS] for name in ("observations", "actions"))
-        with UnitActivity(self.network) as activity, self._autocast:
+        with UnitActivity(self.network) as activity, self._arithmetic():
             latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
             self.network(latents, actions)
         return activity.dormant_shares(DORMANCY_THRESHOLD)
@@ -278,7 +298,3 @@ def _build_optimizer(network: Network, config: LearnerConfig) -> torch.optim.Ada
     plain = [weights for weights in network.parameters() if id(weights) not in identities]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.learning_rate, eps=1e-5, fused=True)
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()

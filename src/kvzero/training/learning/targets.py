@@ -14,6 +14,7 @@ from kvzero.replay import Segments
 __all__ = [
     "Targets",
     "Unroll",
+    "bootstrap_rows",
     "find_unsearched",
     "make_targets",
     "n_step_returns",
@@ -68,21 +69,30 @@ def to_device(segments: Segments, device: torch.device) -> Unroll:
     )
 
 
-def n_step_returns(
-    unroll: Unroll, values: Float[Tensor, "batch row"], *, num_steps: int, bootstrap_steps: int, discount: float
-) -> Float[Tensor, "batch time"]:
-    """Return `sum_j g^j r_{k+j} + g^m v_{k+m}` for the first `num_steps` steps `k` (Sutton & Barto 2018, eq. 7.1).
+def bootstrap_rows(unroll: Unroll, *, num_steps: int, bootstrap_steps: int) -> Int[Tensor, "batch time"]:
+    """Return the row whose value ends the return of each of the first `num_steps` steps.
 
-    `m` is `bootstrap_steps`, or less where the segment's last real row comes first; the value of a row that truly
-    terminated is 0. From the last real row on no reward counts, and without a true termination the value there stands.
+    It is `bootstrap_steps` further on, or the segment's last real row where that comes first.
     """
-    ends, rows = unroll.ends[:, None], torch.arange(values.shape[1], device=values.device)
-    time = torch.arange(num_steps, device=values.device)
-    rewards = unroll.fields["rewards"][:, : len(rows)] * (rows < ends)
-    values = values.masked_fill(unroll.terminated[:, None] & (rows >= ends), 0.0)
-    bootstrap = torch.minimum(time + bootstrap_steps, ends)
+    time = torch.arange(num_steps, device=unroll.ends.device)
+    return torch.minimum(time + bootstrap_steps, unroll.ends[:, None])
+
+
+def n_step_returns(
+    unroll: Unroll, values: Float[Tensor, "batch time"], *, bootstrap_steps: int, discount: float
+) -> Float[Tensor, "batch time"]:
+    """Return `sum_j g^j r_{k+j} + g^m v_{k+m}` for the first steps `k` (Sutton & Barto 2018, eq. 7.1).
+
+    `values` are `v_{k+m}`, those of `bootstrap_rows`; the value of a row that truly terminated is 0. From the last real
+    row on no reward counts, and without a true termination the value there stands.
+    """
+    num_steps = values.shape[1]
+    bootstrap = bootstrap_rows(unroll, num_steps=num_steps, bootstrap_steps=bootstrap_steps)
+    ends, time = unroll.ends[:, None], torch.arange(num_steps, device=values.device)
+    rows = torch.arange(unroll.fields["rewards"].shape[1], device=values.device)
+    rewards = unroll.fields["rewards"] * (rows < ends)
     powers = discount ** (bootstrap - time).clamp(min=0)
-    returns = values.gather(1, bootstrap) * powers
+    returns = values.masked_fill(unroll.terminated[:, None] & (bootstrap >= ends), 0.0) * powers
     for ahead in range(bootstrap_steps):
         returns = returns + discount**ahead * rewards[:, ahead : ahead + num_steps]
     return returns
@@ -104,17 +114,19 @@ def make_targets(
     `values` are given, returns end with those, and nothing is computed that only the network's would need.
     """
     rows = unroll.first(num_steps + bootstrap_steps)
+    bootstrap = bootstrap_rows(unroll, num_steps=num_steps, bootstrap_steps=bootstrap_steps)
     if values is None:
         latents = _encode(rows["observations"], target_network)
-        values = target_network.read_values(latents, rows["actions"])
         next_latents = latents[:, 1 : num_steps + 1]
+        last_values = target_network.read_values(latents, rows["actions"], bootstrap)
     else:
         next_latents = _encode(rows["observations"][:, 1 : num_steps + 1], target_network)
-    time = torch.arange(num_steps, device=values.device)
+        last_values = values.gather(1, bootstrap)
+    time = torch.arange(num_steps, device=last_values.device)
     is_real = time < unroll.ends[:, None]
     return Targets(
         latents=next_latents,
-        values=n_step_returns(unroll, values, num_steps=num_steps, bootstrap_steps=bootstrap_steps, discount=discount),
+        values=n_step_returns(unroll, last_values, bootstrap_steps=bootstrap_steps, discount=discount),
         is_real=is_real,
         is_known=is_real | unroll.terminated[:, None],
     )
@@ -138,10 +150,10 @@ def read_search_values(
     if not len(unsearched):
         return values
     latents = _encode(unroll.fields["observations"][unsearched], target_network)
-    found = target_network.read_values(latents, unroll.fields["actions"][unsearched])
     ends = unroll.ends[unsearched]
+    found = target_network.read_values(latents, unroll.fields["actions"][unsearched], ends[:, None])
     values = values.clone()
-    values[unsearched, ends] = found.gather(1, ends[:, None])[:, 0].to(values.dtype)
+    values[unsearched, ends] = found[:, 0].to(values.dtype)
     return values
 
 

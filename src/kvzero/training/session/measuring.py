@@ -38,6 +38,7 @@ class Meter:
         figures["dose"] = self._loop.dose
         figures |= self._read_pace()
         figures[WALL_SECONDS] = self._clock.seconds
+        figures["is_bfloat16"] = float(self._components.learner.number_type == "bfloat16")
         figures["replay_steps"] = float(len(self._components.replay))
         figures["rss_bytes"] = float(rss_bytes())
         figures |= {f"cache/{name}": figure for name, figure in self._components.planner.store.figures().items()}
