@@ -121,7 +121,7 @@ def tree_digests() -> Iterator[tuple[str, str]]:
 
 def run_configs() -> dict[str, kvzero.RunConfig]:
     """Return three short runs: vectors, images, continuous actions."""
-    runs = {"vector": kvzero.preset("cartpole"), "image": kvzero.preset("atari-small")}
+    runs = {"vector": kvzero.RunConfig(preset="cartpole"), "image": kvzero.preset("atari-small")}
     runs["continuous"] = kvzero.preset("pendulum")
     steps = {"vector": 1_200, "image": 320, "continuous": 900}
     for name, run in runs.items():
