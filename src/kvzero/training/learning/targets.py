@@ -106,19 +106,21 @@ def make_targets(
     num_steps: int,
     bootstrap_steps: int,
     discount: float,
+    plainly: bool = False,
     values: Float[Tensor, "batch row"] | None = None,
 ) -> Targets:
     """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context.
 
     Rows behind the last bootstrap value are not looked at: a segment that was drawn for a larger n costs no more. Where
-    `values` are given, returns end with those, and nothing is computed that only the network's would need.
+    `values` are given, returns end with those, and nothing is computed that only the network's would need. `plainly` is
+    what `Network.read_values` takes.
     """
     rows = unroll.first(num_steps + bootstrap_steps)
     bootstrap = bootstrap_rows(unroll, num_steps=num_steps, bootstrap_steps=bootstrap_steps)
     if values is None:
         latents = _encode(rows["observations"], target_network)
         next_latents = latents[:, 1 : num_steps + 1]
-        last_values = target_network.read_values(latents, rows["actions"], bootstrap)
+        last_values = target_network.read_values(latents, rows["actions"], bootstrap, plainly=plainly)
     else:
         next_latents = _encode(rows["observations"][:, 1 : num_steps + 1], target_network)
         last_values = values.gather(1, bootstrap)
@@ -140,7 +142,7 @@ def find_unsearched(segments: Segments) -> Int64[np.ndarray, " some"]:
 
 @torch.no_grad()
 def read_search_values(
-    unroll: Unroll, target_network: Network, unsearched: Int[Tensor, " some"]
+    unroll: Unroll, target_network: Network, unsearched: Int[Tensor, " some"], *, plainly: bool = False
 ) -> Float[Tensor, "batch row"]:
     """Return what the newest search of each row found it to be worth.
 
@@ -151,7 +153,7 @@ def read_search_values(
         return values
     latents = _encode(unroll.fields["observations"][unsearched], target_network)
     ends = unroll.ends[unsearched]
-    found = target_network.read_values(latents, unroll.fields["actions"][unsearched], ends[:, None])
+    found = target_network.read_values(latents, unroll.fields["actions"][unsearched], ends[:, None], plainly=plainly)
     values = values.clone()
     values[unsearched, ends] = found[:, 0].to(values.dtype)
     return values
