@@ -21,7 +21,14 @@ from kvzero.model import (
 )
 from kvzero.replay import Segments
 from kvzero.training.learning.config import LearnerConfig
-from kvzero.training.learning.targets import Targets, Unroll, make_targets, segment_steps, to_device
+from kvzero.training.learning.targets import (
+    Targets,
+    Unroll,
+    make_targets,
+    mean_value_errors,
+    segment_steps,
+    to_device,
+)
 
 __all__ = ["Learner"]
 
@@ -35,6 +42,8 @@ class Learner:
         self.target_network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.optimizer = _build_optimizer(network, config)
         self.num_updates = 0
+        self.value_errors: Float[Tensor, " batch"] | None = None
+        """How badly the newest update predicted each segment's values; None where that decides no draws."""
         self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
         self._config = config
         self._discount = discount
@@ -77,7 +86,7 @@ class Learner:
         """Return the loss, and the figures that it is made of."""
         with self._autocast:
             losses = self._losses(unroll, targets)
-        return self._combine(losses, targets)
+        return self._combine(losses, targets, unroll.weights)
 
     def backward(self, total: Float[Tensor, ""]) -> None:
         """Compute the gradient of the loss."""
@@ -106,6 +115,8 @@ class Learner:
         latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
         predictions = self.network(latents, steps["actions"])
         support = self.network.support
+        if unroll.weights is not None:
+            self.value_errors = mean_value_errors(support.decode(predictions.value_logits.detach()), targets)
         policy_loss, policy_entropy = _policy_losses(
             predictions.policy_logits, steps["policies"], action_sets=steps.get("action_sets")
         )
@@ -117,8 +128,12 @@ class Learner:
             entropy=policy_entropy,
         )
 
-    def _combine(self, losses: Losses, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    def _combine(
+        self, losses: Losses, targets: Targets, weights: Float[Tensor, " batch"] | None
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         real, known = targets.is_real.float(), targets.is_known.float()
+        if weights is not None:
+            real, known = real * weights[:, None], known * weights[:, None]
         means = weigh_losses(losses, self._config.loss_weights, known=known, real=real)
         figures = {
             "loss_latent": means.latent,
@@ -128,6 +143,7 @@ class Learner:
             "policy_entropy": means.entropy,
             "loss": means.total,
             "mean_value_target": masked_mean(targets.values, known),
+            **({} if weights is None else _importance_figures(weights)),
         }
         return means.total, {name: figure.detach() for name, figure in figures.items()}
 
@@ -180,6 +196,18 @@ def _policy_losses(
         return cross_entropy(predicted, shares), entropy(predicted)
     gaussian = read_gaussian(predicted)
     return -(shares * gaussian.log_density(action_sets)).sum(-1), gaussian.entropy()
+
+
+def _importance_figures(weights: Float[Tensor, " batch"]) -> dict[str, Tensor]:
+    """Return what weights of samples, the largest 1, make of a batch.
+
+    `effective_batch_share` is that of the equally weighted samples whose mean would be as certain (Kish 1965).
+    """
+    return {
+        "importance_mean": weights.mean(),
+        "importance_min": weights.min(),
+        "effective_batch_share": weights.mean().square() / weights.square().mean(),
+    }
 
 
 def _build_optimizer(network: Network, config: LearnerConfig) -> torch.optim.AdamW:

@@ -11,7 +11,15 @@ from torch import Tensor
 from kvzero.model import Network
 from kvzero.replay import Segments
 
-__all__ = ["Targets", "Unroll", "make_targets", "n_step_returns", "segment_steps", "to_device"]
+__all__ = [
+    "Targets",
+    "Unroll",
+    "make_targets",
+    "mean_value_errors",
+    "n_step_returns",
+    "segment_steps",
+    "to_device",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,8 @@ class Unroll:
     """What each row holds, by the names in the replay's `RowSpec`."""
     ends: Int[Tensor, " batch"]
     terminated: Bool[Tensor, " batch"]
+    weights: Float[Tensor, " batch"] | None = None
+    """How much each segment counts; None where all count alike."""
 
     def first(self, num_steps: int) -> dict[str, Shaped[Tensor, "batch time ..."]]:
         """Return what the first `num_steps` rows hold; not copies."""
@@ -55,6 +65,7 @@ def to_device(segments: Segments, device: torch.device) -> Unroll:
         fields={name: place(values) for name, values in segments.fields.items()},
         ends=place(segments.ends),
         terminated=place(segments.terminated),
+        weights=None if segments.weights is None else place(segments.weights),
     )
 
 
@@ -94,3 +105,13 @@ def make_targets(
         is_real=is_real,
         is_known=is_real | unroll.terminated[:, None],
     )
+
+
+def mean_value_errors(predicted: Float[Tensor, "batch time"], targets: Targets) -> Float[Tensor, " batch"]:
+    """Return the mean of `|z - v|` over the known steps of each unroll, of which the first is one.
+
+    MuZero draws a step by its own error (Schrittwieser et al. 2020, appendix G). What is drawn here is learnt from as a
+    whole, so the errors of all its steps count, as they do for the sequences of R2D2 (Kapturowski et al. 2019).
+    """
+    known = targets.is_known.float()
+    return ((predicted - targets.values).abs() * known).sum(-1) / known.sum(-1)

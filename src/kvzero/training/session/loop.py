@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from kvzero.replay import sample_ahead
@@ -85,13 +86,23 @@ class Loop:
             return
         learner.take_in()
         batches = sample_ahead(
-            replay, int(self.updates_owed), batch_size=self._batch_size, num_steps=learner.segment_steps
+            replay,
+            int(self.updates_owed),
+            batch_size=self._batch_size,
+            num_steps=learner.segment_steps,
+            progress=self.env_steps / self._schedule.total_env_steps,
         )
+        judged: list[tuple[np.ndarray, torch.Tensor]] = []
         with closing(batches):
             while self.updates_owed >= 1 and not should_stop():
-                self.losses = learner.update(next(batches))
+                segments = next(batches)
+                self.losses = learner.update(segments)
                 self.updates_owed -= 1
+                if learner.value_errors is not None:
+                    judged.append((segments.places, learner.value_errors))
         learner.refuse_divergence()
+        for places, errors in judged:  # now that it no longer matters to wait for the device
+            replay.judge(places, errors.cpu().numpy())
 
     def _collect(self, should_stop: Callable[[], bool]) -> list[Episode]:
         schedule, parts, ended = self._schedule, self._components, []
