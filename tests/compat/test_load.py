@@ -158,8 +158,7 @@ def test_one_warning_lists_everything_that_is_left_behind():
     given = {
         "policy.cuda": True,
         "policy.warp_speed": 9,
-        "policy.use_priority": True,
-        "policy.use_augmentation": True,
+        "policy.ignore_done": True,
         "policy.manual_temperature_decay": True,
         f"{WORLD}.predict_latent_loss_type": "cos_sim",
     }
@@ -172,8 +171,7 @@ def test_one_warning_lists_everything_that_is_left_behind():
     ]  # fmt: skip
     assert lines[1].endswith("here: policy.cuda")
     assert lines[2].endswith("known: policy.warp_speed")
-    assert "policy.use_priority=True (kvzero draws segments uniformly)" in lines[3]
-    assert "policy.use_augmentation=True" in lines[3]
+    assert "policy.ignore_done=True (kvzero tells terminations from truncations by itself)" in lines[3]
     assert "linearly" in lines[4]
     assert "cos_sim" in lines[4]
 
@@ -203,6 +201,7 @@ def test_one_warning_lists_everything_that_is_left_behind():
             "bins reach from bound to bound, those of lunarlander_cont_disc leave out the upper one",
         ),
         ({f"{WORLD}.rotary_emb": False}, "the table of learned positions has 30 entries"),
+        ({"policy.use_priority": True}, "the power by which weights make up for priorities rises from 0.4 to 1"),
     ],
 )
 def test_what_is_followed_roughly_is_told(given, note):

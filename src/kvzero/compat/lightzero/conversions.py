@@ -40,12 +40,14 @@ __all__ = [
     "round_env_steps",
     "run_label",
     "same",
+    "sampler",
     "sticky_action_probability",
     "store",
     "support_size",
     "task",
     "temperature_env_steps",
     "total_env_steps",
+    "where_used",
 ]
 
 DEFAULT_ENV_STEPS = 100_000
@@ -198,6 +200,16 @@ def latent_loss(name: str | None, norm: str) -> str:
     if name is None:
         return "group_kl" if norm == "simnorm" else "mse"
     return "mse" if name == "cos_sim" else name
+
+
+def sampler(is_prioritised: bool) -> str:
+    """Return which steps are drawn."""
+    return "prioritised" if is_prioritised else "uniform"
+
+
+def where_used(value: float, is_used: bool) -> float | None:
+    """Take a setting of what a switch turns on."""
+    return value if is_used else None
 
 
 def round_env_steps(num_segments: int | None, num_episodes: int, segment_length: int) -> int:

@@ -122,6 +122,9 @@ FACTS: tuple[Fact, ...] = (
     Fact((f"{WORLD}.value_loss_weight",), number, 0.5, 0.1),
     Fact((f"{WORLD}.policy_loss_weight",), number, 1.0, 0.1),
     Fact(("policy.replay_buffer_size",), whole, 1_000_000),
+    Fact(("policy.use_priority",), flag, False),
+    Fact(("policy.priority_prob_alpha",), number, 0.6),
+    Fact(("policy.priority_prob_beta",), number, 0.4),
     # the schedule
     Fact(("policy.num_segments",), whole),
     Fact(("policy.n_episode",), whole, 8),

@@ -108,6 +108,9 @@ FIELDS: tuple[Field, ...] = (
     Field("agent.search.min_value_range", ("policy.value_delta_max",)),
     # learning
     Field("replay.replay_capacity", ("policy.replay_buffer_size",)),
+    Field("replay.sampler", ("policy.use_priority",), to.sampler),
+    Field("replay.priority_alpha", ("policy.priority_prob_alpha", "policy.use_priority"), to.where_used),
+    Field("replay.priority_beta", ("policy.priority_prob_beta", "policy.use_priority"), to.where_used),
     Field("learner.batch_size", ("policy.batch_size",)),
     Field("learner.unroll_steps", (UNROLL,)),
     Field("learner.bootstrap_steps", (TD_STEPS,)),

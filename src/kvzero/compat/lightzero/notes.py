@@ -14,7 +14,7 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
     """Return what was taken differently than it stands there, one clause each."""
     game, env_type = find_game(facts["env.env_id"]), facts["create_config.env.type"] or ""
     env_id, loss = facts["env.env_id"], facts[f"{WORLD}.predict_latent_loss_type"]
-    segment = facts["policy.game_segment_length"]
+    segment, beta = facts["policy.game_segment_length"], facts["policy.priority_prob_beta"]
     longest = values.get("env.max_frames", 0) // values.get("env.frame_skip", 1)
     notes = {
         f"{entry} is taken as training, and no landscape is drawn": "landscape" in entry,
@@ -36,6 +36,9 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
         ),
         "the temperature falls linearly where LightZero takes it down in two steps": (
             facts["policy.manual_temperature_decay"]
+        ),
+        f"the power by which weights make up for priorities rises from {beta:g} to 1 over the run": (
+            facts["policy.use_priority"] and beta < 1
         ),
         "predict_latent_loss_type cos_sim is mse, the same up to a factor where latents have a layer norm": (
             loss == "cos_sim"
