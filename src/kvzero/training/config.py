@@ -16,7 +16,7 @@ from kvzero.training.learning import LearnerConfig
 
 __all__ = ["Purpose", "RunConfig", "ScheduleConfig"]
 
-Purpose = Literal["weights", "replay", "search", "collect", "eval", "final"]
+Purpose = Literal["weights", "replay", "search", "collect", "eval", "final", "shift"]
 """What random numbers of a run are for; each draws its own."""
 
 

@@ -58,6 +58,10 @@ class LearnerConfig:
     entropy_weight: float = LOSS_WEIGHTS.entropy
     """Weight of the policy's entropy, inside the policy loss."""
 
+    shift_pixels: int = 0
+    """Images only: in training, shift the images of each unroll alike by up to this many pixels, those that targets are
+    made of by others (DrQ, Yarats et al. 2021)."""
+
     precision: Precision = "auto"
     """auto trains in bfloat16 autocast where the device is a GPU that has it; float32 never does."""
 
@@ -71,6 +75,7 @@ class LearnerConfig:
             check_field(self, name, lambda value: 0 < value < inf, "give a positive number")
         for name in (*weights, "weight_decay"):
             check_field(self, name, lambda value: 0 <= value < inf, "give 0 or more")
+        check_field(self, "shift_pixels", lambda value: value >= 0, "give 0 or more")
         for name in ("ema_rate", "final_learning_rate_share"):
             check_field(self, name, lambda value: 0 < value <= 1, "give a share above 0 and up to 1")
 

@@ -1,6 +1,7 @@
 """The learner: one gradient step on a batch of unrolls, and the EMA network that follows."""
 
 import copy
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -20,6 +21,7 @@ from kvzero.model import (
     weigh_losses,
 )
 from kvzero.replay import Segments
+from kvzero.training.learning.augmentation import RandomShift
 from kvzero.training.learning.config import LearnerConfig
 from kvzero.training.learning.targets import (
     Targets,
@@ -36,9 +38,19 @@ __all__ = ["Learner"]
 class Learner:
     """Owns the network, its EMA copy and the optimiser; counts its updates."""
 
-    def __init__(self, network: Network, config: LearnerConfig, *, discount: float, total_updates: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        config: LearnerConfig,
+        *,
+        discount: float,
+        total_updates: int,
+        shift: RandomShift | None = None,
+    ) -> None:
         """Make the EMA copy and the optimiser; the learning rate falls over `total_updates`."""
         self.network = network
+        self.shift = shift
+        """What shifts images before either network sees them, if anything does."""
         self.target_network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.optimizer = _build_optimizer(network, config)
         self.num_updates = 0
@@ -75,7 +87,7 @@ class Learner:
         config, unroll = self._config, to_device(segments, self.network.device)
         with self._autocast:
             return unroll, make_targets(
-                unroll,
+                self._shifted(unroll),
                 self.target_network,
                 num_steps=config.unroll_steps,
                 bootstrap_steps=config.bootstrap_steps,
@@ -109,9 +121,14 @@ class Learner:
         torch._foreach_lerp_(targets, sources, self._config.ema_rate)
         self.target_network.mark_changed()
 
+    def _shifted(self, unroll: Unroll) -> Unroll:
+        if self.shift is None:
+            return unroll
+        return replace(unroll, fields={**unroll.fields, "observations": self.shift(unroll.fields["observations"])})
+
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
         steps = unroll.first(self._config.unroll_steps)
-        observations = steps["observations"]
+        observations = steps["observations"] if self.shift is None else self.shift(steps["observations"])
         latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
         predictions = self.network(latents, steps["actions"])
         support = self.network.support

@@ -62,6 +62,7 @@ def write_state(folder: Path, learner: Learner, replay: Replay, progress: Progre
         "updates": learner.num_updates,
         "torch_rng": torch.get_rng_state().tolist(),
         "replay_rng": replay.rng_state(),
+        "shift_rng": None if learner.shift is None else learner.shift.rng_state(),
         "progress": {name: getattr(progress, name) for name in Progress.__slots__},
     }
     write_atomically(folder / STATE_FILE, json.dumps(state).encode())
@@ -86,6 +87,8 @@ def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
     learner.unseen = _load_unseen(folder, learner) if found_format > 1 else []
     with _damage_named(folder / STATE_FILE):
         replay.load_rng_state(state["replay_rng"])
+        if learner.shift is not None:
+            learner.shift.load_rng_state(state["shift_rng"])
         learner.num_updates = int(state["updates"])
         torch.set_rng_state(torch.tensor(state["torch_rng"], dtype=torch.uint8))
         return read_progress(state["progress"], found_format=found_format)
