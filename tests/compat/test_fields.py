@@ -106,6 +106,7 @@ EXAMPLES: list[tuple[str, dict[str, Any], Any]] = [
     ("agent.search.puct.noise_weight", {"policy.root_noise_weight": 0.1}, 0.1),
     ("agent.search.min_value_range", {"policy.value_delta_max": 0.02}, 0.02),
     ("replay.replay_capacity", {"policy.replay_buffer_size": 5e4}, 50_000),
+    ("learner.shift_pixels", PONG | {"policy.use_augmentation": True}, 4),
     ("replay.sampler", {"policy.use_priority": True}, "prioritised"),
     ("replay.priority_alpha", {"policy.use_priority": True, "policy.priority_prob_alpha": 1}, 1.0),
     ("replay.priority_beta", {"policy.use_priority": True, "policy.priority_prob_beta": 0.7}, 0.7),

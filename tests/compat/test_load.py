@@ -201,6 +201,8 @@ def test_one_warning_lists_everything_that_is_left_behind():
             "bins reach from bound to bound, those of lunarlander_cont_disc leave out the upper one",
         ),
         ({f"{WORLD}.rotary_emb": False}, "the table of learned positions has 30 entries"),
+        ({"policy.use_augmentation": True}, "policy.use_augmentation does nothing where a config tells of no images"),
+        (PONG | {"policy.use_augmentation": True}, "of policy.augmentation shift alone is done, and not intensity"),
         ({"policy.use_priority": True}, "the power by which weights make up for priorities rises from 0.4 to 1"),
     ],
 )

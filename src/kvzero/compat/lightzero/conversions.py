@@ -41,6 +41,7 @@ __all__ = [
     "run_label",
     "same",
     "sampler",
+    "shift_pixels",
     "sticky_action_probability",
     "store",
     "support_size",
@@ -55,6 +56,9 @@ DEFAULT_ENV_STEPS = 100_000
 
 ALE_MAX_FRAMES = 108_000
 """Frames after which the emulator itself ends a game."""
+
+LARGEST_SHIFT = 4
+"""Pixels that LightZero's augmentation shifts images by at most."""
 
 DECAYED_AT = 0.75
 """Share of the updates of LightZero's schedule after which its temperature stays at the last value."""
@@ -205,6 +209,11 @@ def latent_loss(name: str | None, norm: str) -> str:
 def sampler(is_prioritised: bool) -> str:
     """Return which steps are drawn."""
     return "prioritised" if is_prioritised else "uniform"
+
+
+def shift_pixels(is_used: bool, kinds: tuple[str, ...]) -> int:
+    """Return how far images are shifted."""
+    return LARGEST_SHIFT if is_used and "shift" in kinds else 0
 
 
 def where_used(value: float, is_used: bool) -> float | None:

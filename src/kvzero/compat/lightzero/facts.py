@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kvzero.compat.lightzero.readers import Reader, choice, flag, number, shape, shown, span, text, whole
+from kvzero.compat.lightzero.readers import Reader, choice, flag, number, shape, shown, span, text, texts, whole
 from kvzero.compat.lightzero.stubs import Placeholder
 from kvzero.errors import ConfigError
 
@@ -121,6 +121,8 @@ FACTS: tuple[Fact, ...] = (
     Fact((f"{WORLD}.reward_loss_weight",), number, 1.0, 0.1),
     Fact((f"{WORLD}.value_loss_weight",), number, 0.5, 0.1),
     Fact((f"{WORLD}.policy_loss_weight",), number, 1.0, 0.1),
+    Fact(("policy.use_augmentation",), flag, False),
+    Fact(("policy.augmentation",), texts, ("shift", "intensity")),
     Fact(("policy.replay_buffer_size",), whole, 1_000_000),
     Fact(("policy.use_priority",), flag, False),
     Fact(("policy.priority_prob_alpha",), number, 0.6),

@@ -48,6 +48,7 @@ DECAY_UPDATES = "policy.threshold_training_steps_for_final_temperature"
 
 GREY, COLOURS, STACK = "env.gray_scale", "policy.model.image_channel", "policy.model.frame_stack_num"
 TASK = ("env.domain_name", "env.task_name")
+AUGMENTATION = ("policy.use_augmentation", "policy.augmentation")
 
 FIELDS: tuple[Field, ...] = (
     Field("preset", ("env.env_id", *TASK), to.run_label),
@@ -111,6 +112,7 @@ FIELDS: tuple[Field, ...] = (
     Field("replay.sampler", ("policy.use_priority",), to.sampler),
     Field("replay.priority_alpha", ("policy.priority_prob_alpha", "policy.use_priority"), to.where_used),
     Field("replay.priority_beta", ("policy.priority_prob_beta", "policy.use_priority"), to.where_used),
+    Field("learner.shift_pixels", AUGMENTATION, to.shift_pixels, scope="surely image"),
     Field("learner.batch_size", ("policy.batch_size",)),
     Field("learner.unroll_steps", (UNROLL,)),
     Field("learner.bootstrap_steps", (TD_STEPS,)),

@@ -159,7 +159,6 @@ LIMITS: tuple[Limit, ...] = (
         off,
         SHAPED_LOSS,
     ),
-    Limit(("policy.use_augmentation",), off, "kvzero does not augment images"),
     Limit(("policy.reanalyze_ratio",), off, "kvzero does not renew old targets"),
     Limit(("policy.buffer_reanalyze_freq",), within(-inf, 1e-5), "kvzero does not renew old targets"),
     Limit(
@@ -190,7 +189,7 @@ MEANINGLESS: tuple[str, ...] = (
     "exp_name", "env.manager.*", "env.stack_*", "env.replay_path*", "env.render_mode*", "env.transform2string",
     "env.cvt_string", "env.channel_last", "env.import_names", "env.type",
     "policy.cuda", "policy.device", "policy.type", "policy.import_names", "policy.mcts_ctree", "policy.momentum",
-    "policy.action_type", "policy.sample_type", "policy.transform2string", "policy.augmentation",
+    "policy.action_type", "policy.sample_type", "policy.transform2string",
     "policy.target_update_freq*", "policy.threshold_training_steps_for_final_lr*", "policy.monitor_*",
     "policy.use_enhanced_policy_monitoring", "policy.analysis_*", "policy.use_root_value", "policy.eps.*",
     "policy.reanalyze_*", "policy.*_loss_weight", "policy.policy_ls_eps_*",

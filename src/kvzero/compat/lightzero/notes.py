@@ -14,6 +14,8 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
     """Return what was taken differently than it stands there, one clause each."""
     game, env_type = find_game(facts["env.env_id"]), facts["create_config.env.type"] or ""
     env_id, loss = facts["env.env_id"], facts[f"{WORLD}.predict_latent_loss_type"]
+    is_augmented, is_image = facts["policy.use_augmentation"], "learner.shift_pixels" in values
+    left_out = [kind for kind in facts["policy.augmentation"] if kind not in ("shift", "none")]
     segment, beta = facts["policy.game_segment_length"], facts["policy.priority_prob_beta"]
     longest = values.get("env.max_frames", 0) // values.get("env.frame_skip", 1)
     notes = {
@@ -40,6 +42,10 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
         f"the power by which weights make up for priorities rises from {beta:g} to 1 over the run": (
             facts["policy.use_priority"] and beta < 1
         ),
+        f"of policy.augmentation shift alone is done, and not {', '.join(left_out)}": is_augmented
+        and is_image
+        and left_out,
+        "policy.use_augmentation does nothing where a config tells of no images": is_augmented and not is_image,
         "predict_latent_loss_type cos_sim is mse, the same up to a factor where latents have a layer norm": (
             loss == "cos_sim"
         ),
