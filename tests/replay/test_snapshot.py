@@ -33,15 +33,15 @@ def test_a_resumed_replay_samples_the_same_batches_for_ever(
 ) -> None:
     replay = make_replay(spec, num_envs=NUM_ENVS, rows_per_env=ROWS, sampler=sampler)
     add_steps(replay, spec, num_envs=NUM_ENVS, num_steps=max(num_steps, 2))
-    judge_a_batch(replay, 1.0)
+    prioritise_a_batch(replay, 1.0)
     add_steps(replay, spec, num_envs=NUM_ENVS, num_steps=1)
     for scale in (2.0, 300.0):
-        judge_a_batch(replay, scale)
+        prioritise_a_batch(replay, scale)
     np.savez(tmp_path / "replay.npz", **replay.state_arrays())
     rng_state = json.dumps(replay.rng_state())
     resumed = make_replay(spec, num_envs=NUM_ENVS, rows_per_env=ROWS, seed=99, sampler=sampler)
     add_steps(resumed, spec, num_envs=NUM_ENVS, num_steps=9, seed=7)
-    judge_a_batch(resumed, 1e5)
+    prioritise_a_batch(resumed, 1e5)
     with np.load(tmp_path / "replay.npz", allow_pickle=False) as arrays:
         resumed.load_state_arrays(dict(arrays))
     resumed.load_rng_state(json.loads(rng_state))
@@ -52,9 +52,9 @@ def test_a_resumed_replay_samples_the_same_batches_for_ever(
             add_steps(each, spec, num_envs=NUM_ENVS, num_steps=5, seed=11)
 
 
-def judge_a_batch(replay: Replay, scale: float) -> None:
+def prioritise_a_batch(replay: Replay, scale: float) -> None:
     places = replay.sample(5, num_steps=2).places
-    replay.judge(places, scale * np.arange(len(places)))
+    replay.prioritise(places, scale * np.arange(len(places)))
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def judge_a_batch(replay: Replay, scale: float) -> None:
         ({"sampler.masses": None}, r"no 'sampler\.masses'.*another sampler"),
         ({"sampler.masses": np.zeros(5)}, r"sampler\.masses.*float64 \(5,\), this run keeps float64 \(39,\)"),
         ({"sampler.largest": np.zeros(1, np.float32)}, r"sampler\.largest"),
-        ({"sampler.judged_places": np.zeros(5)}, r"sampler\.judged_places.*float64"),
-        ({"sampler.judged_masses": np.zeros(4)}, r"sampler\.judged_masses.*\(4,\)"),
+        ({"sampler.pending_places": np.zeros(5)}, r"sampler\.pending_places.*float64"),
+        ({"sampler.pending_masses": np.zeros(4)}, r"sampler\.pending_masses.*\(4,\)"),
         ({"rewards.0": None}, r"rewards\.0"),
     ],
 )
@@ -74,7 +74,7 @@ def test_priorities_that_do_not_fit_are_refused_and_change_nothing(
     saved, replay = (make_replay(VECTOR, num_envs=NUM_ENVS, rows_per_env=ROWS, sampler="prioritised") for _ in range(2))
     for seed, each in enumerate((saved, replay)):
         add_steps(each, VECTOR, num_envs=NUM_ENVS, num_steps=9, seed=seed)
-        judge_a_batch(each, 1.0 + seed)
+        prioritise_a_batch(each, 1.0 + seed)
     arrays = {name: values for name, values in {**saved.state_arrays(), **damage}.items() if values is not None}
     before = {name: array.copy() for name, array in replay.state_arrays().items()}
     with pytest.raises(CheckpointError, match=words):

@@ -97,7 +97,7 @@ class Replay:
             )
         return cut_segments(self._rows, draw, num_steps=num_steps, rng=self._rng)
 
-    def judge(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
+    def prioritise(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
         """Say how badly the values of segments that start at `places` were predicted.
 
         From the next `add` on, and not before, prioritised draws follow it; uniform ones never do.
@@ -105,7 +105,7 @@ class Replay:
         Raises:
             PriorityError: if draws follow errors, and one is NaN, infinite or negative; nothing is changed then.
         """
-        self._sampler.judge(places, errors)
+        self._sampler.prioritise(places, errors)
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """Return the written part of the replay, by name, for a checkpoint.

@@ -32,7 +32,7 @@ class Segments:
     """Whether the row at `ends` is a true termination: no reward ever follows, the value there is 0."""
 
     places: Int64[np.ndarray, " batch"]
-    """Where the segments start, by which `Replay.judge` knows them."""
+    """Where the segments start, by which `Replay.prioritise` knows them."""
 
     weights: Float32[np.ndarray, " batch"] | None
     """How much each segment counts in the loss, the largest 1; None where all count alike."""

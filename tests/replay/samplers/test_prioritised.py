@@ -39,16 +39,16 @@ class Twin:
     num_envs: int
     largest: float = 1.0
     streams: list[list[Row]] = field(init=False)
-    judged: list[tuple[Row, float]] = field(default_factory=list)
+    pending: list[tuple[Row, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.streams = [[] for _ in range(self.num_envs)]
 
     def add(self, ended: np.ndarray) -> None:
-        for row, error in self.judged:
+        for row, error in self.pending:
             row.mass = (error + TINY) ** ALPHA
             self.largest = max(self.largest, row.mass)
-        self.judged = []
+        self.pending = []
         for stream, is_over in zip(self.streams, ended, strict=True):
             self.append(stream, is_step=True)
             if is_over:
@@ -131,9 +131,9 @@ def test_every_draw_follows_the_twins_priorities(
             twin.add(ended)
         elif replay.has_starts:
             places = replay.sample(len(event), num_steps=2).places
-            replay.judge(places, np.array(event))
+            replay.prioritise(places, np.array(event))
             rows = twin.by_place()
-            twin.judged += [(rows[place], error) for place, error in zip(places.tolist(), event, strict=True)]
+            twin.pending += [(rows[place], error) for place, error in zip(places.tolist(), event, strict=True)]
     wanted = np.zeros(num_envs * capacity)
     for place, row in twin.by_place().items():
         wanted[place] = row.mass
@@ -156,7 +156,7 @@ def test_an_error_that_no_priority_can_be_made_of_is_refused_and_changes_nothing
     before = {name: array.copy() for name, array in replay.state_arrays().items()}
     places = replay.sample(3, num_steps=2).places
     with pytest.raises(PriorityError, match=rf"is {error}.*finite numbers.*sampler=uniform"):
-        replay.judge(places, np.array([1.0, error, 2.0], np.float32))
+        replay.prioritise(places, np.array([1.0, error, 2.0], np.float32))
     after = replay.state_arrays()
     assert before.keys() == after.keys()
     for name, array in before.items():
@@ -165,7 +165,7 @@ def test_an_error_that_no_priority_can_be_made_of_is_refused_and_changes_nothing
 
 def test_what_is_predicted_without_error_is_still_drawn_some_day(make_step: Any) -> None:
     replay = filled(make_step, alpha=0.1)
-    replay.judge(np.arange(8), np.zeros(8))
+    replay.prioritise(np.arange(8), np.zeros(8))
     replay.add(make_step(np.random.default_rng(1), SPEC, 2))
     drawn = np.concatenate([replay.sample(500, num_steps=2).places for _ in range(5)])
     assert set(range(8)) < set(drawn.tolist())
@@ -178,29 +178,29 @@ def test_errors_of_a_caller_who_is_late_make_nothing_drawn_that_cannot_be_starte
     places = replay.sample(8, num_steps=2).places
     assert set(places.tolist()) == {0, 1, 2}
     replay.add(replace(make_step(rng, SPEC, 1), terminated=np.array([True])))  # over the rows 0 and 1
-    replay.judge(places, np.full(8, 50.0))
+    replay.prioritise(places, np.full(8, 50.0))
     replay.add(make_step(rng, SPEC, 1))
     assert np.flatnonzero(replay.state_arrays()[MASSES]).tolist() == [0, 3]  # not 1, which is an end row by now
 
 
-def test_draws_between_two_rows_do_not_depend_on_when_they_are_judged(make_step: Any) -> None:
-    judging, waiting = filled(make_step), filled(make_step)
+def test_draws_between_two_rows_do_not_depend_on_when_errors_are_told(make_step: Any) -> None:
+    telling, waiting = filled(make_step), filled(make_step)
     kept = []
     for number in range(4):
-        batches = [each.sample(6, num_steps=2) for each in (judging, waiting)]
+        batches = [each.sample(6, num_steps=2) for each in (telling, waiting)]
         np.testing.assert_array_equal(batches[0].places, batches[1].places)
         errors = np.arange(6.0) + number
-        judging.judge(batches[0].places, errors)
+        telling.prioritise(batches[0].places, errors)
         kept.append((batches[1].places, errors))
     for places, errors in kept:
-        waiting.judge(places, errors)
+        waiting.prioritise(places, errors)
     rng = np.random.default_rng(1)
     step = make_step(rng, SPEC, 2)
-    for each in (judging, waiting):
+    for each in (telling, waiting):
         each.add(step)
-    places = [each.sample(6, num_steps=2).places for each in (judging, waiting)]
+    places = [each.sample(6, num_steps=2).places for each in (telling, waiting)]
     np.testing.assert_array_equal(*places)
-    assert judging.state_arrays()["sampler.largest"] == pytest.approx((8 + TINY) ** ALPHA)
+    assert telling.state_arrays()["sampler.largest"] == pytest.approx((8 + TINY) ** ALPHA)
 
 
 @pytest.mark.parametrize(

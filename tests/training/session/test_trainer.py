@@ -241,7 +241,7 @@ def test_a_block_of_prioritised_updates_that_was_stopped_goes_on_bit_for_bit(tmp
     ours, theirs = (each._components.replay.state_arrays() for each in (second, whole))
     for name in (name for name in theirs if name.startswith("sampler.")):
         assert ours[name].tobytes() == theirs[name].tobytes(), name
-    assert len(theirs["sampler.judged_places"]) == config.learner.batch_size * (whole.num_updates - learnt)
+    assert len(theirs["sampler.pending_places"]) == config.learner.batch_size * (whole.num_updates - learnt)
 
 
 @pytest.mark.usefixtures("own_random_state")

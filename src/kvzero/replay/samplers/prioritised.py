@@ -14,14 +14,14 @@ from kvzero.replay.snapshot import SavedArray, read_array
 __all__ = ["PrioritisedSampler"]
 
 MASSES, LARGEST = "sampler.masses", "sampler.largest"
-PLACES, JUDGEMENTS = "sampler.judged_places", "sampler.judged_masses"
+PENDING_PLACES, PENDING_MASSES = "sampler.pending_places", "sampler.pending_masses"
 
 TINY = 1e-6
 """Added to every error, so that what is predicted without any is drawn again some day."""
 
 
 class PrioritisedSampler:
-    """Draws a start by the error of what was last predicted there, `(|error| + 1e-6) ** alpha` over their sum.
+    """Draws a start by the error of what was last predicted there, `(error + 1e-6) ** alpha` over their sum.
 
     A start of which nothing was predicted yet has the largest priority that any ever had, at least 1. What cannot be
     started at, an end row or a running episode's newest one, has none and is never drawn.
@@ -44,8 +44,8 @@ class PrioritisedSampler:
         self._alpha = alpha
         self._beta = beta
         self._tree = SumTree(rows.kinds.size)
-        self._largest = np.ones(1)  # mass of what was not judged yet
-        self._judged: list[tuple[Int64[np.ndarray, " batch"], Float64[np.ndarray, " batch"]]] = []
+        self._largest = np.ones(1)  # mass of what nothing was predicted of yet
+        self._pending: list[tuple[Int64[np.ndarray, " batch"], Float64[np.ndarray, " batch"]]] = []
 
     def draw(self, batch_size: int, *, progress: float, rng: np.random.Generator) -> Draw | None:
         """Draw starts by their priorities."""
@@ -56,7 +56,7 @@ class PrioritisedSampler:
         masses, beta = self._tree.masses[places], self._beta + min(progress, 1.0) * (1 - self._beta)
         return Draw(places, weights=((masses.min() / masses) ** beta).astype(np.float32))
 
-    def judge(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
+    def prioritise(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
         """Keep errors until the next row is written.
 
         Raises:
@@ -68,13 +68,13 @@ class PrioritisedSampler:
                 f"the error of what was predicted at a step is {errors[is_wrong][0]}; give finite numbers of at least "
                 "0: where rewards or values overflow, make rewards smaller, or draw with sampler=uniform"
             )
-        self._judged.append((places.astype(np.int64), (errors.astype(np.float64) + TINY) ** self._alpha))
+        self._pending.append((places.astype(np.int64), (errors.astype(np.float64) + TINY) ** self._alpha))
 
     def follow(self, envs: Int[np.ndarray, " ring"]) -> None:
         """Put in the errors, the newest of a start last; then make startable what the new rows come after."""
-        if self._judged:
-            self._put_in(*self._judgements())
-            self._judged.clear()
+        if self._pending:
+            self._put_in(*self._join_pending())
+            self._pending.clear()
         per_ring, newest = self._rows.rows_per_env, self._rows.newest_slots()[envs]
         before = (newest - 1) % per_ring
         is_start = self._rows.kinds[envs, before] == STEP
@@ -82,27 +82,27 @@ class PrioritisedSampler:
         self._tree.put((envs * per_ring + before)[is_start], self._largest[0])
 
     def state_arrays(self) -> dict[str, np.ndarray]:
-        """Return all masses, the largest that any had, and what was judged since the last row, if anything was."""
+        """Return all masses, the largest that any had, and what waits for the next row, if anything does."""
         arrays = {MASSES: self._tree.masses, LARGEST: self._largest}
-        if self._judged:
-            arrays[PLACES], arrays[JUDGEMENTS] = self._judgements()
+        if self._pending:
+            arrays[PENDING_PLACES], arrays[PENDING_MASSES] = self._join_pending()
         return arrays
 
     def load_state_arrays(self, arrays: Mapping[str, SavedArray]) -> None:
         """Take over the priorities of a checkpoint."""
         masses = read_array(arrays, MASSES, self._tree.masses)
         self._largest = read_array(arrays, LARGEST, self._largest)
-        if PLACES in arrays:
-            places = read_array(arrays, PLACES, np.empty(arrays[PLACES].shape, np.int64))
-            self._judged = [(places, read_array(arrays, JUDGEMENTS, np.empty(places.shape)))]
+        if PENDING_PLACES in arrays:
+            places = read_array(arrays, PENDING_PLACES, np.empty(arrays[PENDING_PLACES].shape, np.int64))
+            self._pending = [(places, read_array(arrays, PENDING_MASSES, np.empty(places.shape)))]
         self._tree.put(np.arange(len(masses)), masses)
 
-    def _judgements(self) -> tuple[Int64[np.ndarray, " judged"], Float64[np.ndarray, " judged"]]:
-        """Return what was judged since the last row: places and their new masses."""
-        places, masses = zip(*self._judged, strict=True)
+    def _join_pending(self) -> tuple[Int64[np.ndarray, " pending"], Float64[np.ndarray, " pending"]]:
+        """Return what waits for the next row: places and their new masses."""
+        places, masses = zip(*self._pending, strict=True)
         return np.concatenate(places), np.concatenate(masses)
 
-    def _put_in(self, places: Int64[np.ndarray, " judged"], masses: Float64[np.ndarray, " judged"]) -> None:
+    def _put_in(self, places: Int64[np.ndarray, " pending"], masses: Float64[np.ndarray, " pending"]) -> None:
         can_start = self._tree.masses[places] > 0  # a caller may be late, and something else stand there by now
         self._tree.put(places[can_start], masses[can_start])
         self._largest = np.maximum(self._largest, masses.max())

@@ -30,14 +30,14 @@ class Sampler(Protocol):
     def draw(self, batch_size: int, *, progress: float, rng: np.random.Generator) -> Draw | None:
         """Draw starts with replacement, `progress` of the run being behind; None where no segment can start.
 
-        A thread may draw while errors are judged: what a draw reads changes in `follow` only.
+        A thread may draw while errors are told of: what a draw reads changes in `follow` only.
         """
 
-    def judge(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
+    def prioritise(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
         """Take in how badly was predicted what starts at these places, for the draws after the next `follow`."""
 
     def follow(self, envs: Int[np.ndarray, " ring"]) -> None:
-        """Put in what was judged; then take in that a row was written to each of these rings."""
+        """Put in the errors that were told of; then take in that a row was written to each of these rings."""
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """Return what is remembered of the rows that are held, by name, for a checkpoint; not copies."""

@@ -25,7 +25,7 @@ class UniformSampler:
             return None
         return Draw(starts[rng.integers(len(starts), size=batch_size)], weights=None)
 
-    def judge(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
+    def prioritise(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
         """Let errors change nothing."""
 
     def follow(self, envs: Int[np.ndarray, " ring"]) -> None:

@@ -132,6 +132,7 @@ class Learner:
         latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
         predictions = self.network(latents, steps["actions"])
         support = self.network.support
+        self.value_errors = None
         if unroll.weights is not None:
             self.value_errors = mean_value_errors(support.decode(predictions.value_logits.detach()), targets)
         policy_loss, policy_entropy = _policy_losses(

@@ -92,17 +92,17 @@ class Loop:
             num_steps=learner.segment_steps,
             progress=self.env_steps / self._schedule.total_env_steps,
         )
-        judged: list[tuple[np.ndarray, torch.Tensor]] = []
+        told: list[tuple[np.ndarray, torch.Tensor]] = []
         with closing(batches):
             while self.updates_owed >= 1 and not should_stop():
                 segments = next(batches)
                 self.losses = learner.update(segments)
                 self.updates_owed -= 1
                 if learner.value_errors is not None:
-                    judged.append((segments.places, learner.value_errors))
+                    told.append((segments.places, learner.value_errors))
         learner.refuse_divergence()
-        for places, errors in judged:  # now that it no longer matters to wait for the device
-            replay.judge(places, errors.cpu().numpy())
+        for places, errors in told:  # now that it no longer matters to wait for the device
+            replay.prioritise(places, errors.cpu().numpy())
 
     def _collect(self, should_stop: Callable[[], bool]) -> list[Episode]:
         schedule, parts, ended = self._schedule, self._components, []
