@@ -15,8 +15,7 @@ from kvzero.errors import CheckpointError, ConfigError
 from kvzero.records import EnvSpec
 from kvzero.replay import Replay, StepBatch, build_row_spec
 from kvzero.training import Learner
-from kvzero.training.learning import build_shift
-from kvzero.training.learning.augmentation import RandomShift
+from kvzero.training.learning.augmentation import RandomShift, build_shift
 from kvzero.training.storage import Progress, load_checkpoint, save_checkpoint
 
 SPEC = EnvSpec(observation_shape=(2, 34, 32), num_actions=3)
@@ -76,8 +75,8 @@ def test_a_negative_shift_is_refused():
 
 def image_learner(num_pixels: int = 2) -> Learner:
     network = tiny_network(model=replace(MODEL, encoder_channels=16), spec=SPEC)
-    shift = build_shift(num_pixels, SPEC, seed=4)
-    return Learner(network, LEARNER, discount=0.9, total_updates=50, shift=shift)
+    config = replace(LEARNER, shift_pixels=num_pixels)
+    return Learner(network, config, discount=0.9, total_updates=50, seed=4)
 
 
 def image_replay() -> Replay:

@@ -56,3 +56,9 @@ def test_environments_are_closed_where_the_rest_cannot_be_built(tmp_path, monkey
     with pytest.raises(ConfigError, match="replay_capacity 3"):
         build_components(replace(config, replay=replace(config.replay, replay_capacity=3)))
     assert len(closed) == NUM_ENVS
+
+
+def test_what_an_environment_shows_and_cannot_be_shifted_is_refused_by_its_name(tmp_path):
+    config = tiny_config(tmp_path)
+    with pytest.raises(ConfigError, match=r"Ladder: shift_pixels is 1, which has no effect on vectors"):
+        build_components(replace(config, learner=replace(config.learner, shift_pixels=1)))

@@ -1,8 +1,7 @@
 """One gradient step: its targets, its losses, its optimiser, and the EMA network that follows."""
 
-from kvzero.training.learning.augmentation import build_shift
 from kvzero.training.learning.config import LearnerConfig
 from kvzero.training.learning.learner import Learner
 from kvzero.training.learning.targets import Targets, Unroll
 
-__all__ = ["Learner", "LearnerConfig", "Targets", "Unroll", "build_shift"]
+__all__ = ["Learner", "LearnerConfig", "Targets", "Unroll"]

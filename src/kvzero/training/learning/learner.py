@@ -21,7 +21,7 @@ from kvzero.model import (
     weigh_losses,
 )
 from kvzero.replay import Segments
-from kvzero.training.learning.augmentation import RandomShift
+from kvzero.training.learning.augmentation import build_shift
 from kvzero.training.learning.config import LearnerConfig
 from kvzero.training.learning.targets import (
     Targets,
@@ -39,17 +39,15 @@ class Learner:
     """Owns the network, its EMA copy and the optimiser; counts its updates."""
 
     def __init__(
-        self,
-        network: Network,
-        config: LearnerConfig,
-        *,
-        discount: float,
-        total_updates: int,
-        shift: RandomShift | None = None,
+        self, network: Network, config: LearnerConfig, *, discount: float, total_updates: int, seed: int = 0
     ) -> None:
-        """Make the EMA copy and the optimiser; the learning rate falls over `total_updates`."""
+        """Make the EMA copy and the optimiser; the learning rate falls over `total_updates`, `seed` is that of shifts.
+
+        Raises:
+            ConfigError: if images are to be shifted that cannot be.
+        """
         self.network = network
-        self.shift = shift
+        self.shift = build_shift(config.shift_pixels, network.spec, seed=seed)
         """What shifts images before either network sees them, if anything does."""
         self.target_network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.optimizer = _build_optimizer(network, config)

@@ -14,7 +14,7 @@ from kvzero.records import EnvSpec
 from kvzero.replay import Replay, build_row_spec
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
-from kvzero.training.learning import Learner, build_shift
+from kvzero.training.learning import Learner
 from kvzero.training.returns import ReturnWatch
 from kvzero.training.storage import Progress, load_checkpoint
 
@@ -71,17 +71,15 @@ def _build_around(envs: Environments, config: RunConfig, resume_from: Path | Non
 def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
     torch.manual_seed(config.seed_for("weights"))
     try:
-        network = Network(config.agent.model, spec)
-        shift = build_shift(config.learner.shift_pixels, spec, seed=config.seed_for("shift"))
+        return Learner(
+            Network(config.agent.model, spec).to(choose_device(config.device)),
+            config.learner,
+            discount=config.agent.search.discount,
+            total_updates=int(config.schedule.total_env_steps * config.schedule.replay_ratio),
+            seed=config.seed_for("shift"),
+        )
     except ConfigError as error:  # what the environment shows does not fit
         raise ConfigError(f"{config.env.name}: {error}") from error
-    return Learner(
-        network.to(choose_device(config.device)),
-        config.learner,
-        discount=config.agent.search.discount,
-        total_updates=int(config.schedule.total_env_steps * config.schedule.replay_ratio),
-        shift=shift,
-    )
 
 
 def _build_replay(config: RunConfig, envs: Environments) -> Replay:
