@@ -18,8 +18,6 @@ from kvzero.replay import Replay, ReplayConfig, StepBatch
 SPEC = EnvSpec(observation_shape=(3,), num_actions=2)
 ALPHA, BETA = 0.7, 0.3
 TINY = 1e-6
-MAX_ENVS = 3
-GOES_ON, ENDS, RESUME = "goes on", "ends", "resume"
 PER_SUM = 200  # draws, so many that each start that has one of them for its share is drawn
 MASSES = "sampler.masses"
 
@@ -100,9 +98,7 @@ def check_draws(replay: Replay, twin: Twin, *, progress: float) -> None:
     assert (drawn.ends >= 1).all()  # no segment without a step
 
 
-STEPS = st.lists(st.sampled_from([GOES_ON, GOES_ON, ENDS]), min_size=MAX_ENVS, max_size=MAX_ENVS)
-ERRORS = st.lists(st.sampled_from([0.0, 1e-7, 0.1, 0.5, 3.0, 80.0, 1e9]), min_size=4, max_size=4)
-EVENTS = st.lists(st.one_of(STEPS, STEPS, ERRORS, st.just(RESUME)), max_size=40)
+ERRORS = 0.0, 1e-7, 0.1, 0.5, 3.0, 8.0, 8.0, 1e9
 
 
 @settings(
@@ -112,28 +108,33 @@ EVENTS = st.lists(st.one_of(STEPS, STEPS, ERRORS, st.just(RESUME)), max_size=40)
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    events=EVENTS,
+    seed=st.integers(0, 999),
+    num_events=st.integers(0, 60),
     capacity=st.integers(2, 13),
-    num_envs=st.integers(1, MAX_ENVS),
+    num_envs=st.integers(1, 3),
     progress=st.sampled_from([0.0, 0.4, 1.0, 1.2]),
 )
 def test_every_draw_follows_the_twins_priorities(
-    make_step: Callable[..., StepBatch], events: list[Any], capacity: int, num_envs: int, progress: float
+    make_step: Callable[..., StepBatch], seed: int, num_events: int, capacity: int, num_envs: int, progress: float
 ) -> None:
-    rng, replay, twin = np.random.default_rng(0), new_replay(capacity, num_envs), Twin(capacity, num_envs)
-    for event in events:
-        if event == RESUME:
+    rng, replay, twin = np.random.default_rng(seed), new_replay(capacity, num_envs), Twin(capacity, num_envs)
+    for _ in range(num_events):
+        chance = rng.random()
+        if chance < 0.05:
             replay.end_running_episodes()
             twin.resume()
-        elif isinstance(event[0], str):
-            ended = np.array([each == ENDS for each in event[:num_envs]])
+        elif chance < 0.5 or not replay.has_starts:
+            ended = rng.random(num_envs) < 0.3
             replay.add(replace(make_step(rng, SPEC, num_envs), terminated=ended))
             twin.add(ended)
-        elif replay.has_starts:
-            places = replay.sample(len(event), num_steps=2).places
-            replay.prioritise(places, np.array(event))
+        else:
+            places = replay.sample(4, num_steps=2).places
+            errors = rng.choice(ERRORS[: rng.integers(1, len(ERRORS) + 1)], size=4)
+            replay.prioritise(places, errors)
             rows = twin.by_place()
-            twin.pending += [(rows[place], error) for place, error in zip(places.tolist(), event, strict=True)]
+            twin.pending += [
+                (rows[place], error) for place, error in zip(places.tolist(), errors.tolist(), strict=True)
+            ]
     wanted = np.zeros(num_envs * capacity)
     for place, row in twin.by_place().items():
         wanted[place] = row.mass
@@ -141,6 +142,19 @@ def test_every_draw_follows_the_twins_priorities(
     assert replay.has_starts == wanted.any()
     if wanted.any():
         check_draws(replay, twin, progress=progress)
+
+
+def test_what_is_drawn_three_times_as_often_counts_so_much_less(make_step: Any) -> None:
+    replay = filled(make_step, alpha=1.0)
+    for first in (0, 20):
+        replay.prioritise(np.arange(first, first + 8), np.array([1.0, 3.0] * 4))
+    replay.add(make_step(np.random.default_rng(1), SPEC, 2))  # two more starts, 8 and 28, of the largest priority
+    drawn = replay.sample(900, num_steps=2, progress=0.5)
+    is_worse = np.isin(drawn.places % 20, (1, 3, 5, 7, 8))
+    assert np.count_nonzero(is_worse) == pytest.approx(900 * 30 / 38, abs=20)
+    assert drawn.weights is not None
+    wanted = np.where(is_worse, 3 ** -(BETA + 0.5 * (1 - BETA)), 1.0)
+    np.testing.assert_allclose(drawn.weights, wanted, rtol=1e-5)
 
 
 def filled(make_step: Callable[..., StepBatch], *, alpha: float = ALPHA) -> Replay:
