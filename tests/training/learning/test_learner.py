@@ -9,7 +9,9 @@ import torch
 from tests.training.samples import LEARNER, some_segments, tiny_learner
 
 from kvzero.errors import SearchError
+from kvzero.model import Predictions
 from kvzero.replay import Segments
+from kvzero.training.learning.arithmetic import UpdateArithmetic
 
 FIGURES = {
     "loss",
@@ -17,6 +19,7 @@ FIGURES = {
     "loss_reward",
     "loss_value",
     "loss_policy",
+    "target_entropy",
     "policy_entropy",
     "mean_value_target",
     "gradient_norm",
@@ -70,8 +73,31 @@ def test_the_loss_is_the_weighted_sum_of_its_parts():
     learner = tiny_learner()
     told = learner.update(some_segments(learner))
     policy = told["loss_policy"] - LEARNER.entropy_weight * told["policy_entropy"]
-    total = 10 * told["loss_latent"] + told["loss_reward"] + 0.5 * told["loss_value"] + policy
+    total = 10 * told["loss_latent"] + told["loss_reward"] + 0.5 * told["loss_value"] + policy + told["target_entropy"]
     assert told["loss"].item() == pytest.approx(total.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+def test_a_network_that_says_what_it_should_has_losses_of_0(terminated):
+    learner = tiny_learner()
+    segments = early_ends(some_segments(learner, batch_size=8), terminated=terminated)
+    unroll, targets = learner.make_targets(segments)
+    steps, support = unroll.first(LEARNER.unroll_steps), learner.network.support
+
+    def perfect(latents, actions, *, plainly):
+        said = (support.encode(steps["rewards"]), support.encode(targets.values), steps["policies"])
+        reward, value, policy = ((1e-12 + shares).log() + 3.0 for shares in said)
+        return Predictions(reward, targets.latents, value, policy)
+
+    before = learner.forward(unroll, targets)[1]
+    learner.network.forward = perfect
+    total, figures = learner.forward(unroll, targets)
+    for name in ("loss_latent", "loss_reward", "loss_value", "loss_policy"):
+        assert figures[name].item() == pytest.approx(0.0, abs=1e-5)
+        assert before[name] > 0.01
+    floor = figures["target_entropy"] - LEARNER.entropy_weight * figures["policy_entropy"]
+    assert total.item() == pytest.approx(floor.item(), abs=1e-5)
+    assert before["target_entropy"] == figures["target_entropy"] > 0.1
 
 
 def test_the_target_network_moves_by_the_ema_rate_towards_the_new_weights():
@@ -217,5 +243,40 @@ def test_the_value_error_of_a_segment_is_the_mean_over_its_known_steps(terminate
         errors = [abs((values - targets.values)[row, step].item()) for step in range(num_known)]
         wanted.append(np.mean(errors))
     learner.update(segments)
-    assert learner.value_errors.tolist() == pytest.approx(wanted, rel=1e-4)
+    assert learner.value_errors.tolist() == pytest.approx(wanted, rel=1e-3)
     assert not learner.value_errors.requires_grad
+
+
+def test_dormant_units_are_those_of_the_newest_batch_and_looking_changes_nothing():
+    learner = tiny_learner()
+    assert learner.dormant_shares() == {}
+    twin = copy.deepcopy(learner)
+    segments = some_segments(learner, batch_size=40)
+    learner.update(segments)
+    twin.update(segments)
+    with torch.no_grad():
+        for network in (learner.network, twin.network):
+            network.action_head.hidden.weight[:7] = 0
+            network.action_head.hidden.bias[:7] = 0
+    shares = learner.dormant_shares()
+    num_units = len(learner.network.action_head.hidden.bias) + len(learner.network.latent_head.hidden.bias)
+    assert shares["heads"] == pytest.approx(7 / num_units)
+    assert set(shares) == {"encoder", "transformer", "heads"}
+    learner.update(segments)
+    twin.update(segments)
+    for name, weights in weights_of(learner.network).items():
+        assert torch.equal(weights, weights_of(twin.network)[name])
+
+
+def test_both_ways_to_compute_an_update_take_the_same_step_up_to_rounding(monkeypatch):
+    entered = []
+    enter = UpdateArithmetic.__enter__
+    monkeypatch.setattr(UpdateArithmetic, "__enter__", lambda mode: entered.append(mode) or enter(mode))
+    fast, plain = (tiny_learner(replace(LEARNER, arithmetic=arithmetic)) for arithmetic in ("fast", "plain"))
+    segments = some_segments(plain)
+    wanted = plain.update(segments)
+    assert not entered
+    found = fast.update(segments)
+    assert entered
+    for name, figure in wanted.items():
+        torch.testing.assert_close(found[name], figure, atol=1e-4, rtol=1e-4, msg=name)
