@@ -13,7 +13,7 @@ from kvzero.errors import EngineError, SearchError
 from kvzero.search.config import SearchConfig
 from kvzero.search.device_tree import NO_FAILURE, Workspace, allocate_workspace, read_tree
 from kvzero.search.noise import draw_noise, draw_tie_keys
-from kvzero.search.rules import make_rule
+from kvzero.search.rules import PuctRule
 from kvzero.search.simulation import Outcome, read_outcome
 from kvzero.search.tensor_operations import TensorOperations
 
@@ -92,7 +92,7 @@ class DeviceSearch:
             raise EngineError(f"the rule is {config.rule}; searches on the device know puct only")
         is_cuda = device.type == "cuda"
         self.device = device
-        self._rule = make_rule(config)
+        self._rule = PuctRule(config)
         self._puct = config.puct
         self._work = allocate_workspace(num_envs, num_actions, config, device=device)
         self._host = allocate_workspace(
@@ -154,7 +154,7 @@ class DeviceSearch:
             torch.cuda.current_stream(self.device).synchronize()
         self._refuse_failure(self._host.tree.failures[:num_asked].numpy())
         tree = read_tree(self._host, num_asked)
-        return read_outcome(tree, self._rule, rng=rng, temperature=temperature)
+        return read_outcome(tree, self._rule, self._rule.numbers, rng=rng, temperature=temperature)
 
     def _draw(self, action_masks: Bool[np.ndarray, "asked action"], rng: np.random.Generator | None) -> None:
         """Write masks and chance into host memory; rows that were not asked for get no noise and all actions."""

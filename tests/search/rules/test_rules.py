@@ -42,12 +42,14 @@ class EvenRule:
     kernels = build_kernels(select_fewest_visits)
 
     def __init__(self, config: SearchConfig) -> None:
-        self.numbers = EvenNumbers(config.discount, config.min_value_range, 1)
+        self._numbers = EvenNumbers(config.discount, config.min_value_range, 1)
 
-    def explore(self, tree: Tree, rng: np.random.Generator) -> None:
-        tree.priors[:, 0] = rng.random(tree.priors[:, 0].shape)
+    def begin(self, tree: Tree, rng: object) -> EvenNumbers:
+        return self._numbers
 
-    def decide(self, tree: Tree, visit_counts: np.ndarray, *, rng: object, temperature: float | None) -> Decision:
+    def decide(
+        self, tree: Tree, numbers: EvenNumbers, visit_counts: np.ndarray, *, rng: object, temperature: float | None
+    ) -> Decision:
         last = np.full(len(visit_counts), visit_counts.shape[1] - 1)
         return Decision(last, np.eye(visit_counts.shape[1])[last])
 
