@@ -15,7 +15,7 @@ from kvzero.engines import EngineKind, SearchDtype, StoreKind
 from kvzero.engines.device.expanders import OnePassExpander
 from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, SlidingStepper
 from kvzero.records import EnvSpec
-from kvzero.search import DeviceLeaves, Evaluation, Leaves, Outcome, SearchConfig
+from kvzero.search import DeviceLeaves, Evaluation, Leaves, Outcome, RuleKind, SearchConfig
 
 TOLERANCE = 1e-5
 
@@ -34,6 +34,7 @@ class Shape:
     num_steps: int = 30
     episode_steps: int = 40
     store: StoreKind = "tree"
+    rule: RuleKind = "puct"
     cache: CacheConfig = field(default_factory=CacheConfig)
 
 
@@ -86,7 +87,7 @@ class Life:
         self.network = network or random_network(shape, seed)
         self.config = AgentConfig(
             model=shape.model,
-            search=SearchConfig(num_simulations=shape.num_simulations),
+            search=SearchConfig(num_simulations=shape.num_simulations, rule=shape.rule),
             store=shape.store,
             cache=shape.cache,
             engine="device" if engine == "one_pass" else engine,
