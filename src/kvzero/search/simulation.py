@@ -1,4 +1,4 @@
-"""One search from roots to visit counts: the order in which trees, chance and model take their turns."""
+"""One search from roots to what comes of it: the order in which trees, chance and model take their turns."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +64,7 @@ def search(
     With `rng` the search explores as its rule says, and the winner among equal scores is random. Without it nothing is
     left to chance, the lowest of equal actions wins, and the tree of an environment does not depend on which others are
     searched with it. With `temperature` the actions to play are drawn, the more evenly the higher it is; without, they
-    are the best that was found. Statistics are float64.
+    are the best that was found. The rule gumbel knows no temperature. Statistics are float64.
 
     Raises:
         SearchError: if roots or an evaluation have another shape or type than they should, a number in them is not

@@ -37,7 +37,7 @@ class ScheduleConfig:
     """Environment steps collected between two blocks of updates."""
 
     first_temperature: float = 1.0
-    """Temperature of visit counts from which actions are drawn when the run begins."""
+    """Temperature of visit counts from which actions are drawn when the run begins; rule=gumbel knows none."""
 
     final_temperature: float = 0.25
     """That temperature once it has fallen; it falls linearly."""

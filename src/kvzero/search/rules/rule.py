@@ -51,6 +51,8 @@ class Rule(Protocol):
     ) -> Decision:
         """Read a grown tree; with `temperature` what is played is drawn, without it is the best that was found.
 
+        A rule whose search sees to exploration itself has no use for a temperature.
+
         Raises:
             SearchError: if the temperature is not positive, or there is no `rng` to draw with.
         """
