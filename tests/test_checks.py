@@ -63,7 +63,7 @@ REFUSED = {
 }
 TAKEN = {
     "EnvSpec(observation_shape=(np.int64(3),), num_actions=np.int64(2))": "EnvSpec(observation_shape=(3,), "
-    "num_actions=2, action_dim=0, action_bounds=())",
+    "pixels='bytes', pixel_bounds=(), num_actions=2, action_dim=0, action_bounds=())",
     "EnvSpec(observation_shape=[3], action_dim=1, action_bounds=np.array([[-1, 2]]).tolist()).action_bounds": "((-1.0, "
     "2.0),)",
     "kept(replace(config, seed=np.int64(3))).seed": "3",

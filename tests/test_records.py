@@ -13,6 +13,8 @@ from kvzero.records import EnvSpec, structure, unstructure
 
 VECTOR = EnvSpec(observation_shape=(4,), num_actions=2)
 IMAGE = EnvSpec(observation_shape=(3, 17, 20), num_actions=6)
+FLAGS = EnvSpec(observation_shape=(4, 10, 9), pixels="flags", num_actions=6)
+FLOATS = EnvSpec(observation_shape=(2, 7, 5), pixels="floats", pixel_bounds=((0.0, 1.0), (-3.0, 10.0)), num_actions=6)
 REACH = EnvSpec(observation_shape=(4,), action_dim=2, action_bounds=((-3.0, 1.0), (0.0, 10.0)))
 
 
@@ -50,6 +52,42 @@ def test_actions_are_numbered_or_vectors_with_finite_bounds(fields, words):
         EnvSpec(observation_shape=(4,), **fields)
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"observation_shape": (4,), "pixels": "flags"}, "pixels is flags but observation_shape is that of a vector"),
+        ({"observation_shape": (2, 7, 5), "pixels": "floats"}, "holds 0 pairs; give one for each channel .* here 2"),
+        ({"observation_shape": (2, 7, 5), "pixel_bounds": ((0.0, 1.0),)}, "holds 1 pairs; .* none for other .* here 0"),
+        (
+            {"observation_shape": (1, 7, 5), "pixels": "floats", "pixel_bounds": ((0.0, math.inf),)},
+            r"pixel_bounds holds \(0.0, inf\)",
+        ),
+    ],
+)
+def test_what_pixels_are_fits_what_is_shown(fields, words):
+    with pytest.raises(ConfigError, match=words):
+        EnvSpec(num_actions=2, **fields)
+
+
+def test_observations_know_their_type():
+    assert [spec.observation_dtype for spec in (VECTOR, IMAGE, FLAGS, FLOATS)] == [
+        np.float32,
+        np.uint8,
+        np.bool_,
+        np.float32,
+    ]
+
+
+def test_a_spec_of_before_pixels_were_told_apart_is_one_of_bytes():
+    assert structure({"observation_shape": [3, 17, 20], "num_actions": 6}, EnvSpec) == IMAGE
+
+
+def test_a_float_is_outside_where_its_channel_says_so():
+    images = np.zeros((3, 2, 7, 5), np.float32)
+    images[0, 0, 1, 2], images[1, 1, 1, 2], images[2, 1, 6, 4], images[2, 0, 0, 0] = 1.5, 1.5, -3.5, np.nan
+    assert np.argwhere(FLOATS.outside_bounds(images)).tolist() == [[0, 0, 1, 2], [2, 0, 0, 0], [2, 1, 6, 4]]
+
+
 def test_actions_know_their_form():
     assert (VECTOR.is_continuous, REACH.is_continuous) == (False, True)
     assert (VECTOR.blank_actions(5, 3).shape, VECTOR.blank_actions(5).dtype) == ((5, 3), np.int64)
@@ -62,7 +100,7 @@ def test_vectors_are_scaled_to_their_bounds():
     assert EnvSpec(observation_shape=(4,), action_dim=2).to_bounds(actions).tolist() == actions.tolist()
 
 
-@pytest.mark.parametrize("spec", [VECTOR, IMAGE, REACH])
+@pytest.mark.parametrize("spec", [VECTOR, IMAGE, FLAGS, FLOATS, REACH])
 def test_a_record_survives_json(spec):
     assert structure(json.loads(json.dumps(unstructure(spec))), EnvSpec) == spec
 
@@ -132,3 +170,9 @@ def test_every_error_is_one_of_kvzero_and_one_that_callers_expect(name):
 )
 def test_a_spec_says_in_words_what_it_is(spec, words):
     assert str(EnvSpec(observation_shape=(3,), **spec)) == words
+
+
+def test_a_spec_says_what_pixels_are_where_they_are_not_bytes():
+    assert str(IMAGE) == "observations of shape (3, 17, 20) and 6 actions"
+    assert str(FLAGS) == "observations of shape (4, 10, 9) in flags and 6 actions"
+    assert str(FLOATS) == "observations of shape (2, 7, 5) in floats in (0.0, 1.0), (-3.0, 10.0) and 6 actions"

@@ -119,9 +119,22 @@ def tree_digests() -> Iterator[tuple[str, str]]:
                 yield f"trees/{kind}/{name}", search_trees(spec, agent, model)
 
 
+def image_run() -> kvzero.RunConfig:
+    """Return what `atari-small` was when these digests were first taken: colour images, read by the ResNet."""
+    base = kvzero.preset("atari")
+    model = replace(base.agent.model, embed_dim=128, num_heads=4, support_size=101, encoder_channels=32)
+    return replace(
+        base,
+        agent=replace(base.agent, model=model),
+        replay=kvzero.ReplayConfig(replay_capacity=50_000),
+        learner=replace(base.learner, unroll_steps=5, learning_rate=5e-4, ema_rate=0.02),
+        schedule=replace(base.schedule, replay_ratio=0.125),
+    )
+
+
 def run_configs() -> dict[str, kvzero.RunConfig]:
     """Return three short runs: vectors, images, continuous actions."""
-    runs = {"vector": kvzero.preset("cartpole"), "image": kvzero.preset("atari-small")}
+    runs = {"vector": kvzero.preset("cartpole"), "image": image_run()}
     runs["continuous"] = kvzero.preset("pendulum")
     steps = {"vector": 1_200, "image": 320, "continuous": 900}
     for name, run in runs.items():

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import partial
 from math import isfinite
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 import cattrs
 import numpy as np
@@ -48,6 +48,12 @@ class EnvSpec:
     observation_shape: tuple[int, ...]
     """Shape of one observation: `(feature,)` for a vector, `(channel, height, width)` for an image."""
 
+    pixels: Literal["bytes", "flags", "floats"] = "bytes"
+    """Images only: numbers that they are made of; bytes from 0 to 255, flags, or floats within `pixel_bounds`."""
+
+    pixel_bounds: tuple[tuple[float, float], ...] = ()
+    """Images of floats only: for each channel the lowest and the highest number, which a network sees as 0 and 1."""
+
     num_actions: int = 0
     """Number of discrete actions; 0 where actions are continuous."""
 
@@ -64,6 +70,7 @@ class EnvSpec:
                 f"observation_shape is {self.observation_shape}; kvzero reads vectors (feature,) "
                 "and images (channel, height, width) with positive sizes"
             )
+        self._check_pixels()
         if min(self.num_actions, self.action_dim) < 0 or (self.num_actions > 0) == (self.action_dim > 0):
             raise ConfigError(
                 f"num_actions is {self.num_actions} and action_dim is {self.action_dim}; an agent needs at least one "
@@ -74,14 +81,36 @@ class EnvSpec:
                 f"action_bounds holds {len(self.action_bounds)} pairs; give one for each number of an action, "
                 f"{self.action_dim}"
             )
-        for low, high in self.action_bounds:
-            if not (isfinite(low) and isfinite(high) and low < high):
-                raise ConfigError(f"action_bounds holds ({low}, {high}); give finite numbers, the lower one first")
+        _check_bounds("action_bounds", self.action_bounds)
+
+    def _check_pixels(self) -> None:
+        if self.pixels != "bytes" and not self.is_image:
+            raise ConfigError(f"pixels is {self.pixels} but observation_shape is that of a vector; leave it at bytes")
+        num_bounded = self.observation_shape[0] if self.pixels == "floats" else 0
+        if len(self.pixel_bounds) != num_bounded:
+            raise ConfigError(
+                f"pixel_bounds holds {len(self.pixel_bounds)} pairs; give one for each channel of an image of floats, "
+                f"and none for other observations: here {num_bounded}"
+            )
+        _check_bounds("pixel_bounds", self.pixel_bounds)
 
     @property
     def is_image(self) -> bool:
-        """Whether an observation is an image, stored as bytes (uint8), rather than a vector of float32."""
+        """Whether an observation is an image rather than a vector of float32."""
         return len(self.observation_shape) == 3
+
+    @property
+    def observation_dtype(self) -> type[np.generic]:
+        """Type in which observations are delivered, kept and shown to a network."""
+        if not self.is_image or self.pixels == "floats":
+            return np.float32
+        return np.bool_ if self.pixels == "flags" else np.uint8
+
+    def outside_bounds(self, images: np.ndarray) -> np.ndarray:
+        """Return where images of floats `[..., channel, height, width]` are NaN or not within `pixel_bounds`."""
+        low, high = np.array(self.pixel_bounds, np.float32).T[:, :, None, None]
+        outside: np.ndarray = ~((images >= low) & (images <= high))
+        return outside
 
     @property
     def is_continuous(self) -> bool:
@@ -91,11 +120,14 @@ class EnvSpec:
     def __str__(self) -> str:
         """Say in words what differs between two environments."""
         seen = f"observations of shape {self.observation_shape}"
+        if self.pixels != "bytes":
+            seen += f" in {self.pixels}"
+        if self.pixel_bounds:
+            seen += f" {_say_bounds(self.pixel_bounds)}"
         if not self.is_continuous:
             return f"{seen} and {self.num_actions} actions"
         bounds = self.action_bounds or ((-1.0, 1.0),) * self.action_dim
-        each = f"each in {bounds[0]}" if len(set(bounds)) == 1 else f"in {', '.join(map(str, bounds))}"
-        return f"{seen} and actions of {self.action_dim} numbers {each}"
+        return f"{seen} and actions of {self.action_dim} numbers {_say_bounds(bounds)}"
 
     def blank_actions(self, *shape: int) -> np.ndarray:
         """Return zeros in the form of actions: int64 `[*shape]`, or float32 `[*shape, action_dim]`."""
@@ -108,6 +140,16 @@ class EnvSpec:
         low, high = np.array(self.action_bounds).T
         scaled: np.ndarray = np.clip(low + (actions.astype(np.float64) + 1) / 2 * (high - low), low, high)
         return scaled
+
+
+def _check_bounds(name: str, bounds: tuple[tuple[float, float], ...]) -> None:
+    for low, high in bounds:
+        if not (isfinite(low) and isfinite(high) and low < high):
+            raise ConfigError(f"{name} holds ({low}, {high}); give finite numbers, the lower one first")
+
+
+def _say_bounds(bounds: tuple[tuple[float, float], ...]) -> str:
+    return f"each in {bounds[0]}" if len(set(bounds)) == 1 else f"in {', '.join(map(str, bounds))}"
 
 
 def unstructure(record: object) -> Any:

@@ -187,6 +187,23 @@ def test_images_must_be_bytes():
         agent.act(np.full((3, 16, 16), 0.5))
 
 
+def test_images_of_flags_must_be_flags():
+    agent = agent_of(1, EnvSpec(observation_shape=(3, 6, 7), pixels="flags", num_actions=2))
+    assert agent.act(np.ones((3, 6, 7), bool)) in (0, 1)
+    with pytest.raises(ConfigError, match=r"observations are uint8; this agent reads images of flags, bool"):
+        agent.act(np.ones((3, 6, 7), np.uint8))
+
+
+@pytest.mark.parametrize("wrong", [1.5, -3])
+def test_images_of_floats_must_be_within_their_bounds(wrong):
+    spec = EnvSpec(observation_shape=(1, 6, 7), pixels="floats", pixel_bounds=((-2.0, 1.0),), num_actions=2)
+    agent, image = agent_of(1, spec), np.zeros((1, 6, 7))
+    assert agent.act(image) in (0, 1)
+    image[0, 3, 4] = wrong
+    with pytest.raises(ConfigError, match=rf"observations hold {wrong}, outside the bounds .* in \(-2.0, 1.0\)"):
+        agent.act(image)
+
+
 def test_an_agent_acts_on_after_its_network_has_changed():
     agent = agent_of(2)
     for seen in looks(3, 2):

@@ -1,6 +1,7 @@
 """`kvzero train` from words to a run folder."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -34,10 +35,12 @@ def test_a_run_says_where_it_is_and_how_it_ended(command, tmp_path):
     said = command("train", "cartpole", *SMALL, "--runs-dir", tmp_path, "--run-name", "one")
     assert said.status == 0
     summary = json.loads((tmp_path / "one" / "summary.json").read_text())
-    last = said.out.splitlines()[-3:]
+    last = said.out.splitlines()[-4:]
     assert last[0] == f"evaluation return {summary['eval_return_mean']:.1f} over 2 episodes"
     assert last[1].startswith("12 environment steps and 2 updates in ")
-    assert last[2] == f"everything is in {tmp_path / 'one'}"
+    assert last[1].endswith(" updates/s")
+    assert re.fullmatch(r"each step was trained on \d+ times; dormant units: .*% of the encoder, .*heads", last[2])
+    assert last[3] == f"everything is in {tmp_path / 'one'}"
     assert "12/12 steps (100%)" in said.out
     again = command("train", "cartpole", *SMALL, "--runs-dir", tmp_path, "--run-name", "one")
     assert again.status == 1
@@ -74,12 +77,12 @@ def test_arguments_of_an_environment_are_kept_with_the_run(command, tmp_path):
 @pytest.mark.parametrize(
     ("words", "status", "parts"),
     [
-        (["--env-id", "tests.training.environments:Speck"], 2, ["environments:Speck: images are 8x8", "--image-size"]),
+        (["--env-id", "tests.training.environments:Speck"], 2, ["environments:Speck: images are 4x4", "--image-size"]),
         (["--env-id", "tests.training.environments:Huge"], 1, ["shows -3e+38", "give --normalize-observations True"]),
         (["--env-kwargs", "size=8"], 2, ["unexpected keyword argument 'size'", "give --env-kwargs key=value"]),
         (["--env-id", "CartPol-v1"], 2, ["CartPol-v1", "did you mean", "CartPole-v1"]),
         (["--env-id", "nowhere.to_be:Found"], 2, ["nowhere"]),
-        (["--env-id", "gymnasium.envs.toy_text:BlackjackEnv"], 2, ["Tuple", "kvzero reads Box"]),
+        (["--env-id", "tests.training.environments:Mixed"], 2, ["observation['eye']", "one image or one vector"]),
         (["--device", "cuda:9"], 2, ["cuda:9", "--device cpu"]),
         (["--replay-capacity", "3"], 2, ["replay_capacity 3"]),
     ],

@@ -66,3 +66,23 @@ def test_raw_sequences_become_the_roots_that_environments_would_have(name: str, 
         np.testing.assert_array_equal(rebuilt.visit_counts, lived.visit_counts)
         np.testing.assert_allclose(rebuilt.values, lived.values, atol=1e-4)
         life.actions[:] = life._choose(shape.num_envs)
+
+
+@pytest.mark.parametrize(("name", "store"), ENGINES)
+def test_another_discount_gives_the_searches_of_an_engine_that_was_built_with_it(name: str, store: str) -> None:
+    shape: Shape = replace(SHAPES[name], **STORES[store])
+    life, everyone = Life(shape, seed=5, engine=engine_of(store)), np.arange(shape.num_envs)
+    masks, outcomes = np.ones((shape.num_envs, shape.spec.num_actions), bool), []
+    life.observe(everyone)
+    past, lengths = sequences(life, 1)
+    for built_with, set_to in ((0.5, 0.5), (0.997, 0.5), (0.997, 0.997)):
+        life.config = replace(life.config, search=replace(life.config.search, discount=built_with))
+        engine = bare_engine(life, shape.num_envs)
+        engine.rebuild(everyone, past, lengths)
+        engine.search(everyone, masks, rng=None)  # what an engine keeps from one search for the next
+        engine.set_discount(set_to)
+        outcomes.append(engine.search(everyone, masks, rng=None))
+    near, changed, far = outcomes
+    np.testing.assert_array_equal(changed.values, near.values)
+    np.testing.assert_array_equal(changed.action_values, near.action_values)
+    assert not np.array_equal(changed.values, far.values)

@@ -1,5 +1,7 @@
 """What an EnvConfig refuses."""
 
+import math
+
 import pytest
 
 from kvzero.envs import EnvConfig, make_environments
@@ -24,6 +26,8 @@ def test_defaults_are_valid_for_every_kind_of_id(env_id):
         ("max_frames", 3),
         ("sticky_action_probability", 1.5),
         ("sticky_action_probability", -0.1),
+        ("reward_scale", 0.0),
+        ("reward_scale", math.inf),
     ],
 )
 def test_values_out_of_range_are_refused_by_name(field, value):

@@ -73,7 +73,7 @@ class Scale(gymnasium.Env):
 
 
 def test_actions_arrive_in_the_environments_own_units_and_shape():
-    envs = GymEnvironments(Scale, name="fake", num_envs=2, render=False)
+    envs = GymEnvironments(Scale, name="fake", num_envs=2, render=False, reward_scale=1.0)
     envs.reset(0)
     assert envs.spec.action_bounds == ((-1, 1), (0, 8), (2, 3), (-5, 5))
     steps = envs.step(np.float32([[-1, -1, -1, -1], [1, 0, 0.5, 0.2]]))
@@ -90,7 +90,7 @@ def test_actions_arrive_in_the_environments_own_units_and_shape():
 )
 def test_action_spaces_that_cannot_be_played_are_refused(space, words):
     with pytest.raises(ConfigError, match=words):
-        GymEnvironments(lambda: Scale(space), name="fake", num_envs=2, render=False)
+        GymEnvironments(lambda: Scale(space), name="fake", num_envs=2, render=False, reward_scale=1.0)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_action_spaces_that_cannot_be_played_are_refused(space, words):
     ],
 )
 def test_actions_that_cannot_be_given_are_refused_before_any_is(actions, words):
-    envs = GymEnvironments(Scale, name="fake", num_envs=2, render=False)
+    envs = GymEnvironments(Scale, name="fake", num_envs=2, render=False, reward_scale=1.0)
     envs.reset(0)
     with pytest.raises(EnvError, match=words):
         envs.step(actions)

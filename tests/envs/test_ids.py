@@ -1,4 +1,4 @@
-"""Atari games by other names are played with kvzero's own preprocessing, or refused with the right name."""
+"""What goes by several names is played in one way, or refused with the right name."""
 
 import ale_py
 import gymnasium
@@ -24,10 +24,12 @@ def make(env_id, **settings):
         ("PongNoFrameskip-v0", "PongNoFrameskip-v0"),
         ("Pong-v4", "Pong-v4"),
         ("CartPole-v1", "CartPole-v1"),
+        ("minigrid:MiniGrid-Empty-5x5-v0", "MiniGrid-Empty-5x5-v0"),
+        ("minigrid:BabyAI-GoToObj-v0", "minigrid:BabyAI-GoToObj-v0"),
         ("my_package.pong:PongNoFrameskip-v4", "my_package.pong:PongNoFrameskip-v4"),
     ],
 )
-def test_names_that_mean_the_same_game_are_one_id(env_id, ours):
+def test_names_that_mean_the_same_environment_are_one_id(env_id, ours):
     assert canonical_id(env_id) == EnvConfig(env_id=env_id).env_id == ours
 
 

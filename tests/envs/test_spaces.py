@@ -1,4 +1,4 @@
-"""Which spaces are read, how, and which are refused by name."""
+"""Which action spaces are played, how, which are refused by name, and what both spaces are to an agent."""
 
 import numpy as np
 import pytest
@@ -6,87 +6,10 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvzero.envs.spaces import read_action_space, read_observation_space
-from kvzero.errors import ConfigError, EnvError
-
-
-def image_space(*shape, dtype=np.uint8):
-    return spaces.Box(0, 255, shape, dtype)
-
-
-@pytest.mark.parametrize(
-    ("shape", "delivered"),
-    [
-        ((7,), (7,)),
-        ((6, 5), (1, 6, 5)),
-        ((6, 5, 3), (3, 6, 5)),
-        ((3, 6, 5), (3, 6, 5)),
-        ((12, 7, 9), (9, 12, 7)),
-        ((3, 5, 3), (3, 3, 5)),
-    ],
-)
-def test_vectors_and_images_are_delivered_channel_first(shape, delivered):
-    assert read_observation_space(image_space(*shape), "fake").shape == delivered
-
-
-@given(height=st.integers(4, 9), width=st.integers(4, 9), channels=st.integers(1, 3), is_last=st.booleans())
-def test_each_pixel_keeps_its_place(height, width, channels, is_last):
-    shape = (height, width, channels) if is_last else (channels, height, width)
-    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    delivered = read_observation_space(image_space(*shape), "fake").convert(image)
-    for channel in range(channels):
-        expected = image[:, :, channel] if is_last else image[channel]
-        np.testing.assert_array_equal(delivered[channel], expected)
-    assert delivered.flags.c_contiguous
-    assert not np.shares_memory(delivered, image)
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int8, np.uint8, np.bool_])
-def test_vectors_of_any_number_become_float32(dtype):
-    observation = np.array([0, 1, 1, 0], dtype)
-    vector = read_observation_space(image_space(4), "fake").convert(observation)
-    assert vector.dtype == np.float32
-    assert not np.shares_memory(vector, observation)
-    np.testing.assert_array_equal(vector, [0, 1, 1, 0])
-
-
-@pytest.mark.parametrize(
-    ("space", "observation", "words"),
-    [
-        (image_space(4), np.zeros(3), r"shape \(3,\).*says \(4,\)"),
-        (image_space(4), np.array([0, 0, np.nan, 0]), "feature 2 is nan"),
-        (image_space(4), np.array([0, 1e300, 0, 0]), r"feature 1 is 1e\+300"),
-        (image_space(4), np.array(["a", "b", "c", "d"]), "real numbers"),
-        (image_space(6, 5, 3), np.zeros((3, 6, 5), np.uint8), r"shape \(3, 6, 5\)"),
-        (image_space(6, 5), np.zeros((6, 5)), "float64; return uint8"),
-    ],
-)
-def test_an_observation_unlike_its_space_is_refused(space, observation, words):
-    with pytest.raises(EnvError, match=words):
-        read_observation_space(space, "fake").convert(observation)
-
-
-@pytest.mark.parametrize(
-    "space",
-    [
-        spaces.Dict({"a": spaces.Discrete(2)}),
-        spaces.Tuple([spaces.Discrete(2)]),
-        spaces.Discrete(3),
-        spaces.MultiBinary(3),
-        spaces.Text(3),
-    ],
-)
-def test_unsupported_observation_spaces_are_refused_by_name(space):
-    with pytest.raises(ConfigError, match=rf"fake has the observation space .* a {type(space).__name__};"):
-        read_observation_space(space, "fake")
-
-
-@pytest.mark.parametrize(
-    "space", [image_space(6, 5, dtype=np.float32), image_space(2, 3, 4, 5), image_space(), image_space(0)]
-)
-def test_unsupported_boxes_are_refused_by_shape(space):
-    with pytest.raises(ConfigError, match="fake has observations of shape"):
-        read_observation_space(space, "fake")
+from kvzero.envs import EnvConfig, make_environments, read_spec
+from kvzero.envs.spaces import read_action_space
+from kvzero.errors import ConfigError
+from kvzero.records import EnvSpec
 
 
 @pytest.mark.parametrize(
@@ -137,3 +60,38 @@ def test_a_vector_is_given_in_the_boxs_own_units_shape_and_type(bounds, action, 
     width = np.abs(space.low) + np.abs(space.high)
     tolerance = 1e-6 * (1 + width / (high.astype(float) - low))
     assert (np.abs(shares.ravel() - (np.array(action) + 1) / 2) <= tolerance.ravel()).all()
+
+
+@pytest.mark.parametrize(
+    ("env_id", "spec"),
+    [
+        ("FrozenLake-v1", EnvSpec(observation_shape=(16,), num_actions=4)),
+        ("Taxi-v4", EnvSpec(observation_shape=(500,), num_actions=6)),
+        ("Blackjack-v1", EnvSpec(observation_shape=(32 + 11 + 2,), num_actions=2)),
+    ],
+)
+def test_tables_and_cards_are_vectors_to_an_agent(env_id, spec):
+    envs = make_environments(EnvConfig(env_id=env_id), num_envs=3, training=True)
+    shown = envs.reset(seed=0).observations
+    assert envs.spec == spec
+    assert shown.shape == (3, *spec.observation_shape)
+    assert (shown.sum(1) == (3 if env_id == "Blackjack-v1" else 1)).all()
+    envs.close()
+
+
+def test_the_masks_of_a_taxi_are_heeded():
+    envs = make_environments(EnvConfig(env_id="Taxi-v4"), num_envs=5, training=True)
+    masks = envs.reset(seed=0).action_masks
+    moves = envs.step(masks.argmin(1)).observations  # an action that is not legal changes nothing
+    assert (~masks).any(1).all()
+    np.testing.assert_array_equal(moves, envs.reset(seed=0).observations)
+    envs.close()
+
+
+def test_what_pixels_are_is_part_of_a_spec(scripted):
+    flags = scripted(observation_space=spaces.Box(0, 1, (6, 5, 4), np.bool_))
+    floats = scripted(observation_space=spaces.Box(-1, 3, (6, 5), np.float32))
+    assert read_spec(flags) == EnvSpec(observation_shape=(4, 6, 5), pixels="flags", num_actions=2)
+    assert read_spec(floats) == EnvSpec(
+        observation_shape=(1, 6, 5), pixels="floats", pixel_bounds=((-1.0, 3.0),), num_actions=2
+    )

@@ -1,11 +1,12 @@
 """A random life of several environments, in which every prediction through the cache is held against the reference."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import pytest
 import torch
+from gymnasium import Space
 from tests.engines.python_expander import PythonExpander, search_in_python
 from tests.equivalence.reference import Path
 
@@ -13,6 +14,7 @@ from kvzero.agent import AgentConfig, Planner
 from kvzero.cache import CacheConfig
 from kvzero.engines import EngineKind, SearchDtype, StoreKind
 from kvzero.engines.device.expanders import OnePassExpander
+from kvzero.envs.observations import read_observation_space
 from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, SlidingStepper
 from kvzero.records import EnvSpec
 from kvzero.search import DeviceLeaves, Evaluation, Leaves, Outcome, RuleKind, SearchConfig
@@ -36,6 +38,13 @@ class Shape:
     store: StoreKind = "tree"
     rule: RuleKind = "puct"
     cache: CacheConfig = field(default_factory=CacheConfig)
+    space: Space | None = None
+    """What an environment gives at random, to be read as its `spec` says; without one the spec's numbers are shown."""
+
+
+def shape_of(space: Space, model: ModelConfig, **sizes: int) -> Shape:
+    """Return the sizes of a scenario of three actions whose observations come out of a Gymnasium space."""
+    return Shape(model, replace(read_observation_space(space, "random").spec, num_actions=3), space=space, **sizes)
 
 
 def random_network(shape: Shape, seed: int) -> Network:
@@ -84,6 +93,8 @@ class Life:
     ) -> None:
         self.shape = shape
         self.rng = np.random.default_rng(seed)
+        if shape.space is not None:
+            shape.space.seed(seed)
         self.network = network or random_network(shape, seed)
         self.config = AgentConfig(
             model=shape.model,
@@ -213,7 +224,9 @@ class Life:
         return not self.observed[env] or len(self.observed[env]) >= self.shape.episode_steps - 7 * env
 
     def _look(self) -> np.ndarray:
-        shape = self.shape.spec.observation_shape
+        shape, space = self.shape.spec.observation_shape, self.shape.space
+        if space is not None:
+            return read_observation_space(space, "random").convert(space.sample())
         if self.shape.spec.is_image:
             return self.rng.integers(256, size=shape, dtype=np.uint8)
         return self.rng.normal(size=shape).astype(np.float32)

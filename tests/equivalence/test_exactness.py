@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.equivalence.scenario import Engine, Life, Shape
+from gymnasium import spaces
+from tests.equivalence.scenario import Engine, Life, Shape, shape_of
 
 from kvzero.cache import CacheConfig
 from kvzero.model import ModelConfig
@@ -53,6 +54,26 @@ SHAPES = {
     ),
 }
 
+FLAT = spaces.Dict(
+    where=spaces.Discrete(5),
+    holds=spaces.MultiBinary(3),
+    sees=spaces.Tuple([spaces.Box(-2, 2, (2,)), spaces.Discrete(2)]),
+)
+SMALL = ModelConfig(embed_dim=16, num_layers=2, num_heads=2, context_tokens=4, support_size=7, encoder_channels=16)
+SEEN = {
+    "stacked_grey_strided": shape_of(
+        spaces.Box(0, 255, (4, 33, 35), np.uint8), replace(SMALL, image_encoder="strided")
+    ),
+    "stacked_grey_resnet": shape_of(spaces.Box(0, 255, (4, 17, 20), np.uint8), SMALL),
+    "small_flags": shape_of(spaces.Box(0, 1, (5, 7, 6), np.bool_), SMALL),
+    "small_bytes_of_many_planes": shape_of(spaces.Box(0, 255, (20, 6, 5), np.uint8), SMALL),
+    "strided_floats": shape_of(spaces.Box(-3, 5, (34, 32), np.float32), replace(SMALL, image_encoder="strided")),
+    "flattened": shape_of(FLAT, replace(SMALL, normalize_observations=True)),
+}
+"""What is read by other encoders, or made a vector first; only what comes before the first token differs."""
+
+SHAPES |= {name: replace(shape, num_steps=20) for name, shape in SEEN.items()}
+
 STORES = {
     "tree": {"store": "tree"},
     "tree_native": {"store": "tree"},
@@ -84,7 +105,9 @@ def trees_of(name: str) -> tuple[str, ...]:
 
 
 LIVES = [
-    *((name, store, seed) for name in SHAPES for store in trees_of(name) for seed in (0, 1)),
+    *((name, store, seed) for name in SHAPES if name not in SEEN for store in trees_of(name) for seed in (0, 1)),
+    *((name, store, 0) for name in SEEN for store in TREES[:3]),
+    *((name, "pooled", 0) for name in ("small_flags", "flattened")),
     *((name, store, 0) for name in ("vector", "smallest_context", "three_layers_layernorm") for store in STORES),
     *(("continuous", store, 1) for store in ("pooled", "legacy", "pooled_small")),
     ("image", "pooled", 1),
@@ -118,6 +141,7 @@ def test_every_node_of_every_search_equals_one_uncached_forward(name: str, store
         *((name, store) for name in ("vector", "continuous") for store in ("pooled", "legacy", "pooled_small")),
         *(("continuous", store) for store in trees_of("continuous")),
         *((name, "tree_native_gumbel") for name in ("vector", "continuous")),
+        *((name, "tree_native") for name in SEEN),
     ],
 )
 def test_roots_are_rebuilt_exactly_after_weight_updates(name: str, store: str) -> None:

@@ -39,7 +39,9 @@ SMALL = (
 CHEAPER = {
     "kvzero presets": "",
     "kvzero train cartpole": f"{SMALL} --encoder-width 16",
-    "kvzero train atari-small": f"{SMALL} --encoder-channels 16 --max-frames 200 --replay-capacity 200",
+    "kvzero train atari-small": (
+        f"{SMALL} --encoder-channels 16 --max-frames 200 --replay-capacity 200 --warmup-updates 0"
+    ),
     "kvzero train --resume": "--total-env-steps 40",
     "kvzero evaluate": "",
     "kvzero compare": (

@@ -49,8 +49,9 @@ def test_first_predictions_are_zero_and_uniform(latent_norm):
     latents, actions = latents_and_actions(network)
     predictions = network(latents, actions)
     zeros = torch.zeros(BATCH, STEPS)
+    every_step = torch.arange(STEPS).expand(BATCH, -1)
     torch.testing.assert_close(network.support.decode(predictions.reward_logits), zeros, atol=1e-5, rtol=0)
-    torch.testing.assert_close(network.read_values(latents, actions), zeros, atol=1e-5, rtol=0)
+    torch.testing.assert_close(network.read_values(latents, actions, every_step), zeros, atol=1e-5, rtol=0)
     assert not predictions.policy_logits.any()
     assert (predictions.next_latents == (1 / 8 if latent_norm == "simnorm" else 0)).all()
 
@@ -74,7 +75,8 @@ def test_values_are_those_of_the_whole_prediction():
     network = random_network()
     latents, actions = latents_and_actions(network)
     wanted = network.support.decode(network(latents, actions).value_logits)
-    agree(network.read_values(latents, actions), wanted)
+    steps = torch.randint(STEPS, (BATCH, STEPS + 3), generator=torch.Generator().manual_seed(1))
+    agree(network.read_values(latents, actions, steps), wanted.gather(1, steps))
     assert wanted.std() > 0.01
 
 
@@ -126,7 +128,9 @@ def test_a_node_expanded_below_a_root_equals_the_sequence_with_its_prediction():
 def test_a_network_of_other_numbers_predicts_alike(dtype):
     network, wanted = random_network().to(dtype), random_network()
     latents, actions = latents_and_actions(network)
-    gap = network.read_values(latents, actions) - wanted.read_values(*latents_and_actions(wanted))
+    every_step = torch.arange(STEPS).expand(BATCH, -1)
+    gap = network.read_values(latents, actions, every_step)
+    gap = gap - wanted.read_values(*latents_and_actions(wanted), every_step)
     assert gap.abs().max() < (1e-4 if dtype == torch.float64 else 0.2)
 
 
@@ -218,5 +222,5 @@ def test_the_device_is_that_of_the_weights():
 
 
 def test_observations_that_do_not_fit_the_encoder_are_refused():
-    with pytest.raises(ConfigError, match="images are 9x40"):
+    with pytest.raises(ConfigError, match="images are 9x40, and image_encoder=small"):
         Network(ModelConfig(), EnvSpec(observation_shape=(3, 9, 40), num_actions=2))

@@ -71,6 +71,15 @@ def test_two_neighbouring_bins_share_a_whole(size, scalar):
 
 
 @settings(deadline=None)
+@given(size=SIZES, scalars=st.lists(SCALARS, min_size=2, max_size=7))
+def test_its_entropy_is_that_of_what_it_encodes(size, scalars):
+    support, exact = Support(size), torch.tensor(scalars)
+    wanted = -torch.xlogy(support.encode(exact), support.encode(exact)).sum(-1)
+    torch.testing.assert_close(support.entropy(exact), wanted, rtol=1e-5, atol=1e-6)
+    assert support.entropy(exact).max() <= math.log(2) + 1e-6
+
+
+@settings(deadline=None)
 @given(size=SIZES, share=st.floats(-1, 1, width=32))
 def test_decode_undoes_encode_over_the_whole_support(size, share):
     support = Support(size)

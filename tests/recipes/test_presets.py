@@ -15,11 +15,15 @@ SPECS = {
     "acrobot": EnvSpec(observation_shape=(6,), num_actions=3),
     "lunarlander": EnvSpec(observation_shape=(8,), num_actions=4),
     "atari": EnvSpec(observation_shape=(3, 64, 64), num_actions=6),
-    "atari-small": EnvSpec(observation_shape=(3, 64, 64), num_actions=6),
+    "atari-small": EnvSpec(observation_shape=(2, 64, 64), num_actions=6),
     "pendulum": EnvSpec(observation_shape=(3,), action_dim=1),
     "dmc": EnvSpec(observation_shape=(5,), action_dim=1),
     "dmc-pixels": EnvSpec(observation_shape=(3, 64, 64), action_dim=1),
     "mujoco": EnvSpec(observation_shape=(17,), action_dim=6),
+    "minatar": EnvSpec(observation_shape=(4, 10, 10), pixels="flags", num_actions=3),
+    "minigrid": EnvSpec(observation_shape=(24, 7, 7), pixels="flags", num_actions=7),
+    "toytext": EnvSpec(observation_shape=(16,), num_actions=4),
+    "memory": EnvSpec(observation_shape=(4,), num_actions=4),
 }
 
 
@@ -63,6 +67,17 @@ def test_atari_has_the_size_of_lightzeros_unizero():
     model = config.agent.model
     assert (model.embed_dim, model.num_layers, model.num_heads, model.support_size) == (768, 2, 8, 601)
     assert (config.env.num_envs, config.agent.search.num_simulations, config.agent.num_eval_simulations) == (8, 25, 50)
+
+
+def test_atari_small_trains_on_every_step_a_hundred_times_and_more():
+    config = preset("atari-small")
+    assert config.schedule.replay_ratio * config.learner.batch_size * config.learner.unroll_steps >= 100
+    assert config.schedule.total_env_steps == 100_000
+
+
+def test_an_unroll_of_the_memory_task_shows_what_is_to_be_remembered():
+    config = preset("memory")
+    assert config.learner.unroll_steps >= config.agent.model.context_tokens // 2
 
 
 def test_an_unknown_preset_is_refused_and_the_known_ones_named():

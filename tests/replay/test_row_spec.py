@@ -9,6 +9,8 @@ from kvzero.replay import build_row_spec
 
 VECTOR = EnvSpec(observation_shape=(4,), num_actions=3)
 IMAGE = EnvSpec(observation_shape=(2, 6, 7), num_actions=5)
+FLAGS = EnvSpec(observation_shape=(2, 6, 7), pixels="flags", num_actions=5)
+FLOATS = EnvSpec(observation_shape=(1, 6, 7), pixels="floats", pixel_bounds=((0.0, 1.0),), num_actions=5)
 REACH = EnvSpec(observation_shape=(4,), action_dim=2)
 
 
@@ -17,6 +19,8 @@ REACH = EnvSpec(observation_shape=(4,), action_dim=2)
     [
         (VECTOR, 0, {"observations": ("float32", (4,)), "actions": ("int32", ()), "policies": ("float32", (3,))}),
         (IMAGE, 0, {"observations": ("uint8", (2, 6, 7)), "actions": ("int32", ()), "policies": ("float32", (5,))}),
+        (FLAGS, 0, {"observations": ("bool", (2, 6, 7)), "actions": ("int32", ()), "policies": ("float32", (5,))}),
+        (FLOATS, 0, {"observations": ("float32", (1, 6, 7)), "actions": ("int32", ()), "policies": ("float32", (5,))}),
         (
             REACH,
             6,
@@ -28,7 +32,7 @@ REACH = EnvSpec(observation_shape=(4,), action_dim=2)
             },
         ),
     ],
-    ids=["vector", "image", "continuous"],
+    ids=["vector", "image", "flags", "floats", "continuous"],
 )
 def test_fields_have_the_forms_of_the_environment(
     spec: EnvSpec, num_sampled: int, forms: dict[str, tuple[str, tuple[int, ...]]]

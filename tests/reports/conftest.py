@@ -38,6 +38,8 @@ def summary() -> Summary:
         updates_per_second=9.05,
         peak_rss_bytes=612_345_678,
         versions={"python": "3.11.7", "kvzero": "0.1.0"},
+        dose=313.6,
+        dormant_shares={"encoder": 0.125, "heads": 0.0},
     )
 
 

@@ -1,5 +1,7 @@
 """The search on tensors grows the trees of the compiled search, node by node; it runs here on the CPU."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -51,7 +53,7 @@ def device_search(
     num_envs, num_actions = roots.logits.shape
     searching = DeviceSearch(num_envs + spare, num_actions, config, device=CPU)
     if steps is not None:
-        searching._operations = steps(searching._work, config)
+        searching._operations = steps(searching._work)
     load(searching, roots, rng, spare=spare)
     searching.run(TensorModel(asks + [hashed_answers(99, env, num_actions) for env in range(spare)]))
     return searching.read(num_envs)
@@ -123,6 +125,21 @@ def test_one_search_after_another_uses_the_same_tensors_and_leaves_outcomes_alon
     for found, other in zip(outcomes, wanted, strict=True):
         assert_same_outcome(found, other)
     assert [tensor.data_ptr() for tensor in tensors] == places
+
+
+def test_another_discount_needs_no_other_tensors() -> None:
+    config, asks = SearchConfig(num_simulations=20, discount=0.4), [hashed_answers(7, env, 3) for env in range(2)]
+    searching = DeviceSearch(2, 3, config, device=CPU)
+    places = [tensor.data_ptr() for tensor in (*searching._work.tree, *searching._work.chance)]
+    load(searching, flat_roots(2, 3), None)
+    searching.run(TensorModel(asks))
+    assert_same_outcome(searching.read(2), search(flat_roots(2, 3), PathModel(asks), config, rng=None))
+    searching.set_discount(0.95)
+    load(searching, flat_roots(2, 3), None)
+    searching.run(TensorModel(asks))
+    wanted = search(flat_roots(2, 3), PathModel(asks), replace(config, discount=0.95), rng=None)
+    assert_same_outcome(searching.read(2), wanted)
+    assert [tensor.data_ptr() for tensor in (*searching._work.tree, *searching._work.chance)] == places
 
 
 def broken_at(path: Path, answer: Answer) -> Ask:

@@ -49,7 +49,7 @@ from kvzero.search.device_tree import allocate_workspace
 from kvzero.search.triton_operations import try_triton_operations
 
 config = SearchConfig(num_simulations=3)
-print(try_triton_operations(allocate_workspace(2, 3, config, device=torch.device("cpu")), config))
+print(try_triton_operations(allocate_workspace(2, 3, config, device=torch.device("cpu"))))
 """
 
 
@@ -108,7 +108,7 @@ def test_steps_that_were_tried_leave_nothing_behind() -> None:
 
     config, asks = SearchConfig(num_simulations=9), [hashed_answers(7, env, 3) for env in range(2)]
     searching = DeviceSearch(2, 3, config, device=torch.device("cpu"))
-    searching._steps = try_triton_operations(searching._work, config)
+    searching._steps = try_triton_operations(searching._work)
     load(searching, flat_roots(2, 3), None)
     searching.run(TensorModel(asks))
     assert_same_outcome(searching.read(2), search(flat_roots(2, 3), PathModel(asks), config, rng=None))

@@ -4,12 +4,12 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, Tuple
 
 FEATURES, ACTIONS = 5, 3
 
 
-class Ladder(gymnasium.Env[np.ndarray, np.int64]):
+class Ladder(gymnasium.Env[Any, np.int64]):
     """Shows time, the last action and chance; an episode has 3 to 6 steps, every third is cut off instead of over."""
 
     def __init__(self, render_mode: str | None = None) -> None:
@@ -130,14 +130,69 @@ class Huge(Ladder):
 
 
 class Speck(Ladder):
-    """A ladder that shows images of eight pixels a side."""
+    """A ladder that shows images of four pixels a side."""
 
     def __init__(self, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
-        self.observation_space = Box(0, 255, (8, 8, 3), np.uint8)
+        self.observation_space = Box(0, 255, (4, 4, 3), np.uint8)
 
     def look(self) -> np.ndarray:
-        return np.zeros((8, 8, 3), np.uint8)
+        return np.zeros((4, 4, 3), np.uint8)
+
+
+class Planes(Ladder):
+    """A ladder that shows grids of flags, the time in one plane and the last action in another."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = Box(0, 1, (6, 7, 2), np.bool_)
+
+    def look(self) -> np.ndarray:
+        planes = np.zeros((6, 7, 2), np.bool_)
+        planes[: self.time, :, 0], planes[:, self.last_action, 1] = True, True
+        return planes
+
+
+class Bytes(Planes):
+    """Planes whose flags are bytes of 0 and 1."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = Box(0, 255, (6, 7, 2), np.uint8)
+
+    def look(self) -> np.ndarray:
+        return super().look().astype(np.uint8)
+
+
+class Heights(Ladder):
+    """A ladder that shows grey grids of numbers from -3 to 3."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = Box(-3, 3, (6, 7), np.float32)
+
+    def look(self) -> np.ndarray:
+        return np.full((6, 7), self.time / 4, np.float32)
+
+
+class Parts(Ladder):
+    """A ladder that shows the time and the last action as numbers of their own beside a vector."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        chance = Box(-np.inf, np.inf, (FEATURES - 2,), np.float32)
+        self.observation_space = Dict({"time": Discrete(7), "did": Tuple([Discrete(ACTIONS), chance])})
+
+    def look(self) -> dict[str, Any]:
+        return {"time": self.time, "did": (self.last_action, super().look()[2:])}
+
+
+class Mixed(Ladder):
+    """A ladder that shows an image beside a vector."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = Dict({"eye": Box(0, 255, (6, 7, 2), np.uint8), "arm": self.observation_space})
 
 
 class Taller(Ladder):

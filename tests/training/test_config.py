@@ -5,9 +5,17 @@ from typing import get_args
 
 import pytest
 
-from kvzero import AgentConfig, CacheConfig, LearnerConfig, ModelConfig, RunConfig, ScheduleConfig
+from kvzero import (
+    AgentConfig,
+    CacheConfig,
+    EnvConfig,
+    LearnerConfig,
+    ModelConfig,
+    RunConfig,
+    ScheduleConfig,
+    SearchConfig,
+)
 from kvzero.errors import ConfigError
-from kvzero.search import SearchConfig
 from kvzero.training.config import Purpose
 
 INF, NAN = float("inf"), float("nan")
@@ -60,6 +68,10 @@ REFUSED = [
         for name in ("first_temperature", "final_temperature")
         for value in (0.0, -1.0, INF)
     ),
+    *((LearnerConfig, "warmup_updates", value) for value in (-1, -9)),
+    *((LearnerConfig, "final_bootstrap_steps", value) for value in (0, 11)),
+    *((LearnerConfig, "first_discount", value) for value in (-0.1, 1.0, NAN)),
+    *((LearnerConfig, "annealing_updates", value) for value in (0, 5)),
     (AgentConfig, "num_eval_simulations", 0),
     (AgentConfig, "num_eval_simulations", -4),
 ]
@@ -177,3 +189,53 @@ def test_a_temperature_is_refused_where_the_rule_of_search_knows_none(name, valu
         ConfigError, match=f"^{name} would have no effect with rule=gumbel, which chooses what is played"
     ):
         RunConfig(preset="mine", schedule=schedule, agent=agent)
+
+
+PONG = {"env_id": "ALE/Pong-v5"}
+PIXELS = {"env_id": "dmc", "task": "walker-walk", "from_pixels": True}
+
+
+@pytest.mark.parametrize(
+    ("env", "model", "words"),
+    [
+        ({**PONG, "image_size": 31}, {"image_encoder": "strided"}, ["ALE/Pong-v5: images are 31x31", "=strided"]),
+        (PONG, {"image_encoder": "small"}, ["ALE/Pong-v5: images are 64x64", "image_encoder=small"]),
+        ({**PONG, "image_size": 4}, {}, ["ALE/Pong-v5: images are 4x4", "another --image-size"]),
+        ({**PONG, "frame_stack": 171}, {}, ["ALE/Pong-v5: images have 513 channels", "--frame-stack"]),
+        ({**PONG, "grayscale": True, "frame_stack": 513}, {}, ["images have 513 channels"]),
+        ({**PONG, "image_size": 9}, {"encoder_blocks": 2}, ["ALE/Pong-v5: encoder_blocks is 2"]),
+        ({**PIXELS, "image_size": 24}, {"image_encoder": "strided"}, ["dmc walker-walk: images are 24x24", "strided"]),
+        (PIXELS, {"normalize_observations": True}, ["dmc walker-walk: normalize_observations"]),
+    ],
+)  # fmt: skip
+def test_images_that_the_encoder_does_not_read_are_refused_before_anything_is_made(env, model, words):
+    with pytest.raises(ConfigError) as caught:
+        RunConfig(preset="x", env=EnvConfig(**env), agent=AgentConfig(model=ModelConfig(**model)))
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("learner", "message"),
+    [
+        ({"first_discount": 0.998}, r"first_discount is 0\.998, above the discount 0\.997 that it rises to"),
+        ({"warmup_updates": 101}, "warmup_updates is 101, longer than the run: .* make 100 updates"),
+        ({"final_bootstrap_steps": 3, "annealing_updates": 102}, "annealing_updates is 102, longer than the run"),
+    ],
+)
+def test_a_run_refuses_schedules_that_do_not_fit_it(learner, message):
+    schedule = ScheduleConfig(total_env_steps=400, replay_ratio=0.25)
+    with pytest.raises(ConfigError, match=message):
+        RunConfig(preset="mine", learner=LearnerConfig(**learner), schedule=schedule)
+
+
+def test_a_horizon_without_end_is_none_that_a_discount_could_rise_to():
+    agent = AgentConfig(search=SearchConfig(discount=1.0))
+    RunConfig(preset="mine", agent=agent)
+    with pytest.raises(ConfigError, match=r"first_discount is 0\.9, but discount is 1"):
+        RunConfig(preset="mine", agent=agent, learner=LearnerConfig(first_discount=0.9))
+
+
+def test_schedules_as_long_as_the_run_are_taken():
+    learner = LearnerConfig(first_discount=0.997, final_bootstrap_steps=10, annealing_updates=100, warmup_updates=100)
+    schedule = ScheduleConfig(total_env_steps=400, replay_ratio=0.25)
+    assert RunConfig(preset="mine", learner=learner, schedule=schedule).total_updates == 100

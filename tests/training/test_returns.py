@@ -40,7 +40,7 @@ def step_of(rewards, ends):
 
 
 def watch_of(discount):
-    return ReturnWatch(Kept(), SUPPORT, num_envs=2, discount=discount)
+    return ReturnWatch(Kept(), SUPPORT, num_envs=2, discount=lambda: discount)
 
 
 def show(watch, rewards, ends):

@@ -35,8 +35,10 @@ SUMMARY = {
     "updates_per_second",
     "peak_rss_bytes",
     "versions",
+    "dose",
+    "dormant_shares",
 }
-OF_THE_MACHINE = {"wall_seconds", "rss_bytes"}
+OF_THE_MACHINE = {"wall_seconds", "rss_bytes", "updates_per_second"}
 
 
 def history(run: Path) -> list[dict[str, float]]:
@@ -100,6 +102,18 @@ def test_updates_follow_the_replay_ratio_once_learning_has_started(trained_run):
     for line in read_metrics(trained_run):
         if "updates" in line:
             assert line["updates"] == max(0, line["env_steps"] - 12) * 0.25
+
+
+def test_a_dose_is_the_steps_trained_on_per_step_collected(trained_run):
+    lines = [line for line in read_metrics(trained_run) if "dose" in line]
+    assert lines[-1]["updates"] == 7
+    for line in lines:
+        assert line["dose"] == pytest.approx(line["updates"] * 4 * 3 / line["env_steps"])
+        assert (line["updates_per_second"] > 0) == (line["env_steps"] > 12)
+        assert ("dormant_share/heads" in line) == ("loss" in line)
+    summary = read_summary(trained_run)
+    assert summary.dose == lines[-1]["dose"]
+    assert set(summary.dormant_shares) == {"encoder", "transformer", "heads"}
 
 
 def test_checkpoints_are_written_on_schedule_and_the_newest_are_kept(trained_run):

@@ -130,9 +130,12 @@ class Agent:
             raise ConfigError(
                 f"observations have shape {observations.shape}; this agent wants {wanted}, trained with {spec}"
             )
-        if spec.is_image:
-            if observations.dtype != np.uint8:
-                raise ConfigError(f"observations are {observations.dtype}; this agent reads images of bytes, uint8")
+        if spec.observation_dtype is not np.float32:
+            if observations.dtype != spec.observation_dtype:
+                raise ConfigError(
+                    f"observations are {observations.dtype}; this agent reads images of {spec.pixels}, "
+                    f"{spec.observation_dtype.__name__}"
+                )
             return observations
         if observations.dtype.kind not in "biuf":
             raise ConfigError(f"observations are {observations.dtype}; this agent reads real numbers")
@@ -140,6 +143,10 @@ class Agent:
             numbers = observations.astype(np.float32)
         if not np.isfinite(numbers).all():
             raise ConfigError("observations hold NaN or infinite numbers; look at what the environment returned")
+        if spec.pixels == "floats" and (outside := spec.outside_bounds(numbers)).any():
+            raise ConfigError(
+                f"observations hold {numbers[outside][0]:g}, outside the bounds of what this agent reads, {spec}"
+            )
         return numbers
 
     def _masks(self, action_masks: object) -> Bool[np.ndarray, "env action"]:

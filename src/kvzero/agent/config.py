@@ -1,6 +1,6 @@
 """The knobs of an agent: its network, its search and the store between them."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 
@@ -77,6 +77,10 @@ class AgentConfig:
         """
         if self.store != "tree":
             plan_sizes(self.pool_settings(num_simulations), num_envs, torch.float32, has_scratch=self.store == "pooled")
+
+    def with_discount(self, discount: float) -> "AgentConfig":
+        """Return the config of an agent that searches with another discount."""
+        return replace(self, search=replace(self.search, discount=discount))
 
     def num_kept_actions(self, spec: EnvSpec) -> int:
         """Return how many sampled actions of a search a replay has to keep; 0 where actions are numbered."""

@@ -18,8 +18,7 @@ class History:
     def __init__(self, spec: EnvSpec, *, num_envs: int, num_steps: int) -> None:
         """Make room for the newest observation and `num_steps` before it."""
         self._size = num_steps + 1
-        dtype = np.uint8 if spec.is_image else np.float32
-        self._observations = np.zeros((num_envs, self._size, *spec.observation_shape), dtype)
+        self._observations = np.zeros((num_envs, self._size, *spec.observation_shape), spec.observation_dtype)
         self._actions = spec.blank_actions(num_envs, self._size)
         self._counts = np.zeros(num_envs, np.int64)
 

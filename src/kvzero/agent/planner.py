@@ -54,6 +54,10 @@ class Planner:
         """Where this planner's keys and values live."""
         return self.engine.store
 
+    def set_discount(self, discount: float) -> None:
+        """Search with another discount from now on: that of the values which the network has learnt by now."""
+        self.engine.set_discount(discount)
+
     def observe(
         self,
         envs: Int[np.ndarray, " env"],

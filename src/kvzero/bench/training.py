@@ -2,23 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from kvzero.bench.floor import UpdateFloor, record_products
 from kvzero.bench.stopwatch import Stopwatch, TimedEnvironments, TimedLearner, TimedPlanner, TimedReplay, time_encoder
 from kvzero.bench.threads import torch_threads
 from kvzero.checks import check_field
 from kvzero.envs import make_environments
 from kvzero.model import Network, choose_device
 from kvzero.replay import build_row_spec, sample_ahead
-from kvzero.training import Collector, Learner, RunConfig, keep_freed_memory
+from kvzero.training import Collector, Learner, Precision, RunConfig, keep_freed_memory
 
 __all__ = ["TrainBench", "TrainFigures", "measure_training"]
 
 WARM_UP_STEPS = 3
 WARM_UP_UPDATES = 2
+NUM_BLOCKS = 5
+"""Blocks of updates between which their floor is measured."""
 STEP_PARTS = ("environment", "encode", "roots", "search", "replay")
 UPDATE_PARTS = ("sample", "targets", "forward", "backward", "optimiser", "ema")
 
@@ -41,6 +44,9 @@ class TrainBench:
 
     device: str = "cpu"
     """Where to search and learn."""
+
+    precision: Precision | None = None
+    """Number type of updates, as in training; that of the preset if not given."""
 
     seed: int = 0
     """Seed of weights, environments, search and replay."""
@@ -66,6 +72,10 @@ class TrainFigures:
     """Parts of one step of all environments together."""
     update_milliseconds: dict[str, float]
     """Parts of one update."""
+    update_floor_milliseconds: float
+    """Time of the matrix products and convolutions of one update alone, each computed in the fastest way known."""
+    update_floor_share: float
+    """Share of an update's time that the floor is: 1 would be an update that costs its products only."""
     num_threads: int
     """Threads that PyTorch used."""
 
@@ -87,12 +97,14 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
     Raises:
         ConfigError, DeviceError, EnvError: where machine or environment do not allow it.
     """
+    if config.precision is not None:
+        run = replace(run, learner=replace(run.learner, precision=config.precision))
     keep_freed_memory()
     threads = torch_threads(config.num_threads or run.num_threads)
     with threads as num_threads, _built(config, run) as (collector, learner, replay, stopwatch):
         with time_encoder(learner.network.encoder, stopwatch):
             step = _measure_steps(collector, stopwatch, config.num_steps, run.schedule.first_temperature)
-        update = _measure_updates(learner, replay, stopwatch, config.num_updates, run.learner.batch_size)
+        update, floor = _measure_updates(learner, replay, stopwatch, config.num_updates, run.learner.batch_size)
     env_step_seconds = step.seconds / run.env.num_envs
     return TrainFigures(
         env_steps_per_second=round(1 / env_step_seconds, 2),
@@ -100,6 +112,8 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
         training_env_steps_per_second=round(1 / (env_step_seconds + run.schedule.replay_ratio * update.seconds), 2),
         step_milliseconds=step.milliseconds,
         update_milliseconds=update.milliseconds,
+        update_floor_milliseconds=round(floor, 4),
+        update_floor_share=round(floor / (1000 * update.seconds), 3),
         num_threads=num_threads,
     )
 
@@ -134,15 +148,21 @@ def _measure_steps(collector: Collector, stopwatch: Stopwatch, num_steps: int, t
 
 def _measure_updates(
     learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int
-) -> Measured:
+) -> tuple[Measured, float]:
+    """Measure updates, and between blocks of them their floor, in milliseconds, so that both meet the same machine."""
     _update(learner, replay, stopwatch, WARM_UP_UPDATES, batch_size)
+    with record_products() as products:
+        _update(learner, replay, stopwatch, 1, batch_size)
+    floor, seconds = UpdateFloor(products, learner.network.device), 0.0
     stopwatch.clear()
-    before = stopwatch.now()
-    _update(learner, replay, stopwatch, num_updates, batch_size)
-    seconds = stopwatch.now() - before
-    return Measured(
-        seconds / num_updates, stopwatch.milliseconds(UPDATE_PARTS, total_seconds=seconds, count=num_updates)
-    )
+    for block in np.array_split(np.arange(num_updates), min(NUM_BLOCKS, num_updates)):
+        before = stopwatch.now()
+        _update(learner, replay, stopwatch, len(block), batch_size)
+        seconds += stopwatch.now() - before
+        floor.measure()
+        stopwatch.mark("floor")
+    figures = stopwatch.milliseconds(UPDATE_PARTS, total_seconds=seconds, count=num_updates)
+    return Measured(seconds / num_updates, figures), floor.milliseconds
 
 
 def _update(learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int) -> None:

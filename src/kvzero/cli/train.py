@@ -13,7 +13,7 @@ from kvzero.cli.streams import make_console, warn
 from kvzero.compat import LightZeroWarning, load_file
 from kvzero.errors import ConfigError
 from kvzero.recipes import PRESETS, preset
-from kvzero.reports import ProgressDisplay
+from kvzero.reports import ProgressDisplay, Summary
 from kvzero.training import Finished, RunConfig, read_config
 from kvzero.training import resume as resume_run
 from kvzero.training import train as train_run
@@ -147,7 +147,17 @@ def _report(progress: ProgressDisplay, finished: Finished) -> int:
         progress.message(
             f"evaluation return {summary.eval_return_mean:.1f} over {len(summary.eval_returns)} episodes\n"
             f"{summary.env_steps:,} environment steps and {summary.updates:,} updates "
-            f"in {summary.wall_seconds:.0f} s\n"
+            f"in {summary.wall_seconds:.0f} s, {summary.updates_per_second:.1f} updates/s\n"
+            f"{_describe_dose(summary)}\n"
             f"everything is in {finished.run}"
         )
     return INTERRUPTED if summary is None else 0
+
+
+def _describe_dose(summary: Summary) -> str:
+    """Say how often each step was learnt from, and how much of the network is idle."""
+    said = [] if summary.dose is None else [f"each step was trained on {summary.dose:.0f} times"]
+    if summary.dormant_shares:
+        idle = (f"{share:.1%} of the {part}" for part, share in summary.dormant_shares.items())
+        said.append(f"dormant units: {', '.join(idle)}")
+    return "; ".join(said)

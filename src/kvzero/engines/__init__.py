@@ -3,6 +3,7 @@
 from kvzero.engines.build import build_engine, find_limit
 from kvzero.engines.config import EngineKind, SamplingConfig, SearchDtype, StoreKind
 from kvzero.engines.engine import Engine, Past
+from kvzero.engines.roll_out import RollOut, roll_out
 from kvzero.engines.search_network import SearchNetwork
 from kvzero.engines.stores import build_store
 
@@ -10,6 +11,7 @@ __all__ = [
     "Engine",
     "EngineKind",
     "Past",
+    "RollOut",
     "SamplingConfig",
     "SearchDtype",
     "SearchNetwork",
@@ -17,4 +19,5 @@ __all__ = [
     "build_engine",
     "build_store",
     "find_limit",
+    "roll_out",
 ]

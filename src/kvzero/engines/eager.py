@@ -49,6 +49,10 @@ class EagerEngine:
         """Return what the network said of the newest observation at each root."""
         return self._searches.readings(envs)
 
+    def set_discount(self, discount: float) -> None:
+        """Search with another discount from now on."""
+        self._searches.set_discount(discount)
+
     @torch.inference_mode()
     def search(
         self,

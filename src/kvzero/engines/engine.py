@@ -62,6 +62,9 @@ class Engine(Protocol):
     def readings(self, envs: Int[np.ndarray, " env"]) -> RootReading:
         """Return what the network said of the newest observation at each root, where the engine keeps it."""
 
+    def set_discount(self, discount: float) -> None:
+        """Search with another discount from now on; roots do not depend on it."""
+
     def search(
         self,
         envs: Int[np.ndarray, " env"],

@@ -34,6 +34,10 @@ class HostSearch:
         """Return what was taken in, as copies."""
         return RootReading(torch.from_numpy(self._values[envs]), torch.from_numpy(self._logits[envs]))
 
+    def set_discount(self, discount: float) -> None:
+        """Search with another discount from now on."""
+        self.config = replace(self.config, discount=discount)
+
     def run(
         self,
         envs: Int[np.ndarray, " env"],

@@ -1,9 +1,19 @@
 """Environments: Gymnasium, Atari and the user's own, stepped together behind one protocol."""
 
+from kvzero.envs.adapters import MinigridPlanes
 from kvzero.envs.arguments import EnvArguments
 from kvzero.envs.config import EnvConfig
 from kvzero.envs.environments import Environments, Start, Steps
 from kvzero.envs.factory import make_environments
 from kvzero.envs.spaces import read_spec
 
-__all__ = ["EnvArguments", "EnvConfig", "Environments", "Start", "Steps", "make_environments", "read_spec"]
+__all__ = [
+    "EnvArguments",
+    "EnvConfig",
+    "Environments",
+    "MinigridPlanes",
+    "Start",
+    "Steps",
+    "make_environments",
+    "read_spec",
+]

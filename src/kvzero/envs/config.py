@@ -1,6 +1,7 @@
 """Which environment is played, how many of it at once, and what only Atari or DeepMind Control have settings for."""
 
 from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
 
 from kvzero.checks import read_fields
 from kvzero.envs.arguments import EnvArguments, read_arguments
@@ -9,7 +10,7 @@ from kvzero.errors import ConfigError
 
 __all__ = ["EnvConfig"]
 
-_GENERAL_FIELDS = frozenset({"env_id", "num_envs", "env_kwargs"})
+_GENERAL_FIELDS = frozenset({"env_id", "num_envs", "env_kwargs", "reward_scale"})
 _NOT_ATARI_FIELDS = frozenset({"num_env_workers", "action_bins_per_dim"})
 _DMC_FIELDS = frozenset({"task", "action_repeat", "from_pixels"})
 
@@ -26,6 +27,9 @@ class EnvConfig:
 
     num_envs: int = 8
     """Environments played at once while collecting."""
+
+    reward_scale: float = 1.0
+    """What rewards are multiplied by before anything is learnt from them; the returns that are told are not."""
 
     num_env_workers: int = 0
     """Not for Atari: processes that step the environments, where that is slow; 0 steps them in this process."""
@@ -98,6 +102,17 @@ class EnvConfig:
         """Whether this is a task of DeepMind Control."""
         return self.env_id == DMC_ID
 
+    @property
+    def num_channels(self) -> int:
+        """Channels of one image, where these settings say it: of all frames that it shows together."""
+        return (1 if self.grayscale else 3) * self.frame_stack
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Shape `(channel, height, width)` of the images that are shown; None where only the environment knows it."""
+        is_known = self.is_atari or self.from_pixels
+        return (self.num_channels, self.image_size, self.image_size) if is_known else None
+
     def _check_ranges(self) -> None:
         if not self.env_id:
             raise ConfigError('env_id is empty; give a Gymnasium id such as "CartPole-v1", or "package.module:Class"')
@@ -121,6 +136,8 @@ class EnvConfig:
             raise ConfigError(
                 f"sticky_action_probability is {self.sticky_action_probability}; give a probability from 0 to 1"
             )
+        if not (self.reward_scale > 0 and isfinite(self.reward_scale)):
+            raise ConfigError(f"reward_scale is {self.reward_scale}; give a positive number")
         if self.max_frames < self.frame_skip:
             raise ConfigError(
                 f"max_frames is {self.max_frames}, less than one step of frame_skip={self.frame_skip} frames; "

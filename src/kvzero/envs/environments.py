@@ -29,8 +29,18 @@ __all__ = [
 DEFAULT_FPS = 30.0
 """Speed of a video of an environment that names none."""
 
-Observation: TypeAlias = UInt8[np.ndarray, "channel height width"] | Float32[np.ndarray, " feature"]
-Observations: TypeAlias = UInt8[np.ndarray, "env channel height width"] | Float32[np.ndarray, "env feature"]
+Observation: TypeAlias = (
+    UInt8[np.ndarray, "channel height width"]
+    | Bool[np.ndarray, "channel height width"]
+    | Float32[np.ndarray, "channel height width"]
+    | Float32[np.ndarray, " feature"]
+)
+Observations: TypeAlias = (
+    UInt8[np.ndarray, "env channel height width"]
+    | Bool[np.ndarray, "env channel height width"]
+    | Float32[np.ndarray, "env channel height width"]
+    | Float32[np.ndarray, "env feature"]
+)
 Frame: TypeAlias = UInt8[np.ndarray, "height width 3"]
 
 
@@ -60,10 +70,10 @@ class Steps:
     """Which actions are legal in `observations`; all True where an environment names none."""
 
     rewards: Float32[np.ndarray, " env"]
-    """Rewards to learn from, clipped where so configured."""
+    """Rewards to learn from, clipped and scaled where so configured."""
 
     raw_rewards: Float64[np.ndarray, " env"]
-    """Rewards as the environment gave them, never clipped."""
+    """Rewards as the environment gave them, never clipped or scaled."""
 
     terminated: Bool[np.ndarray, " env"]
     """Whether the episode ended by itself: its value afterwards is 0."""

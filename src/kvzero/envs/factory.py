@@ -3,10 +3,11 @@
 from functools import partial
 from typing import Any
 
-from kvzero.envs.adapters import AtariEnvironments, DmcEnvironment, GymEnvironments
+from kvzero.envs.adapters import AtariEnvironments, DmcEnvironment, GymEnvironments, MinigridPlanes
 from kvzero.envs.bins import BinnedActions
 from kvzero.envs.config import EnvConfig
 from kvzero.envs.environments import Environments
+from kvzero.envs.ids import MINIGRID_PREFIX
 from kvzero.envs.lookup import Maker, find_maker
 from kvzero.envs.workers import WorkerEnvironments
 from kvzero.errors import ConfigError
@@ -38,14 +39,26 @@ def make_slice(config: EnvConfig, *, num_envs: int, first_index: int = 0, render
     maker = _find_maker(config)
     if config.action_bins_per_dim:
         maker = partial(_make_binned, maker, config.action_bins_per_dim, config.name)
-    return GymEnvironments(maker, name=config.name, num_envs=num_envs, render=render, first_index=first_index)
+    return GymEnvironments(
+        maker,
+        name=config.name,
+        num_envs=num_envs,
+        render=render,
+        reward_scale=config.reward_scale,
+        first_index=first_index,
+    )
 
 
 def _find_maker(config: EnvConfig) -> Maker:
-    if not config.is_dmc:
-        return partial(find_maker(config.env_id), **config.env_kwargs)
-    image_size = config.image_size if config.from_pixels else None
-    return partial(DmcEnvironment, config.task, action_repeat=config.action_repeat, image_size=image_size)
+    if config.is_dmc:
+        image_size = config.image_size if config.from_pixels else None
+        return partial(DmcEnvironment, config.task, action_repeat=config.action_repeat, image_size=image_size)
+    maker = partial(find_maker(config.env_id), **config.env_kwargs)
+    return partial(_make_planes, maker) if config.env_id.startswith(MINIGRID_PREFIX) else maker
+
+
+def _make_planes(maker: Maker, **options: Any) -> MinigridPlanes:
+    return MinigridPlanes(maker(**options))
 
 
 def _make_binned(maker: Maker, bins_per_dim: int, name: str, **options: Any) -> BinnedActions:

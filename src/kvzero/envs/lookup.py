@@ -15,6 +15,7 @@ from gymnasium.error import DependencyNotInstalled
 from kvzero.envs.extras import missing_dependency
 from kvzero.envs.gl import choose_gl, require_gl
 from kvzero.envs.ids import ATARI_PREFIX
+from kvzero.envs.packages import register_package
 from kvzero.errors import ConfigError, EnvError, KvzeroError
 
 __all__ = ["Maker", "build_environment", "find_maker", "find_registration"]
@@ -49,9 +50,14 @@ def find_maker(env_id: str) -> Maker:
 
 
 def find_registration(env_id: str) -> Registration:
-    """Return what Gymnasium knows of a registered id, Atari included; raise `ConfigError` for an unknown one."""
+    """Return what Gymnasium knows of a registered id, those of packages that kvzero knows included.
+
+    Raises:
+        ConfigError: for an unknown id, or one of a package that is not installed.
+    """
     if env_id not in gymnasium.registry:
         _register_atari()
+        register_package(env_id)
     if env_id not in gymnasium.registry:
         raise ConfigError(
             f"no environment is called {env_id!r}{_did_you_mean(env_id, _playable_ids())}; "

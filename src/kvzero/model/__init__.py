@@ -4,7 +4,7 @@ from kvzero.model.analysis import ShiftError, UnitActivity, rank_shares, shift_e
 from kvzero.model.config import DEFAULT_MAX_TOKENS, SIMNORM_GROUP, ModelConfig, WindowSlide
 from kvzero.model.devices import choose_device
 from kvzero.model.dropout import NO_DROPOUT, Dropout
-from kvzero.model.encoders import build_encoder
+from kvzero.model.encoders import build_encoder, check_images
 from kvzero.model.gaussian import Gaussian, read_gaussian
 from kvzero.model.losses import (
     LOSS_WEIGHTS,
@@ -77,6 +77,7 @@ __all__ = [
     "band_mask",
     "build_encoder",
     "build_stepper",
+    "check_images",
     "choose_device",
     "compress",
     "cross_entropy",

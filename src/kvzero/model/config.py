@@ -7,8 +7,9 @@ from kvzero.cache import ContextLayout
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
-__all__ = ["ImageNorm", "LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
+__all__ = ["ImageEncoderKind", "ImageNorm", "LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
 
+ImageEncoderKind = Literal["auto", "resnet", "strided", "small"]
 ImageNorm = Literal["group", "layer"]
 LatentNorm = Literal["simnorm", "layernorm"]
 Positions = Literal["rotary", "learned"]
@@ -18,6 +19,7 @@ SIMNORM_GROUP = 8
 INIT_STD = 0.02
 """Spread of first weights and embeddings, as in GPT-2."""
 DEFAULT_MAX_TOKENS = 64
+DEFAULT_ENCODER_WIDTH = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,21 +58,25 @@ class ModelConfig:
     head_expansion: int = 1
     """Width of the hidden layer of each prediction head, in multiples of the embedding width."""
 
-    encoder_width: int = 128
+    encoder_width: int = DEFAULT_ENCODER_WIDTH
     """Hidden width of the MLP encoder for vector observations."""
 
     normalize_observations: bool = False
     """Vectors only: show each feature less its running mean and over its running standard deviation."""
 
+    image_encoder: ImageEncoderKind = "auto"
+    """Images only: resnet reads 16 pixels a side or more; strided 32 or more, at a twentieth of the cost; small 5 to
+    32, merging none with another, as grids need it; auto is small below 16 pixels a side, else resnet."""
+
     encoder_channels: int = 64
-    """Channels of the last stage of the ResNet encoder for image observations."""
+    """Images only: channels of the last layers of the encoder; the first ones have half as many."""
 
     encoder_blocks: int = 1
     """Residual blocks per resolution of the ResNet encoder."""
 
     image_norm: ImageNorm = "group"
-    """Norm inside the ResNet encoder: group takes eight channels together; layer the whole of an image's features, with
-    a weight for each of them."""
+    """Norm inside the encoder of images: group takes eight channels together; layer the whole of an image's features,
+    with a weight for each of them."""
 
     def __post_init__(self) -> None:
         read_fields(self)
@@ -96,6 +102,7 @@ class ModelConfig:
             raise ConfigError(f"support_size is {self.support_size}; give an odd number of bins, at least 3")
         if self.encoder_channels % 16:
             raise ConfigError(f"encoder_channels is {self.encoder_channels}; give a multiple of 16")
+        self._check_encoder()
         self._check_positions()
         _ = self.layout
 
@@ -109,6 +116,22 @@ class ModelConfig:
             context_tokens=self.context_tokens,
             is_sliding=self.positions == "learned",
         )
+
+    def _check_encoder(self) -> None:
+        """Refuse what has no effect on an encoder that is named; one that is not depends on the environment."""
+        if self.image_encoder in ("strided", "small") and self.encoder_blocks != 1:
+            raise ConfigError(
+                f"encoder_blocks is {self.encoder_blocks}, which has no effect with "
+                f"image_encoder={self.image_encoder}: only the ResNet has blocks; leave it at 1, or set "
+                "image_encoder=resnet"
+            )
+        has_vector_settings = self.encoder_width != DEFAULT_ENCODER_WIDTH or self.normalize_observations
+        if self.image_encoder != "auto" and has_vector_settings:
+            raise ConfigError(
+                f"encoder_width is {self.encoder_width} and normalize_observations is {self.normalize_observations}, "
+                f"which has no effect with image_encoder={self.image_encoder}: both are for vectors; leave both out, "
+                "or image_encoder at auto"
+            )
 
     def _check_positions(self) -> None:
         if self.positions == "learned":

@@ -32,3 +32,9 @@ class PairedHead(nn.Module):
         """Return the two answers, `[*batch, sizes[0]]` and `[*batch, sizes[1]]`."""
         hidden = activate(self.hidden(tokens))
         return self.first(hidden[..., : self._hidden_dim]), self.second(hidden[..., self._hidden_dim :])
+
+    def read_first(self, tokens: Float[Tensor, "*batch embed"]) -> Float[Tensor, "*batch answer"]:
+        """Return the first answer alone, `[*batch, sizes[0]]`."""
+        weight, bias = self.hidden.weight[: self._hidden_dim], self.hidden.bias[: self._hidden_dim]
+        answer: Tensor = self.first(activate(functional.linear(tokens, weight, bias)))
+        return answer

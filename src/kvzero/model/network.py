@@ -19,6 +19,7 @@ from kvzero.model.dropout import NO_DROPOUT, Dropout
 from kvzero.model.encoders import LARGEST_FEATURE, VectorEncoder, build_encoder, build_latent_norm
 from kvzero.model.heads import PairedHead
 from kvzero.model.normaliser import Normaliser
+from kvzero.model.sequences import pass_sequences
 from kvzero.model.sliding import slide_window
 from kvzero.model.support import Support
 from kvzero.model.transformer import Transformer
@@ -153,18 +154,24 @@ class Network(nn.Module):
         dropout: Dropout = NO_DROPOUT,
     ) -> Predictions:
         """Predict every step of whole sequences, `latents[t]` followed by `actions[t]`, from token 0 on."""
-        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)), dropout=dropout)
+        outputs = pass_sequences(self.transformer, interleave(latents, self.action_table(actions)), dropout=dropout)
         reward_logits, next_latents = self.action_head(outputs[:, ACTION_TOKENS])
         value_logits, policy_logits = self.latent_head(outputs[:, LATENT_TOKENS])
         return Predictions(reward_logits, self.next_latent_norm(next_latents), value_logits, policy_logits)
 
     def read_values(
-        self, latents: Float[Tensor, "batch time embed"], actions: Shaped[Tensor, "batch time *action"]
-    ) -> Float[Tensor, "batch time"]:
-        """Return the value of every step of whole sequences, in the reward's units, each seen in its context."""
-        outputs, _ = self.transformer(interleave(latents, self.action_table(actions)), read=LATENT_TOKENS)
-        value_logits, _ = self.latent_head(outputs)
-        return self.support.decode(value_logits)
+        self,
+        latents: Float[Tensor, "batch time embed"],
+        actions: Shaped[Tensor, "batch time *action"],
+        steps: Int[Tensor, "batch read"],
+    ) -> Float[Tensor, "batch read"]:
+        """Return the values of some steps of whole sequences, in the reward's units, each seen in its context.
+
+        A step may be asked for several times. What no answer depends on is not computed.
+        """
+        tokens = interleave(latents, self.action_table(actions))
+        outputs = pass_sequences(self.transformer, tokens, read=2 * steps)
+        return self.support.decode(self.latent_head.read_first(outputs))
 
     def read_roots(
         self,

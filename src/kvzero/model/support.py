@@ -57,14 +57,24 @@ class Support(nn.Module):
 
     def encode(self, scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape bin"]:
         """Return two-hot probabilities whose decoded value is `scalars`, clipped to the support; NaN stays NaN."""
-        limit = self.bins[-1]
-        place = compress(scalars).clamp(-limit, limit) + limit
+        place = self._place(scalars)
         lower = place.floor()
         share = (place - lower)[..., None]
         bin_below = lower.long().clamp(0, len(self.bins) - 1)  # NaN is cast to any integer
         low = functional.one_hot(bin_below, len(self.bins))
         high = functional.one_hot((bin_below + 1).clamp(max=len(self.bins) - 1), len(self.bins))
         return low * (1 - share) + high * share
+
+    def entropy(self, scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Return the entropy of `encode(scalars)` in nats: what cross-entropy with it is at least, up to log 2."""
+        share = self._place(scalars).frac()
+        entropy: Tensor = torch.special.entr(share) + torch.special.entr(1 - share)
+        return entropy
+
+    def _place(self, scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Return where scalars lie among the bins, counted from the first."""
+        limit = self.bins[-1]
+        return compress(scalars).clamp(-limit, limit) + limit
 
     def decode(self, logits: Float[Tensor, "*shape bin"]) -> Float[Tensor, "*shape"]:
         """Return the scalar that categorical logits stand for: the expected bin, transformed back."""

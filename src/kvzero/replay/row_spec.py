@@ -55,7 +55,7 @@ def build_row_spec(spec: EnvSpec, *, num_sampled_actions: int = 0) -> RowSpec:
     numbered = Field(np.int32, bounds=(0.0, spec.num_actions - 1.0))
     sets = {"action_sets": Field(np.float32, (num_choices, *vector), bounds=(-1.0, 1.0))}  # what the policies are over
     return {
-        "observations": Field(np.uint8 if spec.is_image else np.float32, spec.observation_shape, blank=None),
+        "observations": Field(spec.observation_dtype, spec.observation_shape, blank=None),
         "actions": Field(np.float32, vector, bounds=(-1.0, 1.0)) if spec.is_continuous else numbered,
         "rewards": Field(np.float32),  # what the action earned, as trained on
         "policies": Field(np.float32, (num_choices,)),  # shares of the search's visits

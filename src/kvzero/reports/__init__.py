@@ -7,6 +7,7 @@ from kvzero.reports.figures import (
     EVAL_RETURN_MAX,
     EVAL_RETURN_MEAN,
     EVAL_RETURN_MIN,
+    OPEN_LOOP,
     TRAIN_RETURN,
     WALL_SECONDS,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "EVAL_RETURN_MAX",
     "EVAL_RETURN_MEAN",
     "EVAL_RETURN_MIN",
+    "OPEN_LOOP",
     "SINKS",
     "SPELLED",
     "SUMMARY_FILE",

@@ -6,6 +6,7 @@ __all__ = [
     "EVAL_RETURN_MEAN",
     "EVAL_RETURN_MIN",
     "LOSS",
+    "OPEN_LOOP",
     "TRAIN_RETURN",
     "WALL_SECONDS",
 ]
@@ -27,6 +28,9 @@ EVAL_RETURN_MAX = "eval_return_max"
 
 LOSS = "loss"
 """The weighted training loss; its parts are named `loss_latent` and so on."""
+
+OPEN_LOOP = "open_loop"
+"""First part of the names of open-loop errors: `open_loop/<what>/<depth>`."""
 
 WALL_SECONDS = "wall_seconds"
 """Seconds that the run took until the figures beside it were logged, over all sessions."""

@@ -60,6 +60,7 @@ def _tiles(summary: Summary) -> Rows:
         ("mean evaluation return", f"{summary.eval_return_mean:,.1f}"),
         ("environment steps", f"{summary.env_steps:,}"),
         ("updates", f"{summary.updates:,}"),
+        *([("dose", f"{summary.dose:,.0f}")] if summary.dose is not None else []),
         ("minutes", f"{summary.wall_seconds / 60:,.1f}"),
         ("steps per second", f"{summary.env_steps_per_second:,.1f}"),
         ("peak memory", f"{summary.peak_rss_bytes / 1e9:,.2f} GB"),
@@ -72,11 +73,15 @@ def _figures(summary: Summary) -> Rows:
 
 
 def _curves(run_dir: Path) -> Rows:
-    """Return the learning curve, and every other figure over environment steps, as images in base 64."""
-    from kvzero.reports.pictures.plots import draw_others, draw_returns, png  # noqa: PLC0415  # matplotlib is slow to import
+    """Return the learning curve, open-loop errors by depth, and all other figures over steps, as images in base 64."""
+    from kvzero.reports.pictures.plots import draw_open_loop, draw_others, draw_returns, png  # noqa: PLC0415  # slow to import
 
     metrics = read_metrics(run_dir)
-    drawn = {"learning curve": draw_returns(metrics, title="Returns"), "other figures": draw_others(metrics)}
+    drawn = {
+        "learning curve": draw_returns(metrics, title="Returns"),
+        "open-loop errors": draw_open_loop(metrics),
+        "other figures": draw_others(metrics),
+    }
     return [(name, b64encode(png(figure)).decode()) for name, figure in drawn.items() if figure]
 
 
@@ -92,6 +97,8 @@ def _settings(part: str, config: dict[str, Any]) -> list[tuple[str, Rows]]:
 
 def _readable(value: Any) -> str:
     """Return a value as a person would write it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_readable(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_readable(item) for item in value)
     return f"{value:,.6g}" if isinstance(value, float) else str(value)

@@ -50,6 +50,12 @@ class Summary:
     versions: dict[str, str]
     """Versions of kvzero and of the libraries that its results depend on."""
 
+    dose: float | None = None
+    """Steps trained on per environment step: updates, times batch, times unroll; None in older summaries."""
+
+    dormant_shares: dict[str, float] | None = None
+    """Share of dormant units in each part of the network at the end; None in older summaries."""
+
 
 def write_summary(run_dir: Path, summary: Summary) -> Path:
     """Write `summary.json` into a run's folder, whole or not at all, and return its path.

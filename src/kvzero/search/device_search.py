@@ -1,6 +1,6 @@
 """One search on a device from roots to visit counts: the host neither waits nor looks before the last node is added."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
@@ -92,13 +92,19 @@ class DeviceSearch:
             raise EngineError(f"the rule is {config.rule}; searches on the device know puct only")
         is_cuda = device.type == "cuda"
         self.device = device
+        self._config = config
         self._rule = PuctRule(config)
         self._puct = config.puct
         self._work = allocate_workspace(num_envs, num_actions, config, device=device)
         self._host = allocate_workspace(
             num_envs, num_actions, config, device=torch.device("cpu"), is_pinned=is_cuda
         )  # what goes to the device and what comes back
-        self._operations = choose_operations(self._work, config)
+        self._operations = choose_operations(self._work)
+
+    def set_discount(self, discount: float) -> None:
+        """Reckon with another discount from the next `load` on; recordings of `run` stay good."""
+        self._config = replace(self._config, discount=discount)
+        self._rule = PuctRule(self._config)
 
     def load(
         self,
@@ -159,8 +165,9 @@ class DeviceSearch:
     def _draw(self, action_masks: Bool[np.ndarray, "asked action"], rng: np.random.Generator | None) -> None:
         """Write masks and chance into host memory; rows that were not asked for get no noise and all actions."""
         num_asked, num_actions = action_masks.shape
-        legal, noise, noise_share, tie_keys = (array.numpy() for array in self._host.chance)
+        legal, noise, noise_share, tie_keys, rule = (array.numpy() for array in self._host.chance)
         self._host.chance_memory.zero_()
+        rule[:] = self._rule.numbers.discount, self._rule.numbers.min_value_range
         legal.fill(1.0)
         legal[:num_asked] = action_masks
         if rng is not None:  # in the order in which `search` draws
@@ -176,17 +183,17 @@ class DeviceSearch:
             raise SearchError(_describe(self._work, int(failures[env]), env))
 
 
-def choose_operations(workspace: Workspace, config: SearchConfig) -> TreeOperations:
+def choose_operations(workspace: Workspace) -> TreeOperations:
     """Return the fastest operations for where the workspace lies: kernels on a GPU, if there is a Triton."""
     device = workspace.tree_memory.device
     if device.type == "cuda" and find_spec("triton") is not None:
         from kvzero.search.triton_operations import try_triton_operations  # noqa: PLC0415  # optional
 
         with torch.cuda.device(device):
-            operations = try_triton_operations(workspace, config)
+            operations = try_triton_operations(workspace)
         if operations is not None:
             return operations
-    return TensorOperations(workspace, config)
+    return TensorOperations(workspace)
 
 
 def _describe(workspace: Workspace, node: int, env: int) -> str:

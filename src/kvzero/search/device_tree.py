@@ -34,7 +34,7 @@ class DeviceTree(NamedTuple):
 
 
 class Chance(NamedTuple):
-    """What a search is given beside the roots: which actions are legal, and all that is left to chance."""
+    """What a search is given beside the roots: legal actions, all that is left to chance, and what it reckons with."""
 
     legal: Float64[Tensor, "env action"]
     """1 for the actions that are legal at the root, 0 for the others."""
@@ -47,6 +47,9 @@ class Chance(NamedTuple):
 
     tie_keys: Float64[Tensor, "env node action"]
     """Which of several equal scores wins: the highest key, then the lowest action."""
+
+    rule: Float64[Tensor, "2"]
+    """Discount and smallest range of values; they come from the host with the rest, as either may have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def allocate_workspace(
     """Return tensors for searches of `num_envs` environments; pinned host memory can be copied without waiting."""
     num_nodes = config.num_simulations + 1
     num_tree = num_envs * (6 * num_nodes + 2 * num_nodes * num_actions + 3)
-    num_chance = num_envs * (2 * num_actions + 1 + num_nodes * num_actions)
+    num_chance = num_envs * (2 * num_actions + 1 + num_nodes * num_actions) + 2
     with torch.inference_mode(mode=False):  # written to in every mode
         tree_memory = torch.zeros(num_tree, dtype=torch.int64, device=device, pin_memory=is_pinned)
         chance_memory = torch.zeros(num_chance, dtype=torch.float64, device=device, pin_memory=is_pinned)
@@ -128,7 +131,7 @@ def _lay_out_tree(memory: Int64[Tensor, " word"], edges: tuple[int, int, int]) -
 def _lay_out_chance(memory: Float64[Tensor, " word"], edges: tuple[int, int, int]) -> Chance:
     num_envs, _, num_actions = edges
     actions = (num_envs, num_actions)
-    return Chance(*_cut(memory, (actions, actions, (num_envs,), edges)))
+    return Chance(*_cut(memory, (actions, actions, (num_envs,), edges, (2,))))
 
 
 def _cut(memory: Float[Tensor, " word"] | Int64[Tensor, " word"], shapes: tuple[tuple[int, ...], ...]) -> list[Tensor]:

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from kvzero.search.config import SearchConfig
 from kvzero.search.device_tree import NO_FAILURE, Workspace, clear
 from kvzero.search.tree import UNVISITED
 
@@ -21,11 +20,10 @@ INFINITY = float("inf")
 class TensorOperations:
     """What a search does to its trees, without the model."""
 
-    def __init__(self, workspace: Workspace, config: SearchConfig) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         """Make room for the path to every node: `N * N` numbers per environment with `N` nodes."""
         self._workspace = workspace
-        self._discount = float(config.discount)
-        self._min_value_range = float(config.min_value_range)
+        self._discount, self._min_value_range = workspace.chance.rule.unbind()
         parents = workspace.tree.parents
         num_envs, num_nodes = parents.shape
         with torch.inference_mode(mode=False):

@@ -10,11 +10,9 @@ import logging
 from subprocess import SubprocessError
 from typing import Any
 
-import torch
 import triton
 import triton.language as tl
 
-from kvzero.search.config import SearchConfig
 from kvzero.search.device_tree import Workspace
 from kvzero.search.kernels import kernel
 from kvzero.search.tensor_operations import plant_roots
@@ -27,15 +25,12 @@ logger = logging.getLogger(__name__)
 class TritonOperations:
     """What a search does to its trees, without the model: the same as `TensorOperations`, in kernels."""
 
-    def __init__(self, workspace: Workspace, config: SearchConfig) -> None:
-        """Put the rule's numbers on the device: as arguments of a kernel they would be rounded to float32."""
+    def __init__(self, workspace: Workspace) -> None:
+        """Look at the sizes. The rule's numbers lie on the device: as arguments they would be rounded to float32."""
         self._workspace = workspace
         tree = workspace.tree
         num_envs, num_nodes, num_actions = tree.children.shape
         self._grid = (num_envs,)
-        with torch.inference_mode(mode=False):
-            rule = torch.tensor([config.discount, config.min_value_range], dtype=torch.float64)
-            self._rule = rule.to(tree.parents.device)
         self._sizes: dict[str, Any] = {
             "num_nodes": num_nodes,
             "num_actions": num_actions,
@@ -53,23 +48,23 @@ class TritonOperations:
         tree, chance = self._workspace.tree, self._workspace.chance
         statistics = (tree.visit_counts, tree.value_sums, tree.rewards, tree.priors, tree.bounds)
         links = (tree.children, tree.parents, tree.actions, tree.depths)
-        given = (chance.legal, chance.tie_keys, self._workspace.exploration, self._rule)
+        given = (chance.legal, chance.tie_keys, self._workspace.exploration, chance.rule)
         _select[self._grid](*statistics, *links, *given, node, **self._sizes)
 
     def back_up(self, node: int) -> None:
         """Store the evaluation of the new `node` of every tree, and tell all nodes above what it is worth."""
-        tree = self._workspace.tree
+        tree, rule = self._workspace.tree, self._workspace.chance.rule
         statistics = (tree.visit_counts, tree.value_sums, tree.rewards, tree.priors, tree.bounds)
-        given = (tree.parents, self._workspace.evaluations[node], self._rule)
+        given = (tree.parents, self._workspace.evaluations[node], rule)
         _back_up[self._grid](*statistics, tree.failures, *given, node, **self._sizes)
 
 
-def try_triton_operations(workspace: Workspace, config: SearchConfig) -> TritonOperations | None:
+def try_triton_operations(workspace: Workspace) -> TritonOperations | None:
     """Return steps that have been taken once, or None and a line in the log where the kernels cannot be made or run.
 
     What is missing is most often a C compiler, with which Triton builds the code that launches a kernel.
     """
-    steps = TritonOperations(workspace, config)
+    steps = TritonOperations(workspace)
     try:
         steps.plant()
         steps.select(1)

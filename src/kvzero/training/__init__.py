@@ -5,7 +5,7 @@ from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig, ScheduleConfig
 from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
-from kvzero.training.learning import Learner, LearnerConfig
+from kvzero.training.learning import Learner, LearnerConfig, Precision
 from kvzero.training.session import Observer, SessionResult, Trainer
 from kvzero.training.storage import read_config
 from kvzero.training.train import Finished, resume, train
@@ -17,6 +17,7 @@ __all__ = [
     "LearnerConfig",
     "Observer",
     "Played",
+    "Precision",
     "RunConfig",
     "ScheduleConfig",
     "SessionResult",

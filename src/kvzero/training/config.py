@@ -10,6 +10,7 @@ from kvzero.agent import AgentConfig
 from kvzero.checks import check_field, read_fields
 from kvzero.envs import EnvConfig
 from kvzero.errors import ConfigError
+from kvzero.model import check_images
 from kvzero.replay import ReplayConfig
 from kvzero.reports import SinkName
 from kvzero.training.learning import LearnerConfig
@@ -60,6 +61,9 @@ class ScheduleConfig:
     max_eval_steps: int | None = None
     """Steps after which an evaluation game is cut off and counted as it stands; total_env_steps if not given."""
 
+    open_loop_steps: int = 10
+    """Depth down to which an evaluation compares predictions on predicted latents with what was played; 0 for none."""
+
     checkpoint_every: int = 5_000
     """Environment steps between checkpoints."""
 
@@ -78,7 +82,7 @@ class ScheduleConfig:
             check_field(self, name, lambda value: value >= 1, "give at least 1")
         for name in ("temperature_env_steps", "max_eval_steps"):
             check_field(self, name, lambda value: value is None or value >= 1, "give at least 1, or nothing")
-        for name in ("learning_starts", "replay_ratio"):
+        for name in ("learning_starts", "replay_ratio", "open_loop_steps"):
             check_field(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("first_temperature", "final_temperature"):
             check_field(self, name, lambda value: 0 < value < inf, "give a positive number")
@@ -139,14 +143,29 @@ class RunConfig:
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
                 "group_kl compares simplices: use latent_norm=simnorm, or latent_loss=mse or smooth_l1"
             )
+        self._check_images()
         self._check_positions()
         self._check_pools()
         self._check_temperatures()
+        self._check_schedules()
+
+    @property
+    def total_updates(self) -> int:
+        """Updates that the run makes, those that `learning_starts` saves included."""
+        return int(self.schedule.total_env_steps * self.schedule.replay_ratio)
 
     def seed_for(self, purpose: Purpose, salt: int = 0) -> int:
         """Return a seed of its own for every purpose, so that no two draw the same numbers."""
         sequence = np.random.SeedSequence([self.seed, get_args(Purpose).index(purpose), salt])
         return int(sequence.generate_state(1)[0]) >> 1
+
+    def _check_images(self) -> None:
+        """Refuse now, where the settings say what is shown, what would be refused when the network is built."""
+        if self.env.image_shape is not None:
+            try:
+                check_images(self.env.image_shape, self.agent.model)
+            except ConfigError as error:
+                raise ConfigError(f"{self.env.name}: {error}") from error
 
     def _check_positions(self) -> None:
         model, num_tokens = self.agent.model, 2 * (self.learner.unroll_steps + self.learner.bootstrap_steps)
@@ -156,6 +175,27 @@ class RunConfig:
                 f"{self.learner.bootstrap_steps} make training segments of {num_tokens} tokens; give max_tokens at "
                 "least that many, or shorten the segments"
             )
+
+    def _check_schedules(self) -> None:
+        first, last = self.learner.first_discount, self.agent.search.discount
+        if first is not None and first > last:
+            raise ConfigError(
+                f"first_discount is {first}, above the discount {last} that it rises to; give at most that"
+            )
+        if first is not None and last == 1:
+            raise ConfigError(
+                f"first_discount is {first}, but discount is 1, whose horizon has no end to rise to; give a discount "
+                "below 1, or leave first_discount out"
+            )
+        for name, num_updates in (
+            ("warmup_updates", self.learner.warmup_updates),
+            ("annealing_updates", self.learner.annealing_updates or 0),
+        ):
+            if num_updates > self.total_updates:
+                raise ConfigError(
+                    f"{name} is {num_updates}, longer than the run: {self.schedule.total_env_steps} environment steps "
+                    f"at a replay_ratio of {self.schedule.replay_ratio} make {self.total_updates} updates; shorten it"
+                )
 
     def _check_pools(self) -> None:
         """Refuse pools that would do for collecting and only then turn out not to do for an evaluation."""

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from kvzero.agent import Planner
 from kvzero.envs import Environments
 from kvzero.records import EnvSpec
+from kvzero.training.recorder import Recorder
 
 __all__ = ["Games", "StepHook", "evaluate"]
 
@@ -40,13 +41,14 @@ def evaluate(
     max_steps: int | None = None,
     on_step: StepHook | None = None,
     should_stop: Callable[[], bool] = never,
+    recorder: Recorder | None = None,
 ) -> Games:
     """Play `num_episodes` games, each of at most `max_steps` steps.
 
     Every environment plays a fixed share of the games, so that short games are not counted more often than long
     ones. An environment that has played its share is no longer planned for and takes its first legal action, and one
     whose game is cut off plays no other. `on_step` is called before every step with the environments that have games
-    left to play. When `should_stop` says so, games under way are dropped.
+    left to play, and `recorder` is given every step. When `should_stop` says so, games under way are dropped.
     """
     start = envs.reset(seed)
     observations, masks, starts = start.observations, start.action_masks, np.ones(envs.num_envs, bool)
@@ -59,6 +61,9 @@ def evaluate(
         if on_step is not None:
             on_step(ready)
         steps = envs.step(actions)
+        if recorder is not None:
+            values = planner.engine.readings(ready).values.cpu().numpy()
+            recorder.add(ready, observations, actions, values, steps)
         observations, masks, starts = steps.observations, steps.action_masks, steps.terminated | steps.truncated
         tally.count(steps.raw_rewards, steps.game_over)
     return Games([value for of_env in tally.returns for value in of_env], tally.num_cut)

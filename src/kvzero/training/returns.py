@@ -1,6 +1,7 @@
 """What the support of a network cannot hold: rewards and returns beyond its last bin are clipped, and said so once."""
 
 import warnings
+from collections.abc import Callable
 
 from kvzero.errors import KvzeroWarning
 from kvzero.model import Support
@@ -15,7 +16,8 @@ LONGEST = 10_000
 class ReturnWatch:
     """A sink before another, which looks at every episode for rewards and returns that the support would clip."""
 
-    def __init__(self, sink: StepSink, support: Support, *, num_envs: int, discount: float) -> None:
+    def __init__(self, sink: StepSink, support: Support, *, num_envs: int, discount: Callable[[], float]) -> None:
+        """Watch `num_envs` environments; `discount` is asked when an episode ends, as it may rise in a run."""
         self._sink = sink
         self._num_bins, self._limit = len(support.bins), support.largest
         self._discount = discount
@@ -48,8 +50,9 @@ class ReturnWatch:
     def _largest(self, rewards: list[float]) -> float:
         """Return the largest size of a reward, or of the discounted return from any step on."""
         largest = following = 0.0
+        discount = self._discount()
         for reward in reversed(rewards):
-            following = reward + self._discount * following
+            following = reward + discount * following
             largest = max(largest, abs(reward), abs(following))
         return largest
 

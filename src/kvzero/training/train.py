@@ -149,4 +149,6 @@ def _summarise(config: RunConfig, result: SessionResult) -> Summary:
         updates_per_second=result.updates / result.seconds,
         peak_rss_bytes=peak_rss_bytes(),
         versions=library_versions(),
+        dose=result.dose,
+        dormant_shares=result.dormant_shares,
     )

@@ -183,9 +183,10 @@ def test_a_game_of_pong_is_lost_by_21_points_without_moving():
     assert envs.spec.num_actions == 6
 
 
-def test_rewards_are_clipped_and_raw_ones_are_not():
-    _, steps = play(make_environments(EnvConfig(env_id="ALE/MsPacman-v5"), num_envs=1, training=True), 90, seed=0)
-    assert {step.rewards[0] for step in steps} == {0, 1}
+def test_rewards_are_clipped_then_scaled_and_raw_ones_are_not():
+    config = EnvConfig(env_id="ALE/MsPacman-v5", reward_scale=3.0)
+    _, steps = play(make_environments(config, num_envs=1, training=True), 90, seed=0)
+    assert {step.rewards[0] for step in steps} == {0, 3}
     assert {step.raw_rewards[0] for step in steps} == {0, 10}
 
 

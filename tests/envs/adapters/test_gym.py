@@ -16,7 +16,7 @@ from kvzero.errors import ConfigError, EnvError
 
 
 def together(make, num_envs=3, *, render=False):
-    return GymEnvironments(make, name="fake", num_envs=num_envs, render=render)
+    return GymEnvironments(make, name="fake", num_envs=num_envs, render=render, reward_scale=1.0)
 
 
 def in_turn(*makes):
@@ -69,6 +69,14 @@ def test_rewards_are_float32_beside_their_raw_values(scripted):
     assert steps.rewards.dtype == np.float32
     assert steps.raw_rewards.tolist() == [1000.1, 1000.1]
     assert envs.step(np.array([0, 1])).raw_rewards.tolist() == [0, 0.5]
+
+
+def test_what_is_learnt_from_is_scaled_and_what_is_told_is_not(scripted):
+    envs = GymEnvironments(scripted, name="fake", num_envs=2, render=False, reward_scale=48.0)
+    envs.reset(seed=0)
+    steps = envs.step(np.array([0, 1]))
+    assert steps.rewards.tolist() == [0, 24]
+    assert steps.raw_rewards.tolist() == [0, 0.5]
 
 
 @pytest.mark.parametrize("reward", [np.array([2.0]), np.float32(2), 2, np.array(2)])

@@ -71,6 +71,18 @@ def test_passes_without_gradients_are_not_watched():
     assert activity.dormant_shares(0.5) == {}
 
 
+def test_in_a_with_statement_a_network_is_watched_to_its_end():
+    network = random_network()
+    with UnitActivity(network) as activity:
+        network(observe(network), ACTIONS)
+    before = activity.dormant_shares(0.8)
+    with torch.no_grad():
+        network.latent_head.hidden.weight.zero_()
+    network(observe(network), ACTIONS)
+    assert activity.dormant_shares(0.8) == before
+    assert not any(module._forward_hooks for module in network.modules())
+
+
 def test_a_copy_is_watched_by_itself():
     network = random_network()
     activity = UnitActivity(network)

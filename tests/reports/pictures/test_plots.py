@@ -9,7 +9,7 @@ import pytest
 
 from kvzero.errors import RunError
 from kvzero.reports import FigureLog, Summary, plot_learning_curve, read_metrics, write_report, write_summary
-from kvzero.reports.pictures.plots import draw_costs, draw_others, draw_returns
+from kvzero.reports.pictures.plots import draw_costs, draw_open_loop, draw_others, draw_returns
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -62,6 +62,36 @@ def test_other_figures_get_a_panel_each(tmp_path: Path, write_metrics: Callable[
     figure = draw_others(read_metrics(tmp_path))
     assert figure is not None
     assert [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()] == ["loss", "loss_value"]
+
+
+def test_open_loop_errors_are_drawn_by_depth_for_a_few_evaluations() -> None:
+    names = [f"open_loop/{kind}/{depth:02d}" for kind in ("latent", "value") for depth in (1, 2, 10)]
+    metrics = [
+        {"env_steps": 100.0 * step, **{name: float(step + place) for place, name in enumerate(names)}, "loss": 1.0}
+        for step in range(1, 12)
+    ]
+    figure = draw_open_loop([{"env_steps": 50.0, "loss": 2.0}, *metrics])
+    assert figure is not None
+    latent, value = figure.axes
+    assert [line.get_label() for line in latent.lines] == ["100 steps", "400 steps", "800 steps", "1,100 steps"]
+    assert value.lines[-1].get_xydata().tolist() == [[1, 14], [2, 15], [10, 16]]
+    others = draw_others(metrics)
+    assert others is not None
+    assert [axes.get_title(loc="left") for axes in others.axes if axes.get_visible()] == ["loss"]
+    assert draw_open_loop([{"env_steps": 50.0, "loss": 2.0}]) is None
+
+
+def test_a_depth_that_one_evaluation_did_not_reach_is_left_out_there() -> None:
+    metrics = [
+        {"env_steps": 1.0, "open_loop/value/01": 0.5},
+        {"env_steps": 2.0, "open_loop/value/01": 0.25, "open_loop/value/02": 0.75},
+        {"env_steps": 3.0, "open_loop/latent/01": 0.125},
+    ]
+    figure = draw_open_loop(metrics)
+    assert figure is not None
+    latent, value = figure.axes
+    assert [line.get_xydata().tolist() for line in value.lines] == [[[1, 0.5]], [[1, 0.25], [2, 0.75]]]
+    assert [line.get_xydata().tolist() for line in latent.lines] == [[[1, 0.125]]]
 
 
 def test_drawing_needs_a_run(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from tests.training.samples import LEARNER, some_segments, tiny_learner
 
 from kvzero.errors import SearchError
+from kvzero.model import Predictions
 from kvzero.replay import Segments
 
 FIGURES = {
@@ -17,6 +18,7 @@ FIGURES = {
     "loss_reward",
     "loss_value",
     "loss_policy",
+    "target_entropy",
     "policy_entropy",
     "mean_value_target",
     "gradient_norm",
@@ -70,8 +72,31 @@ def test_the_loss_is_the_weighted_sum_of_its_parts():
     learner = tiny_learner()
     told = learner.update(some_segments(learner))
     policy = told["loss_policy"] - LEARNER.entropy_weight * told["policy_entropy"]
-    total = 10 * told["loss_latent"] + told["loss_reward"] + 0.5 * told["loss_value"] + policy
+    total = 10 * told["loss_latent"] + told["loss_reward"] + 0.5 * told["loss_value"] + policy + told["target_entropy"]
     assert told["loss"].item() == pytest.approx(total.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+def test_a_network_that_says_what_it_should_has_losses_of_0(terminated):
+    learner = tiny_learner()
+    segments = early_ends(some_segments(learner, batch_size=8), terminated=terminated)
+    unroll, targets = learner.make_targets(segments)
+    steps, support = unroll.first(LEARNER.unroll_steps), learner.network.support
+
+    def perfect(latents, actions):
+        said = (support.encode(steps["rewards"]), support.encode(targets.values), steps["policies"])
+        reward, value, policy = ((1e-12 + shares).log() + 3.0 for shares in said)
+        return Predictions(reward, targets.latents, value, policy)
+
+    before = learner.forward(unroll, targets)[1]
+    learner.network.forward = perfect
+    total, figures = learner.forward(unroll, targets)
+    for name in ("loss_latent", "loss_reward", "loss_value", "loss_policy"):
+        assert figures[name].item() == pytest.approx(0.0, abs=1e-5)
+        assert before[name] > 0.01
+    floor = figures["target_entropy"] - LEARNER.entropy_weight * figures["policy_entropy"]
+    assert total.item() == pytest.approx(floor.item(), abs=1e-5)
+    assert before["target_entropy"] == figures["target_entropy"] > 0.1
 
 
 def test_the_target_network_moves_by_the_ema_rate_towards_the_new_weights():
@@ -167,3 +192,24 @@ def test_weights_that_are_not_finite_are_refused_with_what_to_do(number):
         next(learner.network.parameters()).view(-1)[1] = number
     with pytest.raises(SearchError, match=r"after 1 updates.*not finite.*learning_rate.*0\.01"):
         learner.refuse_divergence()
+
+
+def test_dormant_units_are_those_of_the_newest_batch_and_looking_changes_nothing():
+    learner = tiny_learner()
+    assert learner.dormant_shares() == {}
+    twin = copy.deepcopy(learner)
+    segments = some_segments(learner, batch_size=40)
+    learner.update(segments)
+    twin.update(segments)
+    with torch.no_grad():
+        for network in (learner.network, twin.network):
+            network.action_head.hidden.weight[:7] = 0
+            network.action_head.hidden.bias[:7] = 0
+    shares = learner.dormant_shares()
+    num_units = len(learner.network.action_head.hidden.bias) + len(learner.network.latent_head.hidden.bias)
+    assert shares["heads"] == pytest.approx(7 / num_units)
+    assert set(shares) == {"encoder", "transformer", "heads"}
+    learner.update(segments)
+    twin.update(segments)
+    for name, weights in weights_of(learner.network).items():
+        assert torch.equal(weights, weights_of(twin.network)[name])

@@ -13,7 +13,14 @@ from tests.training.samples import MODEL
 from kvzero import Network, ReplayConfig
 from kvzero.records import EnvSpec
 from kvzero.replay import Replay, StepBatch, build_row_spec
-from kvzero.training.learning.targets import Unroll, make_targets, n_step_returns, segment_steps, to_device
+from kvzero.training.learning.targets import (
+    Unroll,
+    bootstrap_rows,
+    make_targets,
+    n_step_returns,
+    segment_steps,
+    to_device,
+)
 
 NUM_STEPS, BOOTSTRAP = 3, 4
 NUM_ROWS = segment_steps(NUM_STEPS, BOOTSTRAP) + 1
@@ -49,9 +56,9 @@ def test_n_step_returns_equal_a_loop_over_every_episode(rows, discount, seed):
         ends=torch.tensor([end for end, _ in rows]),
         terminated=torch.tensor([terminated for _, terminated in rows]),
     )
-    found = n_step_returns(
-        unroll, torch.from_numpy(values), num_steps=NUM_STEPS, bootstrap_steps=BOOTSTRAP, discount=discount
-    )
+    bootstrap = bootstrap_rows(unroll, num_steps=NUM_STEPS, bootstrap_steps=BOOTSTRAP)
+    last_values = torch.from_numpy(values).gather(1, bootstrap)
+    found = n_step_returns(unroll, last_values, bootstrap_steps=BOOTSTRAP, discount=discount)
     assert found.shape == (len(rows), NUM_STEPS)
     for row, (end, terminated) in enumerate(rows):
         for start in range(NUM_STEPS):
@@ -69,8 +76,8 @@ class Oracle(Network):
     def encode(self, observations):
         return torch.nn.functional.pad(observations, (0, MODEL.embed_dim - observations.shape[1]))
 
-    def read_values(self, latents, actions):
-        return latents[..., 0]
+    def read_values(self, latents, actions, steps):
+        return latents[..., 0].gather(1, steps)
 
 
 class Recorder:
@@ -169,6 +176,6 @@ def test_no_discount_leaves_the_next_reward_alone():
         ends=torch.tensor([NUM_ROWS - 1]),
         terminated=torch.tensor([False]),
     )
-    values = torch.full((1, NUM_ROWS), math.pi)
-    found = n_step_returns(unroll, values, num_steps=NUM_STEPS, bootstrap_steps=BOOTSTRAP, discount=0.0)
+    values = torch.full((1, NUM_STEPS), math.pi)
+    found = n_step_returns(unroll, values, bootstrap_steps=BOOTSTRAP, discount=0.0)
     assert found.tolist() == [[1.0, 2.0, 3.0]]

@@ -1,13 +1,13 @@
 """An evaluation is due once in every stretch of the run, also if a session before had to leave it out."""
 
 import pytest
-from tests.training.samples import tiny_config, tiny_network
+from tests.training.samples import tiny_config, tiny_learner
 
-from kvzero.training.session.evaluations import Evaluations, evaluation_figures
+from kvzero.training.session.evaluations import Evaluations
 
 
 def evaluations(tmp_path, *, evaluated_at=0, **schedule) -> Evaluations:
-    return Evaluations(tiny_config(tmp_path, **schedule), tiny_network(), evaluated_at=evaluated_at)
+    return Evaluations(tiny_config(tmp_path, **schedule), tiny_learner(), evaluated_at=evaluated_at)
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ def test_it_is_due_when_a_multiple_of_its_pace_was_passed_and_the_run_is_not_ove
 @pytest.mark.parametrize(("env_steps", "num_games"), [(20, 2), (40, 3)])
 def test_the_last_one_has_games_of_its_own_number_and_each_is_remembered(tmp_path, env_steps, num_games):
     played, steps = evaluations(tmp_path), []
-    games = played.play(env_steps, on_step=lambda: steps.append(1), should_stop=lambda: False)
+    evaluation = played.play(env_steps, on_step=lambda: steps.append(1), should_stop=lambda: False)
     assert played.evaluated_at == env_steps
-    assert evaluation_figures(games)["eval_episodes"] == num_games == len(games.returns)
+    assert evaluation.figures["eval_episodes"] == num_games == len(evaluation.games.returns)
     assert len(steps) > 2
 
 

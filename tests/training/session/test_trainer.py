@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 from tests.training.samples import NUM_ENVS, tiny_config
 
-from kvzero.agent import newest_checkpoint
+from kvzero.agent import Planner, newest_checkpoint
 from kvzero.errors import ConfigError, EnvError, RunError, SearchError
 from kvzero.training import RunConfig, Trainer
+from kvzero.training.learning.schedules import Schedules
 
 STEP = 1
 
@@ -213,3 +214,45 @@ def test_an_error_is_not_hidden_by_what_it_broke(tmp_path, monkeypatch, caplog):
 
 def unreadable():
     raise RuntimeError("the GPU is lost")
+
+
+def scheduled_config(tmp_path) -> RunConfig:
+    config = tiny_config(tmp_path)
+    moving = replace(config.learner, final_bootstrap_steps=1, first_discount=0.6, annealing_updates=5, warmup_updates=3)
+    return replace(config, learner=moving)
+
+
+@pytest.mark.usefixtures("own_random_state")
+def test_searches_follow_the_discount_of_the_learner_from_round_to_round(tmp_path, monkeypatch):
+    collected, evaluated, plan = [], [], Planner.plan
+
+    def watched(self, *arguments, **options):
+        is_collecting = self is trainer._components.planner
+        (collected if is_collecting else evaluated).append((self.engine._searches.config.discount, trainer.num_updates))
+        return plan(self, *arguments, **options)
+
+    monkeypatch.setattr(Planner, "plan", watched)
+    trainer, told = Trainer(scheduled_config(tmp_path), tmp_path), Listening()
+    trainer.run(told, lambda: False)
+    trainer.close()
+    due = Schedules(trainer._config.learner, discount=0.997, total_updates=10).discount
+    assert {discount for discount, _ in collected} > {0.6, 0.997}
+    assert all(discount == due(num_updates) for discount, num_updates in collected + evaluated)
+    assert len({discount for discount, _ in evaluated}) == 2
+    lines = [line for line in told.figures if "lr" in line]
+    assert [line["discount"] for line in lines] == [due(int(line["updates"])) for line in lines]
+    assert {line["bootstrap_steps"] for line in lines} == {2, 1}
+    assert lines[0]["lr"] == pytest.approx(0.01 / 3)
+
+
+@pytest.mark.usefixtures("own_random_state")
+def test_a_session_goes_on_with_the_schedules_of_the_one_before(tmp_path):
+    config = scheduled_config(tmp_path)
+    first = stopped_after(config, tmp_path, 30)
+    second = Trainer(config, tmp_path, resume_from=newest_checkpoint(tmp_path))
+    second.close()
+    ours, theirs = second._components.learner, first._components.learner
+    assert 0 < ours.num_updates < 5
+    assert (ours.learning_rate, ours.discount) == (theirs.learning_rate, theirs.discount)
+    agent = json.loads((newest_checkpoint(tmp_path) / "agent.json").read_text())["agent"]
+    assert 0.6 < agent["search"]["discount"] == ours.discount < 0.997

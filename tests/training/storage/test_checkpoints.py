@@ -303,3 +303,22 @@ def test_a_state_that_makes_no_sense_is_refused(tmp_path, change):
     (folder / "state.json").write_text(json.dumps(state | change))
     with pytest.raises(CheckpointError):
         load_checkpoint(folder, tiny_learner(), filled_replay())
+
+
+@pytest.mark.parametrize("chosen", ["float32", "bfloat16", None])
+def test_a_measured_number_type_is_gone_on_with(tmp_path, chosen):
+    measured = replace(LEARNER, precision="measured")
+    learner = tiny_learner(measured)
+    learner.number_type = chosen
+    folder = save(tmp_path, learner, filled_replay(), 6)
+    other, told = tiny_learner(measured, seed=1), tiny_learner(seed=1)
+    load_checkpoint(folder, other, filled_replay())
+    assert other.number_type == chosen
+    load_checkpoint(folder, told, filled_replay())
+    assert told.number_type == "float32"
+    state = json.loads((folder / "state.json").read_text())
+    del state["number_type"]
+    (folder / "state.json").write_text(json.dumps(state | {"format": 3}))
+    older = tiny_learner(measured)
+    load_checkpoint(folder, older, filled_replay())
+    assert older.number_type is None

@@ -1,6 +1,6 @@
 """The device engine: a whole search is one piece of work on the network's device, recorded once and replayed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -88,6 +88,12 @@ class DeviceEngine:
         """Return what the network said of the newest observation at each root, on the device."""
         rows = torch.from_numpy(envs.copy()).to(self._device)
         return RootReading(self._readings.values[rows], self._readings.policy_logits[rows])
+
+    def set_discount(self, discount: float) -> None:
+        """Search with another discount from now on; nothing is recorded anew."""
+        self._search = replace(self._search, discount=discount)
+        for sized in self._searches.values():
+            sized.search.set_discount(discount)
 
     @torch.inference_mode()
     def search(

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
-from jaxtyping import Bool, Int, Int64, UInt8
+from jaxtyping import Bool, Float32, Int, Int64, Shaped, UInt8
 
 from kvzero.envs.config import EnvConfig
 from kvzero.envs.environments import Frame, Start, Steps, check_actions, check_seed
@@ -37,6 +37,7 @@ class AtariEnvironments:
     """
 
     def __init__(self, config: EnvConfig, *, num_envs: int, training: bool, render: bool) -> None:
+        self._reward_scale = config.reward_scale
         self._should_clip = training and config.clip_rewards
         self._ends_with_life = training and config.episodic_life
         self._max_steps = config.max_frames // config.frame_skip
@@ -48,7 +49,7 @@ class AtariEnvironments:
         self._ages = np.zeros(num_envs, dtype=np.int64)  # steps since the game began
         self.num_envs = num_envs
         self._num_colours, self._num_stacked = 1 if config.grayscale else 3, config.frame_stack
-        shape = (self._num_colours * self._num_stacked, config.image_size, config.image_size)
+        shape = (config.num_channels, config.image_size, config.image_size)
         self._images: Images = np.zeros((num_envs, *shape), dtype=np.uint8)  # as last shown
         self.frames_per_second = _CONSOLE_FPS / config.frame_skip
         self.spec = EnvSpec(
@@ -90,7 +91,7 @@ class AtariEnvironments:
         return Steps(
             observations=self._images,
             action_masks=self._all_legal(),
-            rewards=(np.clip(rewards, -1, 1) if self._should_clip else rewards).astype(np.float32),
+            rewards=self._to_learn_from(rewards),
             raw_rewards=rewards.astype(np.float64),
             terminated=terminated,
             truncated=capped & ~terminated,
@@ -121,6 +122,10 @@ class AtariEnvironments:
         # As usual, the last life is not lost before the game is over: some games show 0 lives while they go on.
         life_lost = ~over & (lives < self._lives) & (lives > 0)
         return (over | life_lost if self._ends_with_life else over), capped
+
+    def _to_learn_from(self, rewards: Shaped[np.ndarray, " env"]) -> Float32[np.ndarray, " env"]:
+        clipped = np.clip(rewards, -1, 1) if self._should_clip else rewards
+        return (clipped * self._reward_scale).astype(np.float32)
 
     def _follow(self, actions: Int64[np.ndarray, " env"], *, is_capped: bool) -> None:
         if self._screen is not None:

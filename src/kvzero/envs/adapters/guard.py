@@ -13,7 +13,8 @@ from jaxtyping import Bool
 from kvzero.checks import read_mask
 from kvzero.envs.environments import Frame, Observation
 from kvzero.envs.extras import missing_dependency
-from kvzero.envs.spaces import join_spec, read_action_space, read_observation_space
+from kvzero.envs.observations import read_observation_space
+from kvzero.envs.spaces import join_spec, read_action_space
 from kvzero.errors import EnvError
 from kvzero.records import EnvSpec
 
@@ -25,9 +26,9 @@ Info = dict[str, Any]
 class Guard(gymnasium.Wrapper[Observation, Any, Any, Any]):
     """A Gymnasium environment whose actions count from 0, or go from -1 to 1, and whose observations are checked.
 
-    Observations are delivered as float32 or uint8. Of the environment's `info` only the action mask is passed on, under
-    "action_mask", and it is always there. Where `info` has none, the environment's method `action_masks` is asked, if
-    it or a wrapper has one, as sb3-contrib does; else all actions are legal.
+    Observations are delivered in the shape and type that `delivered` says. Of the environment's `info` only the action
+    mask is passed on, under "action_mask", and it is always there. Where `info` has none, the environment's method
+    `action_masks` is asked, if it or a wrapper has one, as sb3-contrib does; else all actions are legal.
 
     Raises:
         ConfigError: the environment's spaces are not supported.
@@ -117,9 +118,9 @@ def _find_mask_method(env: gymnasium.Env[Any, Any]) -> Callable[[], object] | No
 
 
 def _delivered_space(delivered: EnvSpec) -> Box:
-    if delivered.is_image:
-        return Box(0, 255, delivered.observation_shape, np.uint8)
-    return Box(-np.inf, np.inf, delivered.observation_shape, np.float32)
+    dtype: Any = delivered.observation_dtype
+    low, high = {np.float32: (-np.inf, np.inf), np.bool_: (0, 1), np.uint8: (0, 255)}[dtype]
+    return Box(low, high, delivered.observation_shape, dtype)
 
 
 def _finite_reward(reward: Any) -> float:

@@ -18,8 +18,11 @@ __all__ = ["GymEnvironments"]
 class GymEnvironments:
     """Environments stepped one after another; an episode that ends begins anew within the same step."""
 
-    def __init__(self, make: Maker, *, name: str, num_envs: int, render: bool, first_index: int = 0) -> None:
+    def __init__(
+        self, make: Maker, *, name: str, num_envs: int, render: bool, reward_scale: float, first_index: int = 0
+    ) -> None:
         self._can_render = render
+        self._reward_scale = reward_scale
         made = [build_environment(make, name=name, render=render and index == 0) for index in range(num_envs)]
         self._guards = [Guard(env, name=name, index=first_index + index) for index, env in enumerate(made)]
         self.num_envs = num_envs
@@ -44,7 +47,7 @@ class GymEnvironments:
         return Steps(
             observations=observations,
             action_masks=info["action_mask"],
-            rewards=rewards.astype(np.float32),
+            rewards=(rewards * self._reward_scale).astype(np.float32),
             raw_rewards=rewards,
             terminated=terminated,
             truncated=truncated & ~terminated,

@@ -1,10 +1,12 @@
 """How much of a network is in use: units that hardly ever fire, and matrices of low rank."""
 
 from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from kvzero.model.encoders import ResidualBlock
 from kvzero.model.heads import PairedHead, activate
@@ -17,14 +19,28 @@ IMAGE_AXES = 4
 
 
 class UnitActivity:
-    """Watches a network from now on, and tells which of its units were dormant in its newest passes with gradients."""
+    """Watches a network from now on, and tells which of its units were dormant in its newest passes with gradients.
+
+    In a `with` statement it watches to the end of that.
+    """
 
     def __init__(self, network: Network) -> None:
         """Put a hook on whatever ends in a nonlinearity."""
         self._means: dict[str, dict[int, Tensor]] = {}  # of each layer's units, by part and place
+        self._hooks: list[RemovableHandle] = []
         for part, modules in _parts(network).items():
             for place, (layer, activation) in enumerate(_layers(modules)):
-                layer.register_forward_hook(_Hook(self._means.setdefault(part, {}), place, activation))
+                hook = _Hook(self._means.setdefault(part, {}), place, activation)
+                self._hooks.append(layer.register_forward_hook(hook))
+
+    def __enter__(self) -> "UnitActivity":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for hook in self._hooks:
+            hook.remove()
 
     def dormant_shares(self, threshold: float) -> dict[str, float]:
         """Return, for each part that was passed, the share of units whose score is not above the threshold.

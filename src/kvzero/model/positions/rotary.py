@@ -1,12 +1,14 @@
 """Rotary position embedding by absolute token index (Su et al. 2021, RoFormer)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
-__all__ = ["Rotary", "rotate"]
+__all__ = ["Rotary", "rotate", "turn"]
 
 BASE = 10_000.0
 FIRST_TABLE_TOKENS = 1024
@@ -62,4 +64,33 @@ def rotate(
     """Turn queries and keys by the rotation of their token: number `i` pairs with number `i + head_dim / 2`."""
     cosine, sine = rotation[:, :, 0, None, None], rotation[:, :, 1, None, None]
     turned = torch.addcmul(vectors * cosine, vectors.roll(vectors.shape[-1] // 2, dims=-1), sine)
+    return turned.to(vectors.dtype)
+
+
+def turn(
+    vectors: Float[Tensor, "*lead token head_dim"], rotation: Float[Tensor, "*_ token 2 head_dim"]
+) -> Float[Tensor, "*lead token head_dim"]:
+    """Turn vectors that lie head by head as `rotate` does, with fewer passes over them, backward too."""
+    turned: Tensor = _Turn.apply(vectors, rotation[..., 0, :], rotation[..., 1, :])  # type: ignore[no-untyped-call]
+    return turned
+
+
+class _Turn(torch.autograd.Function):
+    """A rotation; its gradient is turned back."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        ctx.save_for_backward(cosine, sine)
+        return _turn(vectors, cosine, sine, sign=1.0)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cosine, sine = ctx.saved_tensors
+        return _turn(gradient, cosine, sine, sign=-1.0), None, None
+
+
+def _turn(vectors: Tensor, cosine: Tensor, sine: Tensor, *, sign: float) -> Tensor:
+    half, turned = vectors.shape[-1] // 2, vectors * cosine
+    turned[..., :half].addcmul_(vectors[..., half:], sine[..., :half], value=sign)
+    turned[..., half:].addcmul_(vectors[..., :half], sine[..., half:], value=sign)
     return turned.to(vectors.dtype)

@@ -8,15 +8,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from kvzero.reports.figures import ENV_STEPS, EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, TRAIN_RETURN
+from kvzero.reports.figures import (
+    ENV_STEPS,
+    EVAL_RETURN_MAX,
+    EVAL_RETURN_MEAN,
+    EVAL_RETURN_MIN,
+    OPEN_LOOP,
+    TRAIN_RETURN,
+)
 
-__all__ = ["draw_costs", "draw_others", "draw_returns", "png"]
+__all__ = ["draw_costs", "draw_open_loop", "draw_others", "draw_returns", "png"]
 
 Metrics = Sequence[dict[str, float]]
 
 INK, FAINT, BLUE, GREY = "#24292f", "#d8dee4", "#0b62c4", "#9aa5b1"
 RETURNS = (TRAIN_RETURN, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, EVAL_RETURN_MAX)
 NUM_COLUMNS = 3
+EVALUATIONS_SHOWN = (0.0, 1 / 3, 2 / 3, 1.0)
+"""Of all evaluations of a run, those whose open-loop errors are drawn."""
+
 DOTS_PER_INCH = 150
 
 
@@ -39,8 +49,9 @@ def draw_returns(metrics: Metrics, *, title: str) -> Figure:
 
 
 def draw_others(metrics: Metrics) -> Figure | None:
-    """Draw every figure that is not a return into a small plot of its own; None if there is none."""
-    names = sorted({name for line in metrics for name in line} - {ENV_STEPS, *RETURNS})
+    """Draw every figure that is no return and no open-loop error into a plot of its own; None if there is none."""
+    named = {name for line in metrics for name in line if not name.startswith(f"{OPEN_LOOP}/")}
+    names = sorted(named - {ENV_STEPS, *RETURNS})
     if not names:
         return None
     num_rows = math.ceil(len(names) / NUM_COLUMNS)
@@ -51,6 +62,26 @@ def draw_others(metrics: Metrics) -> Figure | None:
         axes.plot(*_series(metrics, name), color=BLUE, linewidth=1.1)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
+    return figure
+
+
+def draw_open_loop(metrics: Metrics) -> Figure | None:
+    """Draw open-loop errors by depth, a plot for each kind, a line for each of a few evaluations; None without any."""
+    lines = [(line[ENV_STEPS], found) for line in metrics if (found := _open_loop(line))]
+    if not lines:
+        return None
+    shown = [lines[index] for index in sorted({round(share * (len(lines) - 1)) for share in EVALUATIONS_SHOWN})]
+    kinds = sorted({kind for _, found in shown for kind in found})
+    figure = Figure(figsize=(2.6 * len(kinds), 2.8), layout="constrained")
+    panels = figure.subplots(1, len(kinds), squeeze=False).ravel()
+    for axes, kind in zip(panels, kinds, strict=True):
+        _dress(axes, f"{OPEN_LOOP}/{kind}")
+        axes.set_xlabel("depth")
+        for rank, (env_steps, found) in enumerate(shown, start=1):
+            if kind in found:
+                label, alpha = f"{env_steps:,.0f} steps", rank / len(shown)
+                axes.plot(*_sorted(found[kind]), "o-", color=BLUE, alpha=alpha, markersize=3, label=label)
+    panels[0].legend(frameon=False, labelcolor=INK, fontsize=7)
     return figure
 
 
@@ -98,6 +129,22 @@ def _draw_evaluations(axes: Axes, metrics: Metrics) -> None:
         fontsize=9,
         annotation_clip=False,
     )
+
+
+def _open_loop(line: dict[str, float]) -> dict[str, dict[int, float]]:
+    """Return the open-loop errors of a line of metrics, by kind and depth."""
+    found: dict[str, dict[int, float]] = {}
+    for name, error in line.items():
+        if name.startswith(f"{OPEN_LOOP}/"):
+            _, kind, depth = name.split("/")
+            found.setdefault(kind, {})[int(depth)] = error
+    return found
+
+
+def _sorted(errors: dict[int, float]) -> tuple[list[int], list[float]]:
+    """Return depths and their errors, in order."""
+    depths = sorted(errors)
+    return depths, [errors[depth] for depth in depths]
 
 
 def _series(metrics: Metrics, name: str) -> tuple[list[float], list[float]]:

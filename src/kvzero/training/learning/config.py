@@ -5,11 +5,13 @@ from math import inf
 from typing import Literal
 
 from kvzero.checks import check_field, read_fields
+from kvzero.errors import ConfigError
 from kvzero.model import LOSS_WEIGHTS, LatentLoss, LossWeights
 
-__all__ = ["LearnerConfig", "Precision"]
+__all__ = ["LearnerConfig", "NumberType", "Precision"]
 
-Precision = Literal["auto", "float32"]
+Precision = Literal["auto", "float32", "bfloat16", "measured"]
+NumberType = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +27,23 @@ class LearnerConfig:
     bootstrap_steps: int = 10
     """Rewards summed before the EMA network's value takes over (n)."""
 
+    final_bootstrap_steps: int | None = None
+    """What n falls to, if it is to fall: a large n learns fast from values that know little yet, a small one depends
+    less on the actions of older policies (BBF, Schwarzer et al. 2023: from 10 to 3)."""
+
+    first_discount: float | None = None
+    """What discount rises from, if it is to rise: a near horizon is learnt sooner and varies less (François-Lavet et
+    al. 2015; BBF: from 0.97 to 0.997). The search reckons with the same."""
+
+    annealing_updates: int | None = None
+    """Updates over which n and the discount move; half of the run's if not given (BBF: 10,000)."""
+
     learning_rate: float = 1e-3
     """Step size of AdamW at its highest."""
+
+    warmup_updates: int = 0
+    """Updates over which the learning rate rises to its highest: the first steps of AdamW, which knows little of the
+    gradients' size yet, are the least reliable (Ma & Yarats 2021)."""
 
     final_learning_rate_share: float = 0.1
     """Share of the learning rate that is left when the run ends; it falls linearly."""
@@ -59,7 +76,8 @@ class LearnerConfig:
     """Weight of the policy's entropy, inside the policy loss."""
 
     precision: Precision = "auto"
-    """auto trains in bfloat16 autocast where the device is a GPU that has it; float32 never does."""
+    """Number type of an update: float32; bfloat16 by autocast; auto for bfloat16 where the device is a GPU that has it;
+    measured for whichever of both makes the run's first update faster, kept for the whole run."""
 
     def __post_init__(self) -> None:
         read_fields(self)
@@ -69,10 +87,28 @@ class LearnerConfig:
             check_field(self, name, lambda value: value >= 1, "give at least 1")
         for name in positive:
             check_field(self, name, lambda value: 0 < value < inf, "give a positive number")
-        for name in (*weights, "weight_decay"):
+        for name in (*weights, "weight_decay", "warmup_updates"):
             check_field(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("ema_rate", "final_learning_rate_share"):
             check_field(self, name, lambda value: 0 < value <= 1, "give a share above 0 and up to 1")
+        self._check_annealing()
+
+    def _check_annealing(self) -> None:
+        check_field(
+            self,
+            "final_bootstrap_steps",
+            lambda value: value is None or 1 <= value <= self.bootstrap_steps,
+            f"n falls: give at least 1 and at most the bootstrap_steps {self.bootstrap_steps} that it falls from",
+        )
+        check_field(
+            self, "first_discount", lambda value: value is None or 0 <= value < 1, "give a number from 0 to below 1"
+        )
+        check_field(self, "annealing_updates", lambda value: value is None or value >= 1, "give at least 1, or nothing")
+        if self.annealing_updates is not None and self.final_bootstrap_steps is None and self.first_discount is None:
+            raise ConfigError(
+                f"annealing_updates is {self.annealing_updates}, which would have no effect: neither "
+                "final_bootstrap_steps nor first_discount is given; give one of them, or leave it out"
+            )
 
     @property
     def loss_weights(self) -> LossWeights:

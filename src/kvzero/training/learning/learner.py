@@ -1,6 +1,8 @@
 """The learner: one gradient step on a batch of unrolls, and the EMA network that follows."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from math import inf
 
 import numpy as np
@@ -12,6 +14,7 @@ from kvzero.errors import SearchError
 from kvzero.model import (
     Losses,
     Network,
+    UnitActivity,
     cross_entropy,
     entropy,
     latent_distance,
@@ -20,64 +23,91 @@ from kvzero.model import (
     weigh_losses,
 )
 from kvzero.replay import Segments
-from kvzero.training.learning.config import LearnerConfig
+from kvzero.training.learning.arithmetic import UpdateArithmetic
+from kvzero.training.learning.config import LearnerConfig, NumberType
+from kvzero.training.learning.precision import measure_precision, settle_precision
+from kvzero.training.learning.schedules import Schedules
 from kvzero.training.learning.targets import Targets, Unroll, make_targets, segment_steps, to_device
 
 __all__ = ["Learner"]
+
+DORMANCY_UNROLLS = 32
+"""Unrolls of a batch that are passed to see which units are dormant."""
+
+DORMANCY_THRESHOLD = 0.025
+"""Share of the layer's mean activity up to which a unit is dormant (Sokar et al. 2023, for DQN)."""
 
 
 class Learner:
     """Owns the network, its EMA copy and the optimiser; counts its updates."""
 
     def __init__(self, network: Network, config: LearnerConfig, *, discount: float, total_updates: int) -> None:
-        """Make the EMA copy and the optimiser; the learning rate falls over `total_updates`."""
+        """Make the EMA copy and the optimiser; what is scheduled moves over `total_updates`."""
         self.network = network
         self.target_network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.optimizer = _build_optimizer(network, config)
         self.num_updates = 0
         self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
         self._config = config
-        self._discount = discount
-        self._total_updates = max(total_updates, 1)
-        self._autocast = torch.autocast(
-            network.device.type, torch.bfloat16, enabled=config.precision == "auto" and _has_bfloat16(network.device)
-        )
+        self._newest: Unroll | None = None
+        self._schedules = Schedules(config, discount=discount, total_updates=total_updates)
+        self.number_type = settle_precision(config.precision, network.device)
+        """What updates are computed in; None before the first one where it is measured."""
 
     @property
     def segment_steps(self) -> int:
-        """Steps that a sampled segment must have."""
+        """Steps that a sampled segment must have, at the run's largest n."""
         return segment_steps(self._config.unroll_steps, self._config.bootstrap_steps)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the update that comes next."""
+        return self._schedules.learning_rate(self.num_updates)
+
+    @property
+    def bootstrap_steps(self) -> int:
+        """The n of the update that comes next."""
+        return self._schedules.bootstrap_steps(self.num_updates)
+
+    @property
+    def discount(self) -> float:
+        """The discount of the update that comes next, which searches until then should have too."""
+        return self._schedules.discount(self.num_updates)
 
     def update(self, segments: Segments) -> dict[str, Tensor]:
         """Make one gradient step; return figures as tensors, so that nothing waits for the device.
 
         Its stages are the methods below, in this order; whoever wants to know what each costs overrides and times them.
         """
+        if self.number_type is None:
+            self.number_type = measure_precision(lambda number_type: self._try(segments, number_type))
         unroll, targets = self.make_targets(segments)
         total, figures = self.forward(unroll, targets)
         self.backward(total)
         figures["gradient_norm"] = self.step_optimizer()
         self.follow()
         self.num_updates += 1
+        self._newest = unroll
         return figures
 
     def make_targets(self, segments: Segments) -> tuple[Unroll, Targets]:
         """Bring sampled segments to the device, and ask the EMA network what should have been said of them."""
-        config, unroll = self._config, to_device(segments, self.network.device)
-        with self._autocast:
+        unroll = to_device(segments, self.network.device)
+        with self._arithmetic():
             return unroll, make_targets(
                 unroll,
                 self.target_network,
-                num_steps=config.unroll_steps,
-                bootstrap_steps=config.bootstrap_steps,
-                discount=self._discount,
+                num_steps=self._config.unroll_steps,
+                bootstrap_steps=self.bootstrap_steps,
+                discount=self.discount,
             )
 
     def forward(self, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss, and the figures that it is made of."""
-        with self._autocast:
+        with self._arithmetic():
             losses = self._losses(unroll, targets)
-        return self._combine(losses, targets)
+        total, figures = self._combine(losses, targets)
+        return total, figures | self._excesses(figures, unroll, targets)
 
     def backward(self, total: Float[Tensor, ""]) -> None:
         """Compute the gradient of the loss."""
@@ -99,6 +129,21 @@ class Learner:
         sources: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(targets, sources, self._config.ema_rate)
         self.target_network.mark_changed()
+
+    @contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        """Inside the block, compute in the learner's number type, and as suits its device."""
+        device, is_bfloat16 = self.network.device.type, self.number_type == "bfloat16"
+        on_cpu = UpdateArithmetic() if device == "cpu" else nullcontext()
+        with torch.autocast(device, torch.bfloat16, enabled=is_bfloat16), on_cpu:
+            yield
+
+    def _try(self, segments: Segments, number_type: NumberType) -> None:
+        """Compute a gradient in a number type, and wait for it; no weight changes."""
+        self.number_type = number_type
+        self.backward(self.forward(*self.make_targets(segments))[0])
+        if self.network.device.type == "cuda":
+            torch.cuda.synchronize(self.network.device)
 
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
         steps = unroll.first(self._config.unroll_steps)
@@ -131,11 +176,51 @@ class Learner:
         }
         return means.total, {name: figure.detach() for name, figure in figures.items()}
 
+    @torch.no_grad()
+    def _excesses(self, figures: dict[str, Tensor], unroll: Unroll, targets: Targets) -> dict[str, Tensor]:
+        """Return the cross-entropies less the entropies of their targets, KL divergences, so that 0 is perfect.
+
+        From the policy over continuous actions nothing is taken: what it learns from are weights of a few actions, and
+        a density has no highest value there.
+        """
+        steps, support = unroll.first(self._config.unroll_steps), self.network.support
+        weights = self._config.loss_weights
+        known, real = targets.is_known.float(), targets.is_real.float()
+        reward = masked_mean(support.entropy(steps["rewards"]), known)
+        value = masked_mean(support.entropy(targets.values), known)
+        policy = torch.zeros_like(value)
+        if not self.network.spec.is_continuous:
+            policy = masked_mean(torch.special.entr(steps["policies"]).sum(-1), real)
+        return {
+            "loss_reward": figures["loss_reward"] - reward,
+            "loss_value": figures["loss_value"] - value,
+            "loss_policy": figures["loss_policy"] - policy,
+            "target_entropy": weights.reward * reward + weights.value * value + weights.policy * policy,
+        }
+
     def _set_learning_rate(self) -> None:
-        fallen = min(self.num_updates / self._total_updates, 1.0)
-        share = 1.0 - fallen * (1.0 - self._config.final_learning_rate_share)
         for group in self.optimizer.param_groups:
-            group["lr"] = self._config.learning_rate * share
+            group["lr"] = self.learning_rate
+
+    @property
+    def positions_per_update(self) -> int:
+        """Steps that one update trains on."""
+        return self._config.batch_size * self._config.unroll_steps
+
+    def dormant_shares(self) -> dict[str, float]:
+        """Return what share of the units in each part of the network the newest batch hardly excites.
+
+        The batch, or the first of it, is passed once more; there are no shares before this session's first update.
+        Dormant units are those of Sokar et al. 2023.
+        """
+        if self._newest is None:
+            return {}
+        steps = self._newest.first(self._config.unroll_steps)
+        observations, actions = (steps[name][:DORMANCY_UNROLLS] for name in ("observations", "actions"))
+        with UnitActivity(self.network) as activity, self._arithmetic():
+            latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
+            self.network(latents, actions)
+        return activity.dormant_shares(DORMANCY_THRESHOLD)
 
     def show(self, observations: Shaped[np.ndarray, "env ..."]) -> None:
         """Keep observations for `take_in`; without effect where the network normalises none."""
@@ -188,7 +273,3 @@ def _build_optimizer(network: Network, config: LearnerConfig) -> torch.optim.Ada
     plain = [weights for weights in network.parameters() if id(weights) not in identities]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.learning_rate, eps=1e-5, fused=True)
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()

@@ -11,7 +11,7 @@ from torch import Tensor
 from kvzero.model import Network
 from kvzero.replay import Segments
 
-__all__ = ["Targets", "Unroll", "make_targets", "n_step_returns", "segment_steps", "to_device"]
+__all__ = ["Targets", "Unroll", "bootstrap_rows", "make_targets", "n_step_returns", "segment_steps", "to_device"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +58,30 @@ def to_device(segments: Segments, device: torch.device) -> Unroll:
     )
 
 
-def n_step_returns(
-    unroll: Unroll, values: Float[Tensor, "batch row"], *, num_steps: int, bootstrap_steps: int, discount: float
-) -> Float[Tensor, "batch time"]:
-    """Return `sum_j g^j r_{k+j} + g^m v_{k+m}` for the first `num_steps` steps `k` (Sutton & Barto 2018, eq. 7.1).
+def bootstrap_rows(unroll: Unroll, *, num_steps: int, bootstrap_steps: int) -> Int[Tensor, "batch time"]:
+    """Return the row whose value ends the return of each of the first `num_steps` steps.
 
-    `m` is `bootstrap_steps`, or less where the segment's last real row comes first; the value of a row that truly
-    terminated is 0. From the last real row on no reward counts, and without a true termination the value there stands.
+    It is `bootstrap_steps` further on, or the segment's last real row where that comes first.
     """
-    ends, rows = unroll.ends[:, None], torch.arange(values.shape[1], device=values.device)
-    time = torch.arange(num_steps, device=values.device)
+    time = torch.arange(num_steps, device=unroll.ends.device)
+    return torch.minimum(time + bootstrap_steps, unroll.ends[:, None])
+
+
+def n_step_returns(
+    unroll: Unroll, values: Float[Tensor, "batch time"], *, bootstrap_steps: int, discount: float
+) -> Float[Tensor, "batch time"]:
+    """Return `sum_j g^j r_{k+j} + g^m v_{k+m}` for the first steps `k` (Sutton & Barto 2018, eq. 7.1).
+
+    `values` are `v_{k+m}`, those of `bootstrap_rows`; the value of a row that truly terminated is 0. From the last real
+    row on no reward counts, and without a true termination the value there stands.
+    """
+    num_steps = values.shape[1]
+    bootstrap = bootstrap_rows(unroll, num_steps=num_steps, bootstrap_steps=bootstrap_steps)
+    ends, time = unroll.ends[:, None], torch.arange(num_steps, device=values.device)
+    rows = torch.arange(unroll.fields["rewards"].shape[1], device=values.device)
     rewards = unroll.fields["rewards"] * (rows < ends)
-    values = values.masked_fill(unroll.terminated[:, None] & (rows >= ends), 0.0)
-    bootstrap = torch.minimum(time + bootstrap_steps, ends)
     powers = discount ** (bootstrap - time).clamp(min=0)
-    returns = values.gather(1, bootstrap) * powers
+    returns = values.masked_fill(unroll.terminated[:, None] & (bootstrap >= ends), 0.0) * powers
     for ahead in range(bootstrap_steps):
         returns = returns + discount**ahead * rewards[:, ahead : ahead + num_steps]
     return returns
@@ -82,15 +91,20 @@ def n_step_returns(
 def make_targets(
     unroll: Unroll, target_network: Network, *, num_steps: int, bootstrap_steps: int, discount: float
 ) -> Targets:
-    """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context."""
-    observations = unroll.fields["observations"]
+    """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context.
+
+    Rows behind the last bootstrap value are not looked at: a segment that was drawn for a larger n costs no more.
+    """
+    rows = unroll.first(num_steps + bootstrap_steps)
+    observations = rows["observations"]
     latents = target_network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
-    values = target_network.read_values(latents, unroll.fields["actions"])
+    bootstrap = bootstrap_rows(unroll, num_steps=num_steps, bootstrap_steps=bootstrap_steps)
+    values = target_network.read_values(latents, rows["actions"], bootstrap)
     time = torch.arange(num_steps, device=values.device)
     is_real = time < unroll.ends[:, None]
     return Targets(
         latents=latents[:, 1 : num_steps + 1],
-        values=n_step_returns(unroll, values, num_steps=num_steps, bootstrap_steps=bootstrap_steps, discount=discount),
+        values=n_step_returns(unroll, values, bootstrap_steps=bootstrap_steps, discount=discount),
         is_real=is_real,
         is_known=is_real | unroll.terminated[:, None],
     )

@@ -56,7 +56,7 @@ def _build_around(envs: Environments, config: RunConfig, resume_from: Path | Non
     progress = _restore(learner, replay, rng, resume_from)
     planner = Planner(learner.network, config.agent, num_envs=envs.num_envs)  # now that the weights are there
     seed = config.seed_for("collect", progress.env_steps)  # after a pause, other episodes than those it began with
-    sink = ReturnWatch(replay, learner.network.support, num_envs=envs.num_envs, discount=config.agent.search.discount)
+    sink = ReturnWatch(replay, learner.network.support, num_envs=envs.num_envs, discount=lambda: learner.discount)
     components = Components(
         envs=envs,
         learner=learner,
@@ -74,7 +74,7 @@ def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
         _build_network(config, spec).to(choose_device(config.device)),
         config.learner,
         discount=config.agent.search.discount,
-        total_updates=int(config.schedule.total_env_steps * config.schedule.replay_ratio),
+        total_updates=config.total_updates,
     )
 
 

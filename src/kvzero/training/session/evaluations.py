@@ -1,27 +1,45 @@
 """The evaluations of a run: when one is due, also since an earlier session, and what is told of it."""
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from kvzero.agent import Planner
+from kvzero.engines import SearchNetwork
 from kvzero.envs import make_environments
-from kvzero.model import Network
 from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN
 from kvzero.training.config import RunConfig
 from kvzero.training.evaluator import Games, evaluate
+from kvzero.training.learning import Learner
+from kvzero.training.recorder import Recorder
+from kvzero.training.session.open_loop import open_loop_errors
 
-__all__ = ["Evaluations", "evaluation_figures"]
+__all__ = ["Evaluation", "Evaluations"]
+
+RECORDED_STEPS = 200
+"""Steps of each environment's first game that open-loop errors are looked for in: images of more would fill memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """An evaluation that was played to its end."""
+
+    games: Games
+
+    figures: dict[str, float]
+    """What a line of metrics says of it."""
 
 
 class Evaluations:
     """Plays with a network as it is, in environments and a store of its own, and remembers when it last did."""
 
-    def __init__(self, config: RunConfig, network: Network, *, evaluated_at: int) -> None:
+    def __init__(self, config: RunConfig, learner: Learner, *, evaluated_at: int) -> None:
         self.evaluated_at = evaluated_at
         """Environment steps at the newest evaluation that was played to its end."""
         self._config = config
-        self._network = network
+        self._learner = learner
 
     def is_due(self, env_steps: int) -> bool:
         """Whether the curve lacks a point; a run that is over has its final evaluation instead."""
@@ -29,7 +47,9 @@ class Evaluations:
         is_missing = env_steps // schedule.eval_every > self.evaluated_at // schedule.eval_every
         return is_missing and env_steps < schedule.total_env_steps
 
-    def play(self, env_steps: int, *, on_step: Callable[[], None], should_stop: Callable[[], bool]) -> Games | None:
+    def play(
+        self, env_steps: int, *, on_step: Callable[[], None], should_stop: Callable[[], bool]
+    ) -> Evaluation | None:
         """Play the evaluation of a run on its way, or at its end the final one; None where it was stopped.
 
         Raises:
@@ -39,6 +59,7 @@ class Evaluations:
         is_final = env_steps >= schedule.total_env_steps
         num_episodes = schedule.final_eval_episodes if is_final else schedule.eval_episodes
         envs = make_environments(config.env, num_envs=min(num_episodes, schedule.num_eval_envs), training=False)
+        started, recorder = time.perf_counter(), Recorder(envs.num_envs, max_steps=RECORDED_STEPS)
         try:
             games = evaluate(
                 envs,
@@ -48,21 +69,33 @@ class Evaluations:
                 max_steps=schedule.max_eval_steps or schedule.total_env_steps,
                 on_step=lambda _: on_step(),
                 should_stop=should_stop,
+                recorder=recorder if schedule.open_loop_steps else None,
             )
         finally:
             envs.close()
         if should_stop():
             return None
         self.evaluated_at = env_steps
-        return games
+        played = time.perf_counter()
+        errors = self._open_loop_errors(recorder)
+        seconds = {"eval_seconds": played - started, "open_loop_seconds": time.perf_counter() - played}
+        return Evaluation(games, _game_figures(games) | seconds | errors)
+
+    def _open_loop_errors(self, recorder: Recorder) -> dict[str, float]:
+        config, network = self._config, SearchNetwork(self._learner.network, self._config.agent.search_dtype)
+        return open_loop_errors(
+            network,
+            recorder.episodes,
+            num_steps=config.schedule.open_loop_steps,
+            latent_loss=config.learner.latent_loss,
+        )
 
     def _planner(self, num_envs: int) -> Planner:
-        agent = self._config.agent
-        return Planner(self._network, agent, num_envs=num_envs, num_simulations=agent.num_eval_simulations)
+        agent = self._config.agent.with_discount(self._learner.discount)
+        return Planner(self._learner.network, agent, num_envs=num_envs, num_simulations=agent.num_eval_simulations)
 
 
-def evaluation_figures(games: Games) -> dict[str, float]:
-    """Return what a line of metrics says of an evaluation."""
+def _game_figures(games: Games) -> dict[str, float]:
     return {
         EVAL_RETURN_MEAN: float(np.mean(games.returns)),
         EVAL_RETURN_MIN: float(np.min(games.returns)),

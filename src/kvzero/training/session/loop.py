@@ -53,6 +53,12 @@ class Loop:
         """Whether all environment steps of the run are collected."""
         return self.env_steps >= self._schedule.total_env_steps
 
+    @property
+    def dose(self) -> float:
+        """Steps trained on per environment step collected: the updates made, times batch, times unroll."""
+        learner = self._components.learner
+        return learner.num_updates * learner.positions_per_update / max(self.env_steps, 1)
+
     def advance(self, should_stop: Callable[[], bool]) -> RoundResult:
         """Make one round, which ends early after the step or update at which `should_stop` says so.
 
@@ -95,6 +101,7 @@ class Loop:
 
     def _collect(self, should_stop: Callable[[], bool]) -> list[Episode]:
         schedule, parts, ended = self._schedule, self._components, []
+        parts.planner.set_discount(parts.learner.discount)
         target = min(self.env_steps + schedule.round_env_steps, schedule.total_env_steps)
         while self.env_steps < target and not should_stop():
             acted_on = parts.collector.observations

@@ -4,6 +4,7 @@ import numpy as np
 
 from kvzero.reports import TRAIN_RETURN, WALL_SECONDS, rss_bytes
 from kvzero.training.collector import Episode
+from kvzero.training.learning import Learner
 from kvzero.training.session.clock import RunClock
 from kvzero.training.session.components import Components
 from kvzero.training.session.loop import Loop, RoundResult
@@ -19,20 +20,34 @@ class Meter:
         self._loop = loop
         self._clock = clock
         self._episodes: list[Episode] = []
+        self._seconds = 0.0
+        self._num_updates = 0
 
     def take_in(self, result: RoundResult) -> None:
-        """Keep the games that ended in a round."""
+        """Keep how fast a round was, and the games that ended in it."""
         self._episodes += result.episodes
+        self._seconds += result.collect_seconds + result.update_seconds
+        self._num_updates += result.num_updates
 
     def measure(self) -> dict[str, float]:
-        """Return what a line of metrics holds: the newest losses, counters, memory; returns since the last call."""
+        """Return what a line of metrics holds: newest losses, counters, memory; returns and pace since the last one."""
+        learner = self._components.learner
         figures = {name: float(figure) for name, figure in self._loop.losses.items()}
-        figures["updates"] = float(self._components.learner.num_updates)
+        figures |= _schedule_figures(learner)
+        figures |= {f"dormant_share/{part}": share for part, share in learner.dormant_shares().items()}
+        figures["dose"] = self._loop.dose
+        figures |= self._read_pace()
         figures[WALL_SECONDS] = self._clock.seconds
+        figures["is_bfloat16"] = float(self._components.learner.number_type == "bfloat16")
         figures["replay_steps"] = float(len(self._components.replay))
         figures["rss_bytes"] = float(rss_bytes())
         figures |= {f"cache/{name}": figure for name, figure in self._components.planner.store.figures().items()}
         return figures | self._read_episodes()
+
+    def _read_pace(self) -> dict[str, float]:
+        seconds, self._seconds = self._seconds, 0.0
+        num_updates, self._num_updates = self._num_updates, 0
+        return {"updates_per_second": num_updates / seconds} if seconds else {}
 
     def _read_episodes(self) -> dict[str, float]:
         episodes, self._episodes = self._episodes, []
@@ -42,3 +57,13 @@ class Meter:
             TRAIN_RETURN: float(np.mean([episode.raw_return for episode in episodes])),
             "train_episode_steps": float(np.mean([episode.num_steps for episode in episodes])),
         }
+
+
+def _schedule_figures(learner: Learner) -> dict[str, float]:
+    """Return how many updates were made, and what the next one will be made with."""
+    return {
+        "updates": float(learner.num_updates),
+        "lr": learner.learning_rate,
+        "bootstrap_steps": float(learner.bootstrap_steps),
+        "discount": learner.discount,
+    }

@@ -10,7 +10,7 @@ from kvzero.reports import WALL_SECONDS
 from kvzero.training.config import RunConfig
 from kvzero.training.session.clock import RunClock
 from kvzero.training.session.components import build_components
-from kvzero.training.session.evaluations import Evaluations, evaluation_figures
+from kvzero.training.session.evaluations import Evaluations
 from kvzero.training.session.loop import Loop, RoundResult
 from kvzero.training.session.measuring import Meter
 from kvzero.training.session.reporting import Observer
@@ -32,6 +32,11 @@ class SessionResult:
     """Raw returns of the final evaluation; empty where the run was stopped before."""
     is_finished: bool
 
+    dose: float
+    """Steps trained on per environment step."""
+    dormant_shares: dict[str, float]
+    """Share of dormant units in each part of the network; empty where this session made no update."""
+
 
 class Trainer:
     """One run: builds everything from a config, goes on until it is done or told to stop."""
@@ -52,8 +57,7 @@ class Trainer:
         self._clock.resume(progress.seconds)
         self._loop = Loop(config, self._components, progress)
         self._meter = Meter(self._components, self._loop, self._clock)
-        network = self._components.learner.network
-        self._evaluations = Evaluations(config, network, evaluated_at=progress.evaluated_at)
+        self._evaluations = Evaluations(config, self._components.learner, evaluated_at=progress.evaluated_at)
 
     @property
     def env_steps(self) -> int:
@@ -98,6 +102,8 @@ class Trainer:
             seconds=self.seconds,
             eval_returns=returns,
             is_finished=bool(returns),
+            dose=self._loop.dose,
+            dormant_shares=self._components.learner.dormant_shares(),
         )
 
     def _save_before(self, error: BaseException) -> None:
@@ -130,12 +136,13 @@ class Trainer:
         Raises:
             RunError: if it cannot be written.
         """
+        learner = self._components.learner
         return save_checkpoint(
             self.folder,
-            self._components.learner,
+            learner,
             self._components.replay,
             self._progress(),
-            agent=self._config.agent,
+            agent=self._config.agent.with_discount(learner.discount),
             keep=self._schedule.keep_checkpoints,
         )
 
@@ -178,11 +185,11 @@ class Trainer:
 
     def _evaluate(self, observer: Observer, should_stop: Callable[[], bool]) -> list[float]:
         """Play and tell of it; return the raw returns, none where it was stopped."""
-        games = self._evaluations.play(self.env_steps, on_step=lambda: self._tell(observer), should_stop=should_stop)
-        if games is None:
+        played = self._evaluations.play(self.env_steps, on_step=lambda: self._tell(observer), should_stop=should_stop)
+        if played is None:
             return []
-        self._tell(observer, evaluation_figures(games) | {WALL_SECONDS: self.seconds})
-        return games.returns
+        self._tell(observer, played.figures | {WALL_SECONDS: self.seconds})
+        return played.games.returns
 
     def _tell(self, observer: Observer, figures: Mapping[str, float] | None = None) -> None:
         observer.update(self.env_steps, updates=self.num_updates, figures=figures)

@@ -28,9 +28,10 @@ from kvzero.training.storage.saved_arrays import list_arrays
 
 __all__ = ["FORMAT", "load_checkpoint", "write_contents", "write_state"]
 
-FORMAT = 3
+FORMAT = 4
 """Format 1 lacks the observations that the normaliser has not taken in yet; formats 1 and 2 lack the last evaluation,
-and hold root values of the replay, which are left alone."""
+and hold root values of the replay, which are left alone; formats 1 to 3 lack the number type of updates, which was not
+measured then."""
 
 STATE_FILE = "state.json"
 UNSEEN_FILE = "unseen.safetensors"
@@ -60,6 +61,7 @@ def write_state(folder: Path, learner: Learner, replay: Replay, progress: Progre
     state = {
         "format": FORMAT,
         "updates": learner.num_updates,
+        "number_type": learner.number_type,
         "torch_rng": torch.get_rng_state().tolist(),
         "replay_rng": replay.rng_state(),
         "progress": {name: getattr(progress, name) for name in Progress.__slots__},
@@ -87,6 +89,8 @@ def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
     with _damage_named(folder / STATE_FILE):
         replay.load_rng_state(state["replay_rng"])
         learner.num_updates = int(state["updates"])
+        if learner.number_type is None and found_format > 3:  # it was measured, or would have been soon
+            learner.number_type = state["number_type"]
         torch.set_rng_state(torch.tensor(state["torch_rng"], dtype=torch.uint8))
         return read_progress(state["progress"], found_format=found_format)
 
