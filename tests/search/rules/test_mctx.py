@@ -106,6 +106,7 @@ EDITS = {
     "forget_the_visits_in_sigma": ("(numbers.c_visit + most_visits)", "numbers.c_visit"),
     "scale_without_what_was_not_tried": ("    if is_open:", "    if is_open and most_visits == 0:"),
     "forget_the_visits_inside": ("* num_visits - total * visits", "* num_visits"),
+    "learn_the_prior": ("policy[env] = numbers.notes / total", "policy[env] = tree.priors[env, 0]"),
     "play_what_was_visited_least": ("numbers, env, most_visits[env])", "numbers, env, 1)"),
 }
 
