@@ -134,7 +134,7 @@ def image_run() -> kvzero.RunConfig:
 
 def run_configs() -> dict[str, kvzero.RunConfig]:
     """Return three short runs: vectors, images, continuous actions."""
-    runs = {"vector": kvzero.preset("cartpole"), "image": image_run()}
+    runs = {"vector": kvzero.RunConfig(preset="cartpole"), "image": image_run()}
     runs["continuous"] = kvzero.preset("pendulum")
     steps = {"vector": 1_200, "image": 320, "continuous": 900}
     for name, run in runs.items():

@@ -38,7 +38,7 @@ SUMMARY = {
     "dose",
     "dormant_shares",
 }
-OF_THE_MACHINE = {"wall_seconds", "rss_bytes", "updates_per_second"}
+OF_THE_MACHINE = {"wall_seconds", "rss_bytes", "updates_per_second", "eval_seconds", "open_loop_seconds"}
 
 
 def history(run: Path) -> list[dict[str, float]]:
