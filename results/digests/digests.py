@@ -150,7 +150,7 @@ def run_configs() -> dict[str, kvzero.RunConfig]:
             checkpoint_every=10_000,
             log_every=64,
         )
-        learner = replace(run.learner, batch_size=8)
+        learner = replace(run.learner, batch_size=8, arithmetic="plain")
         agent = replace(run.agent, search=replace(run.agent.search, num_simulations=6), num_eval_simulations=4)
         runs[name] = replace(run, device="cpu", num_threads=1, schedule=schedule, learner=learner, agent=agent)
     return runs

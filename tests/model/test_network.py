@@ -80,6 +80,27 @@ def test_values_are_those_of_the_whole_prediction():
     assert wanted.std() > 0.01
 
 
+@torch.no_grad()
+def test_what_is_computed_plainly_is_the_transformers_own_to_the_last_bit():
+    network = random_network()
+    latents, actions = latents_and_actions(network)
+    outputs, _ = network.transformer(torch.stack([latents, network.action_table(actions)], dim=2).flatten(1, 2))
+    rewards, _ = network.action_head(outputs[:, 1::2])
+    values, logits = network.latent_head(outputs[:, ::2])
+    found = network(latents, actions, plainly=True)
+    assert torch.equal(found.reward_logits, rewards)
+    assert torch.equal(found.value_logits, values)
+    assert torch.equal(found.policy_logits, logits)
+    agree(network(latents, actions).value_logits, values)
+    steps = torch.randint(STEPS, (BATCH, STEPS + 3), generator=torch.Generator().manual_seed(1))
+    plain, fast = (network.read_values(latents, actions, steps, plainly=plainly) for plainly in (True, False))
+    agree(plain, fast)
+    outputs, _ = network.transformer(
+        torch.stack([latents, network.action_table(actions)], dim=2).flatten(1, 2), read=slice(0, None, 2)
+    )
+    assert torch.equal(plain, network.support.decode(network.latent_head(outputs)[0]).gather(1, steps))
+
+
 @pytest.mark.parametrize("steps", [1, STEPS])
 @torch.no_grad()
 def test_roots_read_in_one_pass_are_the_last_step_of_a_sequence(steps):

@@ -16,6 +16,7 @@ from kvzero import (
     SearchConfig,
 )
 from kvzero.errors import ConfigError
+from kvzero.records import structure, unstructure
 from kvzero.training.config import Purpose
 
 INF, NAN = float("inf"), float("nan")
@@ -239,3 +240,10 @@ def test_schedules_as_long_as_the_run_are_taken():
     learner = LearnerConfig(first_discount=0.997, final_bootstrap_steps=10, annealing_updates=100, warmup_updates=100)
     schedule = ScheduleConfig(total_env_steps=400, replay_ratio=0.25)
     assert RunConfig(preset="mine", learner=learner, schedule=schedule).total_updates == 100
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_the_arithmetic_that_it_began_with():
+    older = unstructure(LearnerConfig())
+    del older["arithmetic"]
+    assert structure(older, LearnerConfig) == LearnerConfig(arithmetic="plain")
+    assert structure(unstructure(LearnerConfig()), LearnerConfig) == LearnerConfig()

@@ -152,9 +152,17 @@ class Network(nn.Module):
         actions: Shaped[Tensor, "batch time *action"],
         *,
         dropout: Dropout = NO_DROPOUT,
+        plainly: bool = False,
     ) -> Predictions:
-        """Predict every step of whole sequences, `latents[t]` followed by `actions[t]`, from token 0 on."""
-        outputs = pass_sequences(self.transformer, interleave(latents, self.action_table(actions)), dropout=dropout)
+        """Predict every step of whole sequences, `latents[t]` followed by `actions[t]`, from token 0 on.
+
+        `plainly` passes them as histories are passed, slower and with the same predictions up to rounding.
+        """
+        tokens = interleave(latents, self.action_table(actions))
+        if plainly:
+            outputs, _ = self.transformer(tokens, dropout=dropout)
+        else:
+            outputs = pass_sequences(self.transformer, tokens, dropout=dropout)
         reward_logits, next_latents = self.action_head(outputs[:, ACTION_TOKENS])
         value_logits, policy_logits = self.latent_head(outputs[:, LATENT_TOKENS])
         return Predictions(reward_logits, self.next_latent_norm(next_latents), value_logits, policy_logits)
@@ -164,12 +172,19 @@ class Network(nn.Module):
         latents: Float[Tensor, "batch time embed"],
         actions: Shaped[Tensor, "batch time *action"],
         steps: Int[Tensor, "batch read"],
+        *,
+        plainly: bool = False,
     ) -> Float[Tensor, "batch read"]:
         """Return the values of some steps of whole sequences, in the reward's units, each seen in its context.
 
-        A step may be asked for several times. What no answer depends on is not computed.
+        A step may be asked for several times. What no answer depends on is not computed, unless it is to be computed
+        `plainly`, as `forward` says.
         """
         tokens = interleave(latents, self.action_table(actions))
+        if plainly:
+            outputs, _ = self.transformer(tokens, read=LATENT_TOKENS)
+            value_logits, _ = self.latent_head(outputs)
+            return self.support.decode(value_logits).gather(1, steps)
         outputs = pass_sequences(self.transformer, tokens, read=2 * steps)
         return self.support.decode(self.latent_head.read_first(outputs))
 

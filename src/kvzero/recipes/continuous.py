@@ -27,6 +27,7 @@ def _continuous(name: str) -> RunConfig:
             reward_weight=0.1,
             value_weight=0.1,
             policy_weight=0.1,
+            arithmetic="plain",  # with which the published runs were made
         ),
     )
 

@@ -82,7 +82,13 @@ def atari() -> RunConfig:
         ),
         replay=ReplayConfig(replay_capacity=100_000),
         learner=LearnerConfig(
-            batch_size=64, unroll_steps=10, bootstrap_steps=5, learning_rate=1e-4, ema_rate=0.01, weight_decay=1e-4
+            batch_size=64,
+            unroll_steps=10,
+            bootstrap_steps=5,
+            learning_rate=1e-4,
+            ema_rate=0.01,
+            weight_decay=1e-4,
+            arithmetic="plain",  # on GPUs, which this is meant for, there is nothing to gain
         ),
         schedule=ScheduleConfig(
             total_env_steps=400_000,
@@ -111,7 +117,13 @@ def atari_small() -> RunConfig:
         env=replace(base.env, grayscale=True, frame_stack=2),
         agent=replace(base.agent, model=model, num_eval_simulations=25),
         learner=replace(
-            base.learner, batch_size=64, unroll_steps=5, learning_rate=3e-4, warmup_updates=500, weight_decay=1e-2
+            base.learner,
+            batch_size=64,
+            unroll_steps=5,
+            learning_rate=3e-4,
+            warmup_updates=500,
+            weight_decay=1e-2,
+            arithmetic="fast",
         ),
         schedule=replace(
             base.schedule,

@@ -11,6 +11,7 @@ from tests.training.samples import LEARNER, some_segments, tiny_learner
 from kvzero.errors import SearchError
 from kvzero.model import Predictions
 from kvzero.replay import Segments
+from kvzero.training.learning.arithmetic import UpdateArithmetic
 
 FIGURES = {
     "loss",
@@ -83,7 +84,7 @@ def test_a_network_that_says_what_it_should_has_losses_of_0(terminated):
     unroll, targets = learner.make_targets(segments)
     steps, support = unroll.first(LEARNER.unroll_steps), learner.network.support
 
-    def perfect(latents, actions):
+    def perfect(latents, actions, *, plainly):
         said = (support.encode(steps["rewards"]), support.encode(targets.values), steps["policies"])
         reward, value, policy = ((1e-12 + shares).log() + 3.0 for shares in said)
         return Predictions(reward, targets.latents, value, policy)
@@ -213,3 +214,17 @@ def test_dormant_units_are_those_of_the_newest_batch_and_looking_changes_nothing
     twin.update(segments)
     for name, weights in weights_of(learner.network).items():
         assert torch.equal(weights, weights_of(twin.network)[name])
+
+
+def test_both_ways_to_compute_an_update_take_the_same_step_up_to_rounding(monkeypatch):
+    entered = []
+    enter = UpdateArithmetic.__enter__
+    monkeypatch.setattr(UpdateArithmetic, "__enter__", lambda mode: entered.append(mode) or enter(mode))
+    fast, plain = (tiny_learner(replace(LEARNER, arithmetic=arithmetic)) for arithmetic in ("fast", "plain"))
+    segments = some_segments(plain)
+    wanted = plain.update(segments)
+    assert not entered
+    found = fast.update(segments)
+    assert entered
+    for name, figure in wanted.items():
+        torch.testing.assert_close(found[name], figure, atol=1e-4, rtol=1e-4, msg=name)

@@ -76,7 +76,7 @@ class Oracle(Network):
     def encode(self, observations):
         return torch.nn.functional.pad(observations, (0, MODEL.embed_dim - observations.shape[1]))
 
-    def read_values(self, latents, actions, steps):
+    def read_values(self, latents, actions, steps, *, plainly):
         return latents[..., 0].gather(1, steps)
 
 

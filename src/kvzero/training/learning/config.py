@@ -1,15 +1,17 @@
 """The knobs of the learner."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
+from typing import Any, Literal
 
 from kvzero.checks import check_field, read_fields
 from kvzero.errors import ConfigError
 from kvzero.model import LOSS_WEIGHTS, LatentLoss, LossWeights
 
-__all__ = ["LearnerConfig", "NumberType", "Precision"]
+__all__ = ["Arithmetic", "LearnerConfig", "NumberType", "Precision"]
 
+Arithmetic = Literal["fast", "plain"]
 Precision = Literal["auto", "float32", "bfloat16", "measured"]
 NumberType = Literal["float32", "bfloat16"]
 
@@ -78,6 +80,15 @@ class LearnerConfig:
     precision: Precision = "auto"
     """Number type of an update: float32; bfloat16 by autocast; auto for bfloat16 where the device is a GPU that has it;
     measured for whichever of both makes the run's first update faster, kept for the whole run."""
+
+    arithmetic: Arithmetic = "fast"
+    """How an update is computed: fast takes what was measured to be quickest for sequences as short as unrolls; plain
+    takes PyTorch's own way everywhere, as before kvzero could choose, to repeat a run of that time bit for bit."""
+
+    @staticmethod
+    def upgrade(found: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a mapping that says what earlier versions, which had one way to compute an update, did not say."""
+        return {"arithmetic": "plain", **found}
 
     def __post_init__(self) -> None:
         read_fields(self)

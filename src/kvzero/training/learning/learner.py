@@ -49,6 +49,7 @@ class Learner:
         self.num_updates = 0
         self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
         self._config = config
+        self._is_plain = config.arithmetic == "plain"
         self._newest: Unroll | None = None
         self._schedules = Schedules(config, discount=discount, total_updates=total_updates)
         self.number_type = settle_precision(config.precision, network.device)
@@ -100,6 +101,7 @@ class Learner:
                 num_steps=self._config.unroll_steps,
                 bootstrap_steps=self.bootstrap_steps,
                 discount=self.discount,
+                plainly=self._is_plain,
             )
 
     def forward(self, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
@@ -134,8 +136,9 @@ class Learner:
     def _arithmetic(self) -> Iterator[None]:
         """Inside the block, compute in the learner's number type, and as suits its device."""
         device, is_bfloat16 = self.network.device.type, self.number_type == "bfloat16"
-        on_cpu = UpdateArithmetic() if device == "cpu" else nullcontext()
-        with torch.autocast(device, torch.bfloat16, enabled=is_bfloat16), on_cpu:
+        has_faster_ways = device == "cpu" and not self._is_plain
+        faster = UpdateArithmetic() if has_faster_ways else nullcontext()
+        with torch.autocast(device, torch.bfloat16, enabled=is_bfloat16), faster:
             yield
 
     def _try(self, segments: Segments, number_type: NumberType) -> None:
@@ -149,7 +152,7 @@ class Learner:
         steps = unroll.first(self._config.unroll_steps)
         observations = steps["observations"]
         latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
-        predictions = self.network(latents, steps["actions"])
+        predictions = self.network(latents, steps["actions"], plainly=self._is_plain)
         support = self.network.support
         policy_loss, policy_entropy = _policy_losses(
             predictions.policy_logits, steps["policies"], action_sets=steps.get("action_sets")

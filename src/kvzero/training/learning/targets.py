@@ -89,17 +89,24 @@ def n_step_returns(
 
 @torch.no_grad()
 def make_targets(
-    unroll: Unroll, target_network: Network, *, num_steps: int, bootstrap_steps: int, discount: float
+    unroll: Unroll,
+    target_network: Network,
+    *,
+    num_steps: int,
+    bootstrap_steps: int,
+    discount: float,
+    plainly: bool = False,
 ) -> Targets:
     """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context.
 
     Rows behind the last bootstrap value are not looked at: a segment that was drawn for a larger n costs no more.
+    `plainly` is what `Network.read_values` takes.
     """
     rows = unroll.first(num_steps + bootstrap_steps)
     observations = rows["observations"]
     latents = target_network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
     bootstrap = bootstrap_rows(unroll, num_steps=num_steps, bootstrap_steps=bootstrap_steps)
-    values = target_network.read_values(latents, rows["actions"], bootstrap)
+    values = target_network.read_values(latents, rows["actions"], bootstrap, plainly=plainly)
     time = torch.arange(num_steps, device=values.device)
     is_real = time < unroll.ends[:, None]
     return Targets(
