@@ -100,6 +100,12 @@ EXAMPLES: list[tuple[str, dict[str, Any], Any]] = [
     ("agent.sampling.num_sampled_actions", SWING | {"policy.model.num_of_sampled_actions": 7}, 7),
     ("agent.sampling.num_wide_actions", SWING, 0),
     ("agent.search.discount", {"policy.discount_factor": 1}, 1.0),
+    ("agent.search.rule", {"policy.gumbel_algo": True}, "gumbel"),
+    (
+        "agent.search.gumbel.num_considered_actions",
+        {"policy.gumbel_algo": True, "policy.max_num_considered_actions": 7},
+        7,
+    ),
     ("agent.search.puct.pb_c_base", {"policy.pb_c_base": 500}, 500.0),
     ("agent.search.puct.pb_c_init", {"policy.pb_c_init": 2.0}, 2.0),
     ("agent.search.puct.dirichlet_alpha", {"policy.root_dirichlet_alpha": 0.5}, 0.5),

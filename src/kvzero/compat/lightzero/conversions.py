@@ -38,6 +38,7 @@ __all__ = [
     "recur_pool_size",
     "replay_ratio",
     "round_env_steps",
+    "rule",
     "run_label",
     "same",
     "sampler",
@@ -247,6 +248,11 @@ def total_env_steps(env_steps: int | None, updates: int | None, starts: int, rat
 def env_steps(updates: int, ratio: float, total: int) -> int:
     """Return the environment steps in which this many updates are made; the whole run's if none are ever made."""
     return max(round(updates / ratio), 1) if ratio > 0 else total
+
+
+def rule(is_gumbel: bool) -> str:
+    """Return the rule of search."""
+    return "gumbel" if is_gumbel else "puct"
 
 
 def first_temperature(is_decaying: bool, fixed: float) -> float:

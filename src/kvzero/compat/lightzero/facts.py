@@ -103,6 +103,8 @@ FACTS: tuple[Fact, ...] = (
     Fact(("policy.collect_num_simulations",), whole),
     Fact(("policy.eval_num_simulations",), whole),
     Fact(("policy.discount_factor",), number, 0.997),
+    Fact(("policy.gumbel_algo",), flag, False),
+    Fact(("policy.max_num_considered_actions",), whole, 4),
     Fact(("policy.pb_c_base",), number, 19652.0),
     Fact(("policy.pb_c_init",), number, 1.25),
     Fact(("policy.root_dirichlet_alpha",), number, 0.3),

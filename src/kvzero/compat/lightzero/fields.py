@@ -14,7 +14,7 @@ from kvzero.compat.lightzero.facts import CONTINUOUS, WORLD
 
 __all__ = ["FIELDS", "Field", "fill_fields"]
 
-Scope = Literal["all", "atari", "dmc", "image", "surely image", "resized", "continuous"]
+Scope = Literal["all", "atari", "dmc", "image", "surely image", "resized", "continuous", "puct", "gumbel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Field:
     """Fields above this one that it is made of as well."""
 
     scope: Scope = "all"
-    """Which environments the field is for."""
+    """Which environments the field is for, or which rule of search."""
 
 
 NORM, LATENT_LOSS = f"{WORLD}.final_norm_option_in_encoder", f"{WORLD}.predict_latent_loss_type"
@@ -42,6 +42,7 @@ RANGE, SHAPE = "policy.model.reward_support_range", "policy.model.observation_sh
 SAVE_FREQUENCY = "policy.learn.learner.hook.save_ckpt_after_iter"
 SEGMENT, RATIO, TOTAL = "policy.game_segment_length", "schedule.replay_ratio", "schedule.total_env_steps"
 UNROLL, TD_STEPS = "policy.num_unroll_steps", "policy.td_steps"
+GUMBEL = "policy.gumbel_algo"
 COLLECT, EVALUATE = "policy.collect_num_simulations", "policy.eval_num_simulations"
 IS_DECAYING, FIXED_TEMPERATURE = "policy.manual_temperature_decay", "policy.fixed_temperature_value"
 DECAY_UPDATES = "policy.threshold_training_steps_for_final_temperature"
@@ -102,10 +103,12 @@ FIELDS: tuple[Field, ...] = (
     Field("agent.sampling.num_sampled_actions", ("policy.model.num_of_sampled_actions",), scope="continuous"),
     Field("agent.sampling.num_wide_actions", (), to.none_wide, scope="continuous"),
     Field("agent.search.discount", ("policy.discount_factor",)),
-    Field("agent.search.puct.pb_c_base", ("policy.pb_c_base",)),
-    Field("agent.search.puct.pb_c_init", ("policy.pb_c_init",)),
-    Field("agent.search.puct.dirichlet_alpha", ("policy.root_dirichlet_alpha",)),
-    Field("agent.search.puct.noise_weight", ("policy.root_noise_weight",)),
+    Field("agent.search.rule", (GUMBEL,), to.rule),
+    Field("agent.search.puct.pb_c_base", ("policy.pb_c_base",), scope="puct"),
+    Field("agent.search.puct.pb_c_init", ("policy.pb_c_init",), scope="puct"),
+    Field("agent.search.puct.dirichlet_alpha", ("policy.root_dirichlet_alpha",), scope="puct"),
+    Field("agent.search.puct.noise_weight", ("policy.root_noise_weight",), scope="puct"),
+    Field("agent.search.gumbel.num_considered_actions", ("policy.max_num_considered_actions",), scope="gumbel"),
     Field("agent.search.min_value_range", ("policy.value_delta_max",)),
     # learning
     Field("replay.replay_capacity", ("policy.replay_buffer_size",)),
@@ -132,9 +135,15 @@ FIELDS: tuple[Field, ...] = (
     Field(RATIO, ("policy.replay_ratio", "policy.update_per_collect"), to.replay_ratio, ("schedule.round_env_steps",)),
     Field("schedule.learning_starts", ("policy.train_start_after_envsteps", "policy.batch_size"), to.learning_starts),
     Field(TOTAL, ("max_env_step", "max_train_iter"), to.total_env_steps, ("schedule.learning_starts", RATIO)),
-    Field("schedule.first_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.first_temperature),
-    Field("schedule.final_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.final_temperature),
-    Field("schedule.temperature_env_steps", (IS_DECAYING, DECAY_UPDATES), to.temperature_env_steps, (RATIO, TOTAL)),
+    Field("schedule.first_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.first_temperature, scope="puct"),
+    Field("schedule.final_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.final_temperature, scope="puct"),
+    Field(
+        "schedule.temperature_env_steps",
+        (IS_DECAYING, DECAY_UPDATES),
+        to.temperature_env_steps,
+        (RATIO, TOTAL),
+        scope="puct",
+    ),
     Field("schedule.eval_every", ("policy.eval_freq",), to.env_steps, (RATIO, TOTAL)),
     Field("schedule.eval_episodes", ("env.n_evaluator_episode", "policy.evaluator_env_num"), to.first_given),
     Field("schedule.final_eval_episodes", (), to.same, ("schedule.eval_episodes",)),
@@ -167,4 +176,6 @@ def _find_scopes(facts: Mapping[str, Any]) -> dict[Scope, bool]:
         "surely image": is_image and (is_suite or facts[SHAPE] is not None),
         "resized": is_image and is_suite,
         "continuous": facts[CONTINUOUS],
+        "puct": not facts[GUMBEL],
+        "gumbel": facts[GUMBEL],
     }

@@ -86,7 +86,6 @@ LIMITS: tuple[Limit, ...] = (
         "kvzero's world model predicts one outcome of an action",
         is_refused=True,
     ),
-    Limit(("policy.gumbel_algo",), off, "kvzero searches by PUCT", is_refused=True),
     Limit(("policy.env_type",), equals("not_board_games"), ONE_PLAYER, is_refused=True),
     Limit(
         ("policy.battle_mode", "env.battle_mode"),

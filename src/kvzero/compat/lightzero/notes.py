@@ -36,8 +36,10 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
         f"an episode of policy.n_episode counts as game_segment_length={segment} steps": (
             facts["policy.num_segments"] is None
         ),
+        "policy.gumbel_algo is a whole Gumbel search, which LightZero has for MuZero alone; it has neither temperature "
+        "nor noise": facts["policy.gumbel_algo"],
         "the temperature falls linearly where LightZero takes it down in two steps": (
-            facts["policy.manual_temperature_decay"]
+            facts["policy.manual_temperature_decay"] and not facts["policy.gumbel_algo"]
         ),
         f"the power by which weights make up for priorities rises from {beta:g} to 1 over the run": (
             facts["policy.use_priority"] and beta < 1
