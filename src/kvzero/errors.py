@@ -11,6 +11,7 @@ __all__ = [
     "KvzeroError",
     "KvzeroWarning",
     "PoolFullError",
+    "PriorityError",
     "ProcessError",
     "RunError",
     "SearchError",
@@ -44,6 +45,10 @@ class EnvError(KvzeroError, RuntimeError):
 
 class EmptyReplayError(KvzeroError, LookupError):
     """A sample was asked of a replay that holds no step with a next observation yet."""
+
+
+class PriorityError(KvzeroError, ValueError):
+    """An error of a prediction that no priority can be made of."""
 
 
 class SearchError(KvzeroError, ValueError):

@@ -74,6 +74,7 @@ def test_one_pass_is_measured_by_the_same_command(command):
         (["--num-sampled-actions", "9"], "numbers are not drawn; add --action-dim"),
         (["--action-dim", "2", "--peer", "mctx"], "mctx is measured with numbered actions only"),
         (["--action-dim", "2", "--num-sampled-actions", "1"], "num_sampled_actions is 1"),
+        (["--rule", "gumbel", "--peer", "mctx"], "mctx is measured with the rule puct only"),
     ],
 )
 def test_actions_of_two_kinds_are_refused(command, words, message):

@@ -13,6 +13,8 @@ from kvzero.compat.lightzero.facts import CONTINUOUS
 from kvzero.envs import make_environments
 from kvzero.envs.gl import require_gl
 from kvzero.errors import ConfigError
+from kvzero.search import PuctConfig
+from kvzero.training import ScheduleConfig
 
 PONG = {"env.env_id": "PongNoFrameskip-v4"}
 SWING = {"env.env_id": "Pendulum-v1", "env.continuous": True}
@@ -159,8 +161,7 @@ def test_one_warning_lists_everything_that_is_left_behind():
     given = {
         "policy.cuda": True,
         "policy.warp_speed": 9,
-        "policy.use_priority": True,
-        "policy.use_augmentation": True,
+        "policy.ignore_done": True,
         "policy.manual_temperature_decay": True,
         f"{WORLD}.predict_latent_loss_type": "cos_sim",
     }
@@ -173,8 +174,7 @@ def test_one_warning_lists_everything_that_is_left_behind():
     ]  # fmt: skip
     assert lines[1].endswith("here: policy.cuda")
     assert lines[2].endswith("known: policy.warp_speed")
-    assert "policy.use_priority=True (kvzero draws segments uniformly)" in lines[3]
-    assert "policy.use_augmentation=True" in lines[3]
+    assert "policy.ignore_done=True (kvzero tells terminations from truncations by itself)" in lines[3]
     assert "linearly" in lines[4]
     assert "cos_sim" in lines[4]
 
@@ -204,6 +204,9 @@ def test_one_warning_lists_everything_that_is_left_behind():
             "bins reach from bound to bound, those of lunarlander_cont_disc leave out the upper one",
         ),
         ({f"{WORLD}.rotary_emb": False}, "the table of learned positions has 30 entries"),
+        ({"policy.use_augmentation": True}, "policy.use_augmentation does nothing where a config tells of no images"),
+        (PONG | {"policy.use_augmentation": True}, "of policy.augmentation shift alone is done, and not intensity"),
+        ({"policy.use_priority": True}, "the power by which weights make up for priorities rises from 0.4 to 1"),
     ],
 )
 def test_what_is_followed_roughly_is_told(given, note):
@@ -321,7 +324,6 @@ def test_values_that_contradict_each_other_are_refused_by_name(given, parts):
         (SWING | {f"{WORLD}.sigma_type": "fixed"}, ["sigma_type='fixed'", "predicts how wide"]),
         ({"create_config.policy.type": "efficientzero"}, ["efficientzero", "UniZero"]),
         ({"policy.model_path": "old.pth.tar"}, ["old.pth.tar", "cannot be loaded"]),
-        ({"policy.gumbel_algo": True}, ["PUCT"]),
         ({f"{WORLD}.tokens_per_block": 17}, ["tokens_per_block=17", "two tokens"]),
         ({f"{WORLD}.encoder_type": "vit"}, ["vit", "ResNet"]),
         ({f"{WORLD}.task_num": 8}, ["task_num=8", "one environment"]),
@@ -358,7 +360,7 @@ def test_a_value_of_the_wrong_kind_is_refused_by_name(name, value, wanted):
     assert wanted in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["policy.batch_size", "policy.gumbel_algo", "create_config.policy.type"])
+@pytest.mark.parametrize("name", ["policy.batch_size", "create_config.policy.type"])
 def test_a_value_longer_than_a_screen_is_cut_where_it_is_refused(name):
     with pytest.raises(ConfigError) as refused:
         loaded({name: ["one of many configs"] * 999})
@@ -394,3 +396,12 @@ def test_atari_settings_do_not_reach_other_environments():
     silent = loaded()
     assert config.env == silent.env
     assert config.agent == replace(silent.agent)
+
+
+def test_a_gumbel_search_is_told_of_and_has_neither_noise_nor_temperature():
+    given = {"policy.gumbel_algo": True, "policy.manual_temperature_decay": True, "policy.root_noise_weight": 0.5}
+    with pytest.warns(LightZeroWarning, match="gumbel_algo is a whole Gumbel search, .* neither temperature nor noise"):
+        config = loaded(given)
+    assert config.agent.search.gumbel.num_considered_actions == 4
+    assert config.agent.search.puct == PuctConfig()
+    assert config.schedule.first_temperature == ScheduleConfig().first_temperature

@@ -10,7 +10,7 @@ from kvzero.agent import AgentConfig, Planner
 from kvzero.engines import SamplingConfig
 from kvzero.engines.choices import SampledActions
 from kvzero.errors import ConfigError
-from kvzero.model import ModelConfig, read_gaussian
+from kvzero.model import ModelConfig, Network, read_gaussian
 from kvzero.records import EnvSpec
 from kvzero.search import Leaves, SearchConfig
 
@@ -18,10 +18,12 @@ DIM, NODES = 2, 5
 SAMPLING = SamplingConfig(num_sampled_actions=7, num_wide_actions=3, wide_scale=2.5)
 
 
-def drawn(num_envs: int = 3, *, seed: int | None = 0, config: SamplingConfig = SAMPLING) -> SampledActions:
+def drawn(
+    num_envs: int = 3, *, seed: int | None = 0, config: SamplingConfig = SAMPLING, num_nodes: int = NODES
+) -> SampledActions:
     rng = None if seed is None else np.random.default_rng(seed)
     return SampledActions(
-        config, num_envs=num_envs, num_nodes=NODES, action_dim=DIM, device=torch.device("cpu"), rng=rng
+        config, num_envs=num_envs, num_nodes=num_nodes, action_dim=DIM, device=torch.device("cpu"), rng=rng
     )
 
 
@@ -131,3 +133,23 @@ def test_a_planners_outcome_says_what_its_choices_stand_for():
     assert outcome.visit_counts.shape == (3, 7)
     assert outcome.action_sets.shape == (3, 5, 7, DIM)
     np.testing.assert_array_equal(outcome.actions, outcome.action_sets[[0, 1, 2], 0, outcome.chosen])
+
+
+@pytest.mark.parametrize("engine", ["eager", "native"])
+def test_by_the_rule_gumbel_actions_are_considered_by_their_weights(engine):
+    """Where all values are equal, what is learnt is the policy over the proposal, and below it all draws are alike."""
+    spec = EnvSpec(observation_shape=(3,), action_dim=DIM)
+    model, search = (
+        ModelConfig(embed_dim=8, num_heads=1, support_size=5),
+        SearchConfig(num_simulations=9, rule="gumbel"),
+    )
+    config = AgentConfig(model=model, search=search, sampling=SAMPLING, engine=engine)
+    network = Network(model, spec)  # new: it predicts no rewards and no values
+    planner = Planner(network, config, num_envs=3)
+    everyone, looks = np.arange(3), np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
+    planner.observe(everyone, looks, actions=spec.blank_actions(3), starts=np.ones(3, bool))
+    outcome = planner.plan(everyone, np.ones((3, 0), bool), rng=np.random.default_rng(5))
+    logits = drawn(seed=5, config=SAMPLING, num_nodes=10).offer(0, torch.zeros(3, 2 * DIM)).astype(np.float64)
+    np.testing.assert_allclose(outcome.policy, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-4)
+    assert ((outcome.visit_counts > 0).sum(axis=1) == 7).all()
+    assert (np.diff(outcome.tree.priors[:, 1:], axis=-1) == 0).all()

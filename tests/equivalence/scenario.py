@@ -17,7 +17,7 @@ from kvzero.engines.device.expanders import OnePassExpander
 from kvzero.envs.observations import read_observation_space
 from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, SlidingStepper
 from kvzero.records import EnvSpec
-from kvzero.search import DeviceLeaves, Evaluation, Leaves, Outcome, SearchConfig
+from kvzero.search import DeviceLeaves, Evaluation, Leaves, Outcome, RuleKind, SearchConfig
 
 TOLERANCE = 1e-5
 
@@ -36,6 +36,7 @@ class Shape:
     num_steps: int = 30
     episode_steps: int = 40
     store: StoreKind = "tree"
+    rule: RuleKind = "puct"
     cache: CacheConfig = field(default_factory=CacheConfig)
     space: Space | None = None
     """What an environment gives at random, to be read as its `spec` says; without one the spec's numbers are shown."""
@@ -97,7 +98,7 @@ class Life:
         self.network = network or random_network(shape, seed)
         self.config = AgentConfig(
             model=shape.model,
-            search=SearchConfig(num_simulations=shape.num_simulations),
+            search=SearchConfig(num_simulations=shape.num_simulations, rule=shape.rule),
             store=shape.store,
             cache=shape.cache,
             engine="device" if engine == "one_pass" else engine,

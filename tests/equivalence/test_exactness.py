@@ -83,15 +83,20 @@ STORES = {
     "legacy": {"store": "legacy"},
     "pooled_small": {"store": "pooled", "cache": CacheConfig(init_pool_size=1, recur_pool_size=3, eviction="lru")},
     "legacy_small": {"store": "legacy", "cache": CacheConfig(init_pool_size=1, recur_pool_size=2)},
+    "tree_gumbel": {"store": "tree", "rule": "gumbel"},
+    "tree_native_gumbel": {"store": "tree", "rule": "gumbel"},
+    "pooled_gumbel": {"store": "pooled", "rule": "gumbel"},
 }
-"""Every store, the tree by every engine; the keyed ones also with pools far too small for a whole search."""
+"""Every store, the tree by every engine, and the rule gumbel in all that have it; the keyed stores also with pools far
+too small for a whole search."""
 
 
 TREES = ("tree", "tree_native", "tree_device", "tree_one_pass")
 
 
 def engine_of(store: str) -> Engine:
-    return {"tree_native": "native", "tree_device": "device", "tree_one_pass": "one_pass"}.get(store, "eager")
+    name = store.removesuffix("_gumbel")
+    return {"tree_native": "native", "tree_device": "device", "tree_one_pass": "one_pass"}.get(name, "eager")
 
 
 def trees_of(name: str) -> tuple[str, ...]:
@@ -107,6 +112,7 @@ LIVES = [
     *(("continuous", store, 1) for store in ("pooled", "legacy", "pooled_small")),
     ("image", "pooled", 1),
     ("wide_context", "pooled_small", 1),
+    *((name, store, 0) for name in ("image", "continuous") for store in ("tree_gumbel", "tree_native_gumbel")),
 ]
 
 
@@ -134,6 +140,7 @@ def test_every_node_of_every_search_equals_one_uncached_forward(name: str, store
         *((name, store) for name in ("vector", "image", "three_layers_layernorm") for store in TREES),
         *((name, store) for name in ("vector", "continuous") for store in ("pooled", "legacy", "pooled_small")),
         *(("continuous", store) for store in trees_of("continuous")),
+        *((name, "tree_native_gumbel") for name in ("vector", "continuous")),
         *((name, "tree_native") for name in SEEN),
     ],
 )

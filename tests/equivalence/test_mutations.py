@@ -16,11 +16,12 @@ from kvzero.cache.tree import store as tree_module
 from kvzero.engines import expander as expander_module
 from kvzero.model import transformer as transformer_module
 from kvzero.model.transformer import Transformer
+from kvzero.search import RuleKind
 
 
-def live(steps: int = 32, *, shape: str = "vector", engine: Engine = "eager") -> None:
+def live(steps: int = 32, *, shape: str = "vector", engine: Engine = "eager", rule: RuleKind = "puct") -> None:
     """Live with ragged histories, short episodes and weight updates, checking as the suite does."""
-    life = Life(replace(SHAPES[shape], episode_steps=19), seed=7, engine=engine)
+    life = Life(replace(SHAPES[shape], episode_steps=19, rule=rule), seed=7, engine=engine)
     for step in range(steps):
         if step % 8 == 4:
             life.update_weights()
@@ -118,14 +119,16 @@ MUTATIONS: list[Callable[[pytest.MonkeyPatch], None]] = [
 ]
 
 
-def test_the_life_is_exact_while_nothing_is_broken() -> None:
-    live()
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+def test_the_life_is_exact_while_nothing_is_broken(rule: RuleKind) -> None:
+    live(rule=rule)
 
 
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
 def test_the_suite_fails_when_the_cache_is_broken(
-    mutation: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    mutation: Callable[..., None], rule: RuleKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutation(monkeypatch)
     with pytest.raises(AssertionError, match=r"largest difference|not finite"):
-        live()
+        live(rule=rule)

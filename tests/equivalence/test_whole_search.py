@@ -1,5 +1,7 @@
 """A whole search through the cache visits what a search that recomputes everything visits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from tests.equivalence.reference import Path
 from tests.equivalence.scenario import Engine, Life
 from tests.equivalence.test_exactness import SHAPES
 
-from kvzero.search import Evaluation, Leaves, Roots, search
+from kvzero.search import Evaluation, Leaves, Outcome, Roots, RuleKind, search
 
 
 class RecomputingExpander:
@@ -63,25 +65,33 @@ class Drawn:
 
 
 @pytest.mark.parametrize(
-    ("name", "engine"),
+    ("name", "engine", "rule"),
     [
-        *((n, e) for n in ("vector", "image", "three_layers_layernorm") for e in ("device", "one_pass")),
-        *((n, e) for n in ("vector", "image", "three_layers_layernorm", "continuous") for e in ("eager", "native")),
+        *((n, e, "puct") for n in ("vector", "image", "three_layers_layernorm") for e in ("device", "one_pass")),
+        *(
+            (n, e, rule)
+            for n in ("vector", "image", "three_layers_layernorm", "continuous")
+            for e in ("eager", "native")
+            for rule in ("puct", "gumbel")
+        ),
     ],
 )
-def test_visit_counts_are_those_of_a_search_that_recomputes_everything(name: str, engine: Engine) -> None:
-    shape = SHAPES[name]
+def test_a_search_finds_what_one_finds_that_recomputes_everything(name: str, engine: Engine, rule: RuleKind) -> None:
+    shape = replace(SHAPES[name], rule=rule)
     life = Life(shape, seed=6, engine=engine)
     for step in range(16):
         envs = life.some_envs()
         life.observe(envs)
         cached = life.plan(envs, explore=False)
         if step % 5 == 0:
-            np.testing.assert_array_equal(cached.visit_counts, recomputed_counts(life, envs))
+            recomputed = search_anew(life, envs)
+            np.testing.assert_array_equal(cached.visit_counts, recomputed.visit_counts)
+            np.testing.assert_array_equal(cached.chosen, recomputed.chosen)
+            np.testing.assert_allclose(cached.policy, recomputed.policy, rtol=1e-3, atol=1e-5)
 
 
 @torch.no_grad()
-def recomputed_counts(life: Life, envs: np.ndarray) -> np.ndarray:
+def search_anew(life: Life, envs: np.ndarray) -> Outcome:
     paths = [life.path(env) for env in envs]
     readings = [path.read() for path in paths]
     spec, num_choices = life.shape.spec, life.config.sampling.num_sampled_actions
@@ -89,4 +99,4 @@ def recomputed_counts(life: Life, envs: np.ndarray) -> np.ndarray:
     logits = torch.stack([choices.offer(row, 0, policy) for row, (_, policy) in enumerate(readings)]).numpy()
     values = torch.stack([value for value, _ in readings]).numpy()
     roots = Roots(logits, values, np.ones(logits.shape, bool))
-    return search(roots, RecomputingExpander(paths, choices), life.config.search, rng=None).visit_counts
+    return search(roots, RecomputingExpander(paths, choices), life.config.search, rng=None)

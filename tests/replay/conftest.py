@@ -8,6 +8,7 @@ import pytest
 
 from kvzero.records import EnvSpec
 from kvzero.replay import Replay, ReplayConfig, RowSpec, Segments, StepBatch, build_row_spec
+from kvzero.replay.config import SamplerKind
 
 NUM_SAMPLED = 6
 
@@ -46,8 +47,10 @@ def row_spec_of(spec: EnvSpec) -> RowSpec:
     return build_row_spec(spec, num_sampled_actions=NUM_SAMPLED if spec.is_continuous else 0)
 
 
-def new_replay(spec: EnvSpec, *, num_envs: int, rows_per_env: int, seed: int = 0) -> Replay:
-    config = ReplayConfig(replay_capacity=num_envs * rows_per_env)
+def new_replay(
+    spec: EnvSpec, *, num_envs: int, rows_per_env: int, seed: int = 0, sampler: SamplerKind = "uniform"
+) -> Replay:
+    config = ReplayConfig(replay_capacity=num_envs * rows_per_env, sampler=sampler)
     return Replay(config, row_spec_of(spec), num_envs=num_envs, seed=seed)
 
 
@@ -57,6 +60,11 @@ def assert_same(left: Segments, right: Segments) -> None:
         np.testing.assert_array_equal(values, right.fields[name])
     np.testing.assert_array_equal(left.ends, right.ends)
     np.testing.assert_array_equal(left.terminated, right.terminated)
+    np.testing.assert_array_equal(left.places, right.places)
+    if left.weights is None or right.weights is None:
+        assert left.weights is right.weights
+    else:
+        np.testing.assert_array_equal(left.weights, right.weights)
 
 
 def fill(replay: Replay, spec: EnvSpec, *, num_envs: int, num_steps: int, seed: int = 1) -> None:

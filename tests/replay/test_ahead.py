@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 
+import numpy as np
 import pytest
 from tests.replay.conftest import assert_same
 
@@ -50,3 +51,24 @@ def test_no_batch_is_drawn_where_none_is_asked_for(make_replay: Callable[..., Re
     assert list(sample_ahead(empty, 0, batch_size=5, num_steps=4)) == []
     with pytest.raises(EmptyReplayError, match="0 steps"):
         list(sample_ahead(empty, 1, batch_size=5, num_steps=4))
+
+
+def test_prioritised_batches_are_the_same_whenever_their_errors_are_told(
+    make_replay: Callable[..., Replay], add_steps: Callable[..., None]
+) -> None:
+    """Those of each are told as soon as it is used, while the thread draws the next, or on demand and in the end."""
+    ahead, on_demand = (make_replay(SPEC, num_envs=2, rows_per_env=40, sampler="prioritised") for _ in range(2))
+    for _ in range(3):
+        for each in (ahead, on_demand):
+            add_steps(each, SPEC, num_envs=2, num_steps=30)
+        wanted = [on_demand.sample(5, num_steps=4, progress=0.3) for _ in range(6)]
+        found = []
+        for segments in sample_ahead(ahead, 6, batch_size=5, num_steps=4, progress=0.3):
+            ahead.prioritise(segments.places, np.arange(5.0) * len(found))
+            found.append(segments)
+        for number, segments in enumerate(wanted):
+            on_demand.prioritise(segments.places, np.arange(5.0) * number)
+        for one, other in zip(found, wanted, strict=True):
+            assert_same(one, other)
+    assert wanted[0].weights is not None
+    assert wanted[0].weights.min() < 1

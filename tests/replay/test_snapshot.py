@@ -11,6 +11,7 @@ from tests.replay.conftest import assert_same
 from kvzero.errors import CheckpointError
 from kvzero.records import EnvSpec
 from kvzero.replay import Replay, StepBatch
+from kvzero.replay.config import SamplerKind
 
 VECTOR = EnvSpec(observation_shape=(4,), num_actions=3)
 IMAGE = EnvSpec(observation_shape=(2, 6, 7), num_actions=5)
@@ -21,20 +22,26 @@ ROWS = 13
 
 @pytest.mark.parametrize("spec", [VECTOR, IMAGE, REACH], ids=["vector", "image", "continuous"])
 @pytest.mark.parametrize("num_steps", [1, 4, 25])
+@pytest.mark.parametrize("sampler", ["uniform", "prioritised"])
 def test_a_resumed_replay_samples_the_same_batches_for_ever(
     make_replay: Callable[..., Replay],
     add_steps: Callable[..., None],
     tmp_path: Path,
     spec: EnvSpec,
     num_steps: int,
+    sampler: SamplerKind,
 ) -> None:
-    replay = make_replay(spec, num_envs=NUM_ENVS, rows_per_env=ROWS)
+    replay = make_replay(spec, num_envs=NUM_ENVS, rows_per_env=ROWS, sampler=sampler)
     add_steps(replay, spec, num_envs=NUM_ENVS, num_steps=max(num_steps, 2))
-    replay.sample(5, num_steps=2)
+    prioritise_a_batch(replay, 1.0)
+    add_steps(replay, spec, num_envs=NUM_ENVS, num_steps=1)
+    for scale in (2.0, 300.0):
+        prioritise_a_batch(replay, scale)
     np.savez(tmp_path / "replay.npz", **replay.state_arrays())
     rng_state = json.dumps(replay.rng_state())
-    resumed = make_replay(spec, num_envs=NUM_ENVS, rows_per_env=ROWS, seed=99)
+    resumed = make_replay(spec, num_envs=NUM_ENVS, rows_per_env=ROWS, seed=99, sampler=sampler)
     add_steps(resumed, spec, num_envs=NUM_ENVS, num_steps=9, seed=7)
+    prioritise_a_batch(resumed, 1e5)
     with np.load(tmp_path / "replay.npz", allow_pickle=False) as arrays:
         resumed.load_state_arrays(dict(arrays))
     resumed.load_rng_state(json.loads(rng_state))
@@ -43,6 +50,39 @@ def test_a_resumed_replay_samples_the_same_batches_for_ever(
         assert_same(resumed.sample(17, num_steps=4), replay.sample(17, num_steps=4))
         for each in (replay, resumed):
             add_steps(each, spec, num_envs=NUM_ENVS, num_steps=5, seed=11)
+
+
+def prioritise_a_batch(replay: Replay, scale: float) -> None:
+    places = replay.sample(5, num_steps=2).places
+    replay.prioritise(places, scale * np.arange(len(places)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ({"sampler.masses": None}, r"no 'sampler\.masses'.*another sampler"),
+        ({"sampler.masses": np.zeros(5)}, r"sampler\.masses.*float64 \(5,\), this run keeps float64 \(39,\)"),
+        ({"sampler.largest": np.zeros(1, np.float32)}, r"sampler\.largest"),
+        ({"sampler.pending_places": np.zeros(5)}, r"sampler\.pending_places.*float64"),
+        ({"sampler.pending_masses": np.zeros(4)}, r"sampler\.pending_masses.*\(4,\)"),
+        ({"rewards.0": None}, r"rewards\.0"),
+    ],
+)
+def test_priorities_that_do_not_fit_are_refused_and_change_nothing(
+    make_replay: Callable[..., Replay], add_steps: Callable[..., None], damage: dict[str, np.ndarray | None], words: str
+) -> None:
+    saved, replay = (make_replay(VECTOR, num_envs=NUM_ENVS, rows_per_env=ROWS, sampler="prioritised") for _ in range(2))
+    for seed, each in enumerate((saved, replay)):
+        add_steps(each, VECTOR, num_envs=NUM_ENVS, num_steps=9, seed=seed)
+        prioritise_a_batch(each, 1.0 + seed)
+    arrays = {name: values for name, values in {**saved.state_arrays(), **damage}.items() if values is not None}
+    before = {name: array.copy() for name, array in replay.state_arrays().items()}
+    with pytest.raises(CheckpointError, match=words):
+        replay.load_state_arrays(arrays)
+    after = replay.state_arrays()
+    assert before.keys() == after.keys()
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, after[name])
 
 
 def test_only_the_written_part_is_saved_and_not_copied(

@@ -6,7 +6,7 @@ import pytest
 
 from kvzero.errors import ConfigError
 from kvzero.records import structure, unstructure
-from kvzero.search import PuctConfig, RuleKind, SearchConfig
+from kvzero.search import GumbelConfig, PuctConfig, RuleKind, SearchConfig
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,28 @@ def test_a_setting_of_puct_that_cannot_work_is_refused(settings: dict[str, Any],
         PuctConfig(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_considered_actions": 0}, "num_considered_actions is 0; a search tries at least 1 action"),
+        ({"c_visit": -1.0}, "c_visit is -1.0"),
+        ({"c_visit": float("inf")}, "c_visit is inf"),
+        ({"c_scale": 0.0}, "c_scale is 0.0; it must be finite and positive"),
+        ({"c_scale": float("nan")}, "c_scale is nan"),
+    ],
+)
+def test_a_setting_of_gumbel_that_cannot_work_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GumbelConfig(**settings)
+
+
+def test_a_knob_of_the_rule_that_is_not_asked_for_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"pb_c_init=2.0.* would have no effect with rule=gumbel"):
+        SearchConfig(rule="gumbel", puct=PuctConfig(pb_c_init=2.0))
+    with pytest.raises(ConfigError, match=r"c_scale=1.0.* would have no effect with rule=puct"):
+        SearchConfig(gumbel=GumbelConfig(c_scale=1.0))
+
+
 def test_the_config_of_a_run_of_before_the_rules_is_read() -> None:
     older = {"num_simulations": 7, "discount": 0.9, "pb_c_init": 2.0, "noise_weight": 0.5, "min_value_range": 0.1}
     wanted = SearchConfig(
@@ -52,6 +74,7 @@ def test_the_config_of_a_run_of_before_the_rules_is_read() -> None:
 def test_the_limits_are_allowed() -> None:
     SearchConfig(num_simulations=1, discount=0.0, puct=PuctConfig(noise_weight=1.0, pb_c_init=0.0))
     SearchConfig(discount=1.0, puct=PuctConfig(noise_weight=0.0))
+    SearchConfig(rule="gumbel", gumbel=GumbelConfig(num_considered_actions=1, c_visit=0.0))
 
 
 @pytest.mark.parametrize("rule", get_args(RuleKind))

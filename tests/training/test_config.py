@@ -210,6 +210,19 @@ def test_pools_that_would_not_do_for_reanalysis_are_refused():
         RunConfig(preset="mine", agent=agent, reanalysis=ReanalysisConfig(reanalysed_rows=8))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("first_temperature", 0.5), ("final_temperature", 0.5), ("temperature_env_steps", 100)]
+)
+def test_a_temperature_is_refused_where_the_rule_of_search_knows_none(name, value):
+    schedule, agent = ScheduleConfig(**{name: value}), AgentConfig(search=SearchConfig(rule="gumbel"))
+    RunConfig(preset="mine", schedule=schedule)
+    RunConfig(preset="mine", agent=agent)
+    with pytest.raises(
+        ConfigError, match=f"^{name} would have no effect with rule=gumbel, which chooses what is played"
+    ):
+        RunConfig(preset="mine", schedule=schedule, agent=agent)
+
+
 PONG = {"env_id": "ALE/Pong-v5"}
 PIXELS = {"env_id": "dmc", "task": "walker-walk", "from_pixels": True}
 

@@ -144,6 +144,23 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit_and_another_seed_another(t
     assert any(not np.array_equal(first[name], value) for name, value in weights(other).items() if "target" in name)
 
 
+@pytest.mark.parametrize("make_config", [tiny_config, continuous_config])
+def test_a_run_by_the_rule_gumbel_is_the_same_twice_and_learns_what_no_visits_are(tmp_path, make_config):
+    runs = []
+    for name in ("first", "second"):
+        config = make_config(tmp_path, run_name=name)
+        search = replace(config.agent.search, rule="gumbel")
+        runs.append(kvzero.train(replace(config, agent=replace(config.agent, search=search))).run)
+    assert history(runs[0]) == history(runs[1])
+    first, second = (weights(run) for run in runs)
+    assert [name for name in first if not np.array_equal(first[name], second[name])] == []
+    policies = np.concatenate([value for name, value in first.items() if name.startswith("replay policies.")])
+    policies = policies[policies.sum(axis=1) > 0.5]  # where a step was taken
+    np.testing.assert_allclose(policies.sum(axis=1), 1.0, atol=1e-5)
+    shares = policies * config.agent.search.num_simulations  # visits would be whole numbers
+    assert (np.abs(shares - shares.round()) > 1e-3).any()
+
+
 def test_a_run_that_was_stopped_goes_on_to_its_end_with_one_history(tmp_path):
     config = tiny_config(tmp_path, run_name="stopped")
     stopper = Stopper(at=22)

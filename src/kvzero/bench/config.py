@@ -10,7 +10,7 @@ from kvzero.engines import EngineKind, SamplingConfig, StoreKind
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
 from kvzero.records import EnvSpec
-from kvzero.search import SearchConfig
+from kvzero.search import RuleKind, SearchConfig
 
 __all__ = ["NumberType", "SearchBench"]
 
@@ -30,6 +30,9 @@ class SearchBench:
 
     num_simulations: int = 25
     """Simulations per search (S)."""
+
+    rule: RuleKind = "puct"
+    """Rule by which trees grow."""
 
     num_actions: int = NUM_ACTIONS
     """Actions per node (A)."""
@@ -106,6 +109,8 @@ class SearchBench:
         if self.num_pairs is not None and self.peer is None:
             raise ConfigError(f"num_pairs is {self.num_pairs}, but there is nobody to take turns with; add --peer mctx")
         check_field(self, "num_pairs", lambda value: value is None or value >= 1, "give at least 1")
+        if self.peer is not None and self.rule != "puct":
+            raise ConfigError(f"{self.peer} is measured with the rule puct only; leave out --peer or --rule")
 
     def _check_actions(self) -> None:
         if self.action_dim and self.num_actions != NUM_ACTIONS:
@@ -148,7 +153,7 @@ class SearchBench:
         )
         return AgentConfig(
             model=model,
-            search=SearchConfig(num_simulations=self.num_simulations),
+            search=SearchConfig(num_simulations=self.num_simulations, rule=self.rule),
             sampling=SamplingConfig() if self.num_sampled_actions is None else _sampling(self.num_sampled_actions),
             store=self.store,
             engine=self.engine,

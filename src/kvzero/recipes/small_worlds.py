@@ -76,5 +76,5 @@ def memory() -> RunConfig:
         agent=replace(base.agent, model=replace(base.agent.model, context_tokens=32), search=search),
         # Long enough for most steps of an unroll to have what they must remember before them.
         learner=replace(base.learner, unroll_steps=20, bootstrap_steps=3),
-        schedule=replace(base.schedule, total_env_steps=8_000, eval_every=1_000),
+        schedule=replace(base.schedule, total_env_steps=12_000, eval_every=1_000),
     )

@@ -1,27 +1,56 @@
-"""The knob of the replay: how much it remembers."""
+"""The knobs of the replay: how much it remembers, and what is drawn of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Literal
 
 from kvzero.checks import check_field, read_fields
 from kvzero.errors import ConfigError
 
-__all__ = ["ReplayConfig"]
+__all__ = ["ReplayConfig", "SamplerKind"]
+
+SamplerKind = Literal["uniform", "prioritised"]
 
 MIN_ROWS_PER_ENV = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayConfig:
-    """How much experience is kept for learning."""
+    """How much experience is kept for learning, and how it is drawn."""
 
     replay_capacity: int = 100_000
     """Rows kept over all environments: one per environment step and one per episode end; the oldest go first."""
 
+    sampler: SamplerKind = "uniform"
+    """Which steps segments start at: any, with the same probability (uniform), or rather those whose values were
+    predicted badly (prioritised; Schaul et al. 2016)."""
+
+    priority_alpha: float = 0.6
+    """sampler=prioritised only: the power of a value's error that a step is drawn by, up to 1."""
+
+    priority_beta: float = 0.4
+    """sampler=prioritised only: how far weights in the loss make up for uneven draws when the run begins, from 0 to 1;
+    rises to 1, wholly, at its end."""
+
     def __post_init__(self) -> None:
         read_fields(self)
+        check_field(self, "priority_alpha", lambda power: 0 < power <= 1, "give a power above 0 and up to 1")
+        check_field(self, "priority_beta", lambda power: 0 <= power <= 1, "give a power from 0 to 1")
+        self._check_effect()
         check_field(
             self, "replay_capacity", lambda rows: rows >= MIN_ROWS_PER_ENV, f"give at least {MIN_ROWS_PER_ENV} rows"
         )
+
+    def _check_effect(self) -> None:
+        changed = [
+            field.name
+            for field in fields(self)
+            if "priority" in field.name and getattr(self, field.name) != field.default
+        ]
+        if changed and self.sampler == "uniform":
+            raise ConfigError(
+                f"{', '.join(changed)} would have no effect with sampler=uniform; choose sampler=prioritised, or leave "
+                "it out"
+            )
 
     def rows_per_env(self, num_envs: int) -> int:
         """Return the rows that each of `num_envs` environments gets.

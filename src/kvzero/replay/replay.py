@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Int, Shaped
 
 from kvzero.errors import CheckpointError, EmptyReplayError
 from kvzero.replay.config import ReplayConfig
@@ -12,6 +12,7 @@ from kvzero.replay.intake import checked
 from kvzero.replay.judging import Chunks, cut_chunks, find_oldest_judged
 from kvzero.replay.row_spec import RowSpec
 from kvzero.replay.rows import STEP, TERMINATED, TRUNCATED, allocate_rows
+from kvzero.replay.samplers import make_sampler
 from kvzero.replay.segments import Segments, cut_segments
 from kvzero.replay.snapshot import SavedArray, load_rows, save_rows
 from kvzero.replay.step_batch import StepBatch
@@ -26,7 +27,7 @@ class Replay:
     for the observation that it ended with.
 
     Args:
-        config: how much to keep.
+        config: how much to keep, and how to draw.
         spec: what to keep of each step.
         num_envs: environments that are stepped together.
         seed: of the draws.
@@ -37,6 +38,8 @@ class Replay:
 
     def __init__(self, config: ReplayConfig, spec: RowSpec, *, num_envs: int, seed: int) -> None:
         self._rows = allocate_rows(spec, num_envs=num_envs, rows_per_env=config.rows_per_env(num_envs))
+        self._config = config
+        self._sampler = make_sampler(config, self._rows)
         self._rng = np.random.default_rng(seed)
 
     def __len__(self) -> int:
@@ -65,9 +68,11 @@ class Replay:
         """
         batch = checked(batch, self._rows.spec, num_envs=len(self._rows.kinds))
         self._rows.append_steps(batch.fields)
+        self._sampler.follow(np.arange(len(self._rows.kinds)))
         if len(ended := np.flatnonzero(batch.terminated | batch.truncated)):
             kinds = np.where(batch.terminated[ended], TERMINATED, TRUNCATED)
             self._rows.append_ends(ended, batch.final_observations[ended], kinds=kinds)
+            self._sampler.follow(ended)
 
     def end_running_episodes(self) -> None:
         """Make the newest row of each running episode its truncated end.
@@ -76,22 +81,32 @@ class Replay:
         """
         self._rows.end_running()
 
-    def sample(self, batch_size: int, *, num_steps: int) -> Segments:
-        """Draw segments of `num_steps + 1` rows, each start with the same probability, with replacement.
+    def sample(self, batch_size: int, *, num_steps: int, progress: float = 1.0) -> Segments:
+        """Draw segments of `num_steps + 1` rows with replacement, each start as the sampler would have it.
 
         A segment starts at any step whose next observation is known, and ends with its episode; the newest row of a
-        running episode ends a segment as a truncation does.
+        running episode ends a segment as a truncation does. `progress` is the share of the run that is behind; the
+        weights of prioritised draws follow it.
 
         Raises:
             EmptyReplayError: if no segment can start anywhere.
         """
-        starts = np.flatnonzero(self._rows.is_start())
-        if not len(starts):
+        draw = self._sampler.draw(batch_size, progress=progress, rng=self._rng)
+        if draw is None:
             raise EmptyReplayError(
                 f"the replay holds {len(self)} steps, none with a next observation yet; collect before sampling"
             )
-        drawn = starts[self._rng.integers(len(starts), size=batch_size)]
-        return cut_segments(self._rows, drawn, num_steps=num_steps, rng=self._rng)
+        return cut_segments(self._rows, draw, num_steps=num_steps, rng=self._rng)
+
+    def prioritise(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
+        """Say how badly the values of segments that start at `places` were predicted.
+
+        From the next `add` on, and not before, prioritised draws follow it; uniform ones never do.
+
+        Raises:
+            PriorityError: if draws follow errors, and one is NaN, infinite or negative; nothing is changed then.
+        """
+        self._sampler.prioritise(places, errors)
 
     def to_judge(self, num_rows: int, *, before: int, context_steps: int, rows_at_once: int) -> Iterator[Chunks]:
         """Yield the steps that were judged longest ago, to be searched again, at most `num_rows` and not all at once.
@@ -125,18 +140,23 @@ class Replay:
 
         The arrays are views that the next `add` writes into.
         """
-        return save_rows(self._rows)
+        return save_rows(self._rows) | self._sampler.state_arrays()
 
     def load_state_arrays(self, arrays: Mapping[str, SavedArray]) -> None:
-        """Replace all rows by those of a checkpoint, reading a part of one array at a time.
+        """Replace all rows, and what the sampler knows of them, by those of a checkpoint.
+
+        A part of one array is read at a time.
 
         Arrays of fields that are not kept, or no longer, are left alone.
 
         Raises:
-            CheckpointError: if they are of another environment, capacity or number of environments; the replay is
-                unchanged then.
+            CheckpointError: if they are of another environment, capacity, number of environments or sampler; the replay
+                is unchanged then.
         """
+        sampler = make_sampler(self._config, self._rows)
+        sampler.load_state_arrays(arrays)
         load_rows(self._rows, arrays)
+        self._sampler = sampler
 
     def rng_state(self) -> dict[str, Any]:
         """Return the state of the draws, which survives JSON."""

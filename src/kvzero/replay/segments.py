@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int64, Shaped
+from jaxtyping import Bool, Float32, Int64, Shaped
 
 from kvzero.replay.row_spec import Field
 from kvzero.replay.rows import STEP, TERMINATED, Rows
+from kvzero.replay.samplers import Draw
 
 __all__ = ["Segments", "cut_segments"]
 
@@ -30,20 +31,24 @@ class Segments:
     terminated: Bool[np.ndarray, " batch"]
     """Whether the row at `ends` is a true termination: no reward ever follows, the value there is 0."""
 
+    places: Int64[np.ndarray, " batch"]
+    """Where the segments start, by which `Replay.prioritise` knows them."""
 
-def cut_segments(
-    rows: Rows, starts: Int64[np.ndarray, " batch"], *, num_steps: int, rng: np.random.Generator
-) -> Segments:
-    """Cut the segment of `num_steps + 1` rows that starts at each of these places, `env * rows_per_env + slot`."""
+    weights: Float32[np.ndarray, " batch"] | None
+    """How much each segment counts in the loss, the largest 1; None where all count alike."""
+
+
+def cut_segments(rows: Rows, draw: Draw, *, num_steps: int, rng: np.random.Generator) -> Segments:
+    """Cut the segment of `num_steps + 1` rows that starts at each of the drawn places."""
     offsets = np.arange(num_steps + 1)
-    places, ends = _places(rows, starts, offsets)
+    places, ends = _places(rows, draw.places, offsets)
     kinds = rows.kinds.reshape(-1)[places]
     is_padding = offsets > ends[:, None]
     fields = {name: _take(rows.fields[name], places, is_padding, field.blank) for name, field in rows.spec.items()}
     is_blank = is_padding | (kinds != STEP)
     fields["actions"] = _with_random(fields["actions"], is_blank, rows.spec["actions"], rng)
     terminated = kinds[:, -1] == TERMINATED  # padding repeats the row at `ends`
-    return Segments(fields=fields, ends=ends, terminated=terminated)
+    return Segments(fields=fields, ends=ends, terminated=terminated, places=draw.places, weights=draw.weights)
 
 
 def _places(

@@ -8,7 +8,7 @@ import numpy as np
 from kvzero.errors import CheckpointError
 from kvzero.replay.rows import NOTHING, Rows
 
-__all__ = ["SavedArray", "load_rows", "save_rows"]
+__all__ = ["SavedArray", "load_rows", "read_array", "save_rows"]
 
 ROWS_AT_ONCE = 1024
 
@@ -49,8 +49,7 @@ def load_rows(rows: Rows, arrays: Mapping[str, SavedArray]) -> None:
             changed then.
     """
     _check_same(arrays, "rows_per_env", np.array([rows.rows_per_env]))
-    _check_form(arrays, "num_written", rows.num_written)
-    num_written = _read(arrays["num_written"])
+    num_written = read_array(arrays, "num_written", rows.num_written)
     num_filled = _num_filled(rows, num_written)
     targets = {
         f"{name}.{env}": ring[env, : num_filled[env]]
@@ -65,6 +64,16 @@ def load_rows(rows: Rows, arrays: Mapping[str, SavedArray]) -> None:
         _fill(target, arrays[key])
 
 
+def read_array(arrays: Mapping[str, SavedArray], key: str, like: np.ndarray) -> np.ndarray:
+    """Return one saved array whole.
+
+    Raises:
+        CheckpointError: if it is missing, or has another shape or type than `like`, which is not empty.
+    """
+    _check_form(arrays, key, like)
+    return arrays[key][0 : len(like)]
+
+
 def _num_filled(rows: Rows, num_written: np.ndarray) -> list[int]:
     """Return how many slots of each ring hold a row."""
     return [int(count) for count in np.clip(num_written, 0, rows.rows_per_env)]
@@ -76,15 +85,11 @@ def _fill(target: np.ndarray, array: SavedArray) -> None:
         target[part] = array[part]
 
 
-def _read(array: SavedArray) -> np.ndarray:
-    return array[0 : array.shape[0]]
-
-
 def _check_form(arrays: Mapping[str, SavedArray], key: str, target: np.ndarray) -> None:
     """Refuse an array that is missing or has another shape or type than this replay's."""
     if key not in arrays:
         raise CheckpointError(
-            f"the saved replay has no {key!r}; it is damaged, or has fewer environments than this run"
+            f"the saved replay has no {key!r}; it is damaged, or of a run with fewer environments or another sampler"
         )
     found = arrays[key]
     if found.shape != target.shape or found.dtype != target.dtype:
@@ -96,9 +101,9 @@ def _check_form(arrays: Mapping[str, SavedArray], key: str, target: np.ndarray) 
 
 def _check_same(arrays: Mapping[str, SavedArray], key: str, expected: np.ndarray) -> None:
     """Refuse an array that holds something else than expected."""
-    _check_form(arrays, key, expected)
-    if not np.array_equal(_read(arrays[key]), expected):
+    found = read_array(arrays, key, expected)
+    if not np.array_equal(found, expected):
         raise CheckpointError(
-            f"{key} of the saved replay is {_read(arrays[key]).tolist()}, of this run {expected.tolist()}; "
+            f"{key} of the saved replay is {found.tolist()}, of this run {expected.tolist()}; "
             "resume with the replay_capacity that the checkpoint was made with"
         )

@@ -1,6 +1,6 @@
-"""Planning: trees as arrays, PUCT, and what to make of visit counts. Knows no network."""
+"""Planning: trees as arrays, rules that grow them, and what to make of what was found. Knows no network."""
 
-from kvzero.search.config import PuctConfig, RuleKind, SearchConfig
+from kvzero.search.config import GumbelConfig, PuctConfig, RuleKind, SearchConfig
 from kvzero.search.device_search import DeviceEvaluation, DeviceExpander, DeviceLeaves, DeviceSearch
 from kvzero.search.expander import CompiledExpander, Evaluation, Expander, Leaves, MachineCode, Roots
 from kvzero.search.kernels import kernel
@@ -17,6 +17,7 @@ __all__ = [
     "DeviceSearch",
     "Evaluation",
     "Expander",
+    "GumbelConfig",
     "Leaves",
     "MachineCode",
     "Outcome",

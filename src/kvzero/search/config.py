@@ -8,9 +8,9 @@ from typing import Any, Literal
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
-__all__ = ["PuctConfig", "RuleKind", "SearchConfig"]
+__all__ = ["GumbelConfig", "PuctConfig", "RuleKind", "SearchConfig"]
 
-RuleKind = Literal["puct"]
+RuleKind = Literal["puct", "gumbel"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,30 @@ class PuctConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GumbelConfig:
+    """How the rule of Danihelka et al. (2022) weighs what it finds."""
+
+    num_considered_actions: int = 16
+    """Most actions that a search tries at the root, halved in rounds; all legal ones where those are fewer."""
+
+    c_visit: float = 50.0
+    """Visits that are added to those of the most visited action: together they are the weight of values."""
+
+    c_scale: float = 0.1
+    """Weight of values against logits, per visit."""
+
+    def __post_init__(self) -> None:
+        read_fields(self)
+        if self.num_considered_actions < 1:
+            raise ConfigError(
+                f"num_considered_actions is {self.num_considered_actions}; a search tries at least 1 action"
+            )
+        _require_positive("c_scale", self.c_scale)
+        if not (self.c_visit >= 0 and isfinite(self.c_visit)):
+            raise ConfigError(f"c_visit is {self.c_visit}; it must be finite and not negative")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchConfig:
     """How a search grows its trees."""
 
@@ -52,10 +76,13 @@ class SearchConfig:
     """Smallest range that values are scaled by, so that differences far below it stay small."""
 
     rule: RuleKind = "puct"
-    """What is selected, played and learnt: puct is MuZero's rule."""
+    """What is selected, played and learnt: puct is MuZero's rule, gumbel that of Gumbel MuZero, for few simulations."""
 
     puct: PuctConfig = field(default_factory=PuctConfig)
     """The rule puct."""
+
+    gumbel: GumbelConfig = field(default_factory=GumbelConfig)
+    """The rule gumbel."""
 
     @staticmethod
     def upgrade(found: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -71,6 +98,16 @@ class SearchConfig:
             raise ConfigError(f"num_simulations is {self.num_simulations}; a search needs at least 1")
         _require_share("discount", self.discount)
         _require_positive("min_value_range", self.min_value_range)
+        idle, usual = (self.gumbel, GumbelConfig()) if self.rule == "puct" else (self.puct, PuctConfig())
+        if idle != usual:
+            raise ConfigError(
+                f"{idle} would have no effect with rule={self.rule}; leave it at its defaults, or choose another rule"
+            )
+
+    @property
+    def draws_actions(self) -> bool:
+        """Whether actions are drawn by a temperature after a search that explores; if not, the rule sees to it."""
+        return self.rule == "puct"
 
     def without_noise(self) -> "SearchConfig":
         """Return the config of a search that does not mix noise into root priors, even where it explores."""

@@ -13,7 +13,7 @@ from kvzero.errors import EngineError, SearchError
 from kvzero.search.config import SearchConfig
 from kvzero.search.device_tree import NO_FAILURE, Workspace, allocate_workspace, read_tree
 from kvzero.search.noise import draw_noise, draw_tie_keys
-from kvzero.search.rules import make_rule
+from kvzero.search.rules import PuctRule
 from kvzero.search.simulation import Outcome, read_outcome
 from kvzero.search.tensor_operations import TensorOperations
 
@@ -93,7 +93,7 @@ class DeviceSearch:
         is_cuda = device.type == "cuda"
         self.device = device
         self._config = config
-        self._rule = make_rule(config)
+        self._rule = PuctRule(config)
         self._puct = config.puct
         self._work = allocate_workspace(num_envs, num_actions, config, device=device)
         self._host = allocate_workspace(
@@ -104,7 +104,7 @@ class DeviceSearch:
     def set_discount(self, discount: float) -> None:
         """Reckon with another discount from the next `load` on; recordings of `run` stay good."""
         self._config = replace(self._config, discount=discount)
-        self._rule = make_rule(self._config)
+        self._rule = PuctRule(self._config)
 
     def load(
         self,
@@ -160,7 +160,7 @@ class DeviceSearch:
             torch.cuda.current_stream(self.device).synchronize()
         self._refuse_failure(self._host.tree.failures[:num_asked].numpy())
         tree = read_tree(self._host, num_asked)
-        return read_outcome(tree, self._rule, rng=rng, temperature=temperature)
+        return read_outcome(tree, self._rule, self._rule.numbers, rng=rng, temperature=temperature)
 
     def _draw(self, action_masks: Bool[np.ndarray, "asked action"], rng: np.random.Generator | None) -> None:
         """Write masks and chance into host memory; rows that were not asked for get no noise and all actions."""

@@ -19,11 +19,9 @@ def add_noise(
     priors[:] = (1.0 - weight) * priors + weight * noise
 
 
-def draw_tie_keys(
-    shape: tuple[int, int, int], rng: np.random.Generator | None
-) -> Float32[np.ndarray, "env node action"]:
-    """Return a random key for each action of each node, the highest of which wins a tie; all equal without `rng`."""
-    return np.zeros(shape, np.float32) if rng is None else rng.random(shape, np.float32)
+def draw_tie_keys(shape: tuple[int, ...], rng: np.random.Generator) -> Float32[np.ndarray, "env node action"]:
+    """Return a random key for each action of each node, the highest of which wins a tie."""
+    return rng.random(shape, np.float32)
 
 
 def draw_noise(

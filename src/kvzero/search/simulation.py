@@ -1,6 +1,7 @@
-"""One search from roots to visit counts: the order in which trees, chance and model take their turns."""
+"""One search from roots to what comes of it: the order in which trees, chance and model take their turns."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, Shaped
@@ -8,7 +9,6 @@ from jaxtyping import Float32, Float64, Int64, Shaped
 from kvzero.errors import SearchError
 from kvzero.search.config import SearchConfig
 from kvzero.search.expander import CompiledExpander, Evaluation, Expander, Leaves, Roots, check_evaluation, check_roots
-from kvzero.search.noise import draw_tie_keys
 from kvzero.search.rules import Rule, make_rule
 from kvzero.search.tree import UNVISITED, Tree, allocate_tree, back_up, plant
 
@@ -64,7 +64,7 @@ def search(
     With `rng` the search explores as its rule says, and the winner among equal scores is random. Without it nothing is
     left to chance, the lowest of equal actions wins, and the tree of an environment does not depend on which others are
     searched with it. With `temperature` the actions to play are drawn, the more evenly the higher it is; without, they
-    are the best that was found. Statistics are float64.
+    are the best that was found. The rule gumbel knows no temperature. Statistics are float64.
 
     Raises:
         SearchError: if roots or an evaluation have another shape or type than they should, a number in them is not
@@ -72,39 +72,36 @@ def search(
     """
     check_roots(roots)
     rule = make_rule(config)
-    tree = _plant(roots, rule, config.num_simulations, rng)
+    tree = _plant(roots, config.num_simulations)
+    numbers = rule.begin(tree, rng)
     held = _allocate_evaluation(*roots.logits.shape)
     if isinstance(expander, CompiledExpander):
         code = expander.machine_code
         answers = held.rewards, held.values, held.logits
-        node, broken_env = rule.kernels.grow(tree, rule.numbers, code.function, code.state, *answers)
+        node, broken_env = rule.kernels.grow(tree, numbers, code.function, code.state, *answers)
     else:
-        node, broken_env = _grow(tree, rule, expander, held)
+        node, broken_env = _grow(tree, rule, numbers, expander, held)
     if broken_env >= 0:
         raise SearchError(_describe(held, node, broken_env))
-    return read_outcome(tree, rule, rng=rng, temperature=temperature)
+    return read_outcome(tree, rule, numbers, rng=rng, temperature=temperature)
 
 
-def _grow(tree: Tree, rule: Rule, expander: Expander, held: Evaluation) -> tuple[int, int]:
+def _grow(tree: Tree, rule: Rule, numbers: Any, expander: Expander, held: Evaluation) -> tuple[int, int]:
     """Do what `Kernels.grow` does, asking an expander in Python."""
     for node in range(1, tree.parents.shape[1]):
-        rule.kernels.select(tree, rule.numbers, node)
+        rule.kernels.select(tree, numbers, node)
         _hold(expander.expand(_leaves(tree, node)), held)
-        broken_env = back_up(tree, rule.numbers.discount, node, held.rewards, held.values, held.logits)
+        broken_env = back_up(tree, numbers.discount, node, held.rewards, held.values, held.logits)
         if broken_env >= 0:
             return node, broken_env
     return -1, -1
 
 
-def _plant(roots: Roots, rule: Rule, num_simulations: int, rng: np.random.Generator | None) -> Tree:
-    num_envs, num_actions = roots.logits.shape
-    tie_keys = draw_tie_keys((num_envs, num_simulations + 1, num_actions), rng)
-    tree = allocate_tree(roots.action_masks.copy(), tie_keys)
+def _plant(roots: Roots, num_simulations: int) -> Tree:
+    tree = allocate_tree(roots.action_masks.copy(), num_simulations + 1)
     legal_logits = roots.logits.copy()
     legal_logits[~tree.action_masks] = -np.inf
     plant(tree, legal_logits, roots.values.copy())
-    if rng is not None:
-        rule.explore(tree, rng)
     return tree
 
 
@@ -133,7 +130,9 @@ def _describe(held: Evaluation, node: int, env: int) -> str:
     )
 
 
-def read_outcome(tree: Tree, rule: Rule, *, rng: np.random.Generator | None, temperature: float | None) -> Outcome:
+def read_outcome(
+    tree: Tree, rule: Rule, numbers: Any, *, rng: np.random.Generator | None, temperature: float | None
+) -> Outcome:
     """Return what a grown tree says about its root, and what the rule makes of it."""
     values = tree.value_sums[:, 0] / tree.visit_counts[:, 0]
     children = tree.children[:, 0]
@@ -141,7 +140,6 @@ def read_outcome(tree: Tree, rule: Rule, *, rng: np.random.Generator | None, tem
     rows = np.arange(len(children))[:, None]
     visit_counts = np.where(is_visited, tree.visit_counts[rows, children], 0)
     means = tree.value_sums[rows, children] / visit_counts.clip(min=1)
-    discount = rule.numbers.discount
-    action_values = np.where(is_visited, tree.rewards[rows, children] + discount * means, values[:, None])
-    decision = rule.decide(tree, visit_counts, rng=rng, temperature=temperature)
+    action_values = np.where(is_visited, tree.rewards[rows, children] + numbers.discount * means, values[:, None])
+    decision = rule.decide(tree, numbers, visit_counts, rng=rng, temperature=temperature)
     return Outcome(decision.chosen, decision.policy, visit_counts, values, action_values, tree)

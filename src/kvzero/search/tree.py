@@ -67,12 +67,10 @@ class Tree(NamedTuple):
     """Lowest and highest reward + discount * value met on an edge of the tree; infinite before the first."""
 
 
-def allocate_tree(
-    action_masks: Bool[np.ndarray, "env action"], tie_keys: Float32[np.ndarray, "env node action"]
-) -> Tree:
-    """Return trees without any node, as large as `tie_keys`."""
-    num_envs, num_nodes, _ = tie_keys.shape
-    nodes, edges = (num_envs, num_nodes), tie_keys.shape
+def allocate_tree(action_masks: Bool[np.ndarray, "env action"], num_nodes: int) -> Tree:
+    """Return trees without any node, and with room for `num_nodes`."""
+    num_envs, num_actions = action_masks.shape
+    nodes, edges = (num_envs, num_nodes), (num_envs, num_nodes, num_actions)
     return Tree(
         parents=np.full(nodes, UNVISITED),
         actions=np.full(nodes, UNVISITED),
@@ -82,7 +80,7 @@ def allocate_tree(
         visit_counts=np.zeros(nodes, np.int64),
         children=np.full(edges, UNVISITED),
         priors=np.zeros(edges),
-        tie_keys=tie_keys,
+        tie_keys=np.zeros(edges, np.float32),
         action_masks=action_masks,
         bounds=np.tile([inf, -inf], (num_envs, 1)),
     )

@@ -17,7 +17,7 @@ from kvzero.training.learning import ROWS_AT_ONCE, LearnerConfig, ReanalysisConf
 
 __all__ = ["Purpose", "RunConfig", "ScheduleConfig"]
 
-Purpose = Literal["weights", "replay", "search", "collect", "eval", "final", "reanalysis"]
+Purpose = Literal["weights", "replay", "search", "collect", "eval", "final", "shift", "reanalysis"]
 """What random numbers of a run are for; each draws its own."""
 
 
@@ -38,7 +38,7 @@ class ScheduleConfig:
     """Environment steps collected between two blocks of updates."""
 
     first_temperature: float = 1.0
-    """Temperature of visit counts from which actions are drawn when the run begins."""
+    """Temperature of visit counts from which actions are drawn when the run begins; rule=gumbel knows none."""
 
     final_temperature: float = 0.25
     """That temperature once it has fallen; it falls linearly."""
@@ -149,6 +149,7 @@ class RunConfig:
         self._check_images()
         self._check_positions()
         self._check_pools()
+        self._check_temperatures()
         self._check_schedules()
 
     @property
@@ -213,3 +214,17 @@ class RunConfig:
             agent.check_pools(num_envs=ROWS_AT_ONCE, num_simulations=collecting)
         num_eval_envs = min(max(schedule.eval_episodes, schedule.final_eval_episodes), schedule.num_eval_envs)
         agent.check_pools(num_envs=num_eval_envs, num_simulations=agent.num_eval_simulations or collecting)
+
+    def _check_temperatures(self) -> None:
+        schedule, usual, search = self.schedule, ScheduleConfig(), self.agent.search
+        temperatures = {
+            "first_temperature": schedule.first_temperature != usual.first_temperature,
+            "final_temperature": schedule.final_temperature != usual.final_temperature,
+            "temperature_env_steps": schedule.temperature_env_steps != usual.temperature_env_steps,
+        }
+        idle = [name for name, is_changed in temperatures.items() if is_changed]
+        if idle and not search.draws_actions:
+            raise ConfigError(
+                f"{', '.join(idle)} would have no effect with rule={search.rule}, which chooses what is played; "
+                "leave it out, or choose rule=puct"
+            )

@@ -13,7 +13,7 @@ from kvzero.search import Decision, DeviceSearch, Rule, SearchConfig, Tree, sear
 from kvzero.search import rules as rules_room
 from kvzero.search.compiled import compiled
 from kvzero.search.policies import sample_actions, visit_policy
-from kvzero.search.rules import PuctRule, make_rule
+from kvzero.search.rules import GumbelRule, PuctRule, make_rule
 from kvzero.search.tree import UNVISITED, build_kernels
 
 
@@ -42,12 +42,14 @@ class EvenRule:
     kernels = build_kernels(select_fewest_visits)
 
     def __init__(self, config: SearchConfig) -> None:
-        self.numbers = EvenNumbers(config.discount, config.min_value_range, 1)
+        self._numbers = EvenNumbers(config.discount, config.min_value_range, 1)
 
-    def explore(self, tree: Tree, rng: np.random.Generator) -> None:
-        tree.priors[:, 0] = rng.random(tree.priors[:, 0].shape)
+    def begin(self, tree: Tree, rng: object) -> EvenNumbers:
+        return self._numbers
 
-    def decide(self, tree: Tree, visit_counts: np.ndarray, *, rng: object, temperature: float | None) -> Decision:
+    def decide(
+        self, tree: Tree, numbers: EvenNumbers, visit_counts: np.ndarray, *, rng: object, temperature: float | None
+    ) -> Decision:
         last = np.full(len(visit_counts), visit_counts.shape[1] - 1)
         return Decision(last, np.eye(visit_counts.shape[1])[last])
 
@@ -92,11 +94,11 @@ def test_a_temperature_that_cannot_work_is_refused(temperature: float, message: 
 
 
 def test_a_search_on_the_device_refuses_a_rule_that_it_does_not_know() -> None:
-    config = SearchConfig(num_simulations=2)
-    object.__setattr__(config, "rule", "even")
-    with pytest.raises(EngineError, match="the rule is even; searches on the device know puct only"):
+    config = SearchConfig(num_simulations=2, rule="gumbel")
+    with pytest.raises(EngineError, match="the rule is gumbel; searches on the device know puct only"):
         DeviceSearch(2, 3, config, device=torch.device("cpu"))
 
 
 def test_the_rule_of_a_config_is_made() -> None:
     assert isinstance(make_rule(SearchConfig()), PuctRule)
+    assert isinstance(make_rule(SearchConfig(rule="gumbel")), GumbelRule)

@@ -248,6 +248,58 @@ def test_before_a_run_is_old_enough_no_row_is_worth_what_searches_found():
     assert (value_targets(learner, num_updates=5).values == 7).any()
 
 
+def weighted(segments: Segments, weights: list[float]) -> Segments:
+    return replace(segments, weights=np.array(weights, np.float32))
+
+
+def test_a_segment_counts_as_often_as_its_weight_says():
+    """Weights of 1, 1/2 and 0 make the step that each segment makes which is there twice, once and not at all."""
+    drawn = some_segments(tiny_learner(), batch_size=3)
+    repeated = replace(
+        drawn,
+        fields={name: values[[0, 0, 1]] for name, values in drawn.fields.items()},
+        ends=drawn.ends[[0, 0, 1]],
+        terminated=drawn.terminated[[0, 0, 1]],
+    )
+    learner, twin = tiny_learner(), tiny_learner()
+    figures, twins = learner.update(weighted(drawn, [1, 0.5, 0])), twin.update(repeated)
+    for name in FIGURES:
+        torch.testing.assert_close(figures[name], twins[name], rtol=1e-4, atol=1e-6)
+    for name, weights in weights_of(learner.network).items():
+        torch.testing.assert_close(weights, weights_of(twin.network)[name], rtol=1e-3, atol=1e-4)
+    assert twin.value_errors is None
+
+
+def test_weights_are_told_and_what_they_leave_of_the_batch():
+    learner = tiny_learner()
+    figures = learner.update(weighted(some_segments(learner, batch_size=4), [1, 0.5, 0.25, 0.25]))
+    told = {name: figures[name].item() for name in set(figures) - FIGURES}
+    assert told == pytest.approx(
+        {"importance_mean": 0.5, "importance_min": 0.25, "effective_batch_share": 4 / (4 * 1.375)}
+    )
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+def test_the_value_error_of_a_segment_is_the_mean_over_its_known_steps(terminated):
+    learner = tiny_learner()
+    segments = weighted(early_ends(some_segments(learner, batch_size=5), terminated=terminated), [1] * 5)
+    unroll, targets = learner.make_targets(segments)
+    steps = unroll.first(LEARNER.unroll_steps)
+    with torch.no_grad():
+        observations = steps["observations"]
+        latents = learner.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
+        logits = learner.network(latents, steps["actions"]).value_logits
+    values = learner.network.support.decode(logits)
+    wanted = []
+    for row, end in enumerate(segments.ends):
+        num_known = LEARNER.unroll_steps if terminated else min(end, LEARNER.unroll_steps)
+        errors = [abs((values - targets.values)[row, step].item()) for step in range(num_known)]
+        wanted.append(np.mean(errors))
+    learner.update(segments)
+    assert learner.value_errors.tolist() == pytest.approx(wanted, rel=1e-3)
+    assert not learner.value_errors.requires_grad
+
+
 def test_dormant_units_are_those_of_the_newest_batch_and_looking_changes_nothing():
     learner = tiny_learner()
     assert learner.dormant_shares() == {}

@@ -81,3 +81,9 @@ class Silent:
 
     def update(self, env_steps, *, updates, figures=None):
         pass
+
+
+def test_what_an_environment_shows_and_cannot_be_shifted_is_refused_by_its_name(tmp_path):
+    config = tiny_config(tmp_path)
+    with pytest.raises(ConfigError, match=r"Ladder: shift_pixels is 1, which has no effect on vectors"):
+        build_components(replace(config, learner=replace(config.learner, shift_pixels=1)))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.training.samples import continuous_config, tiny_config
 
-from kvzero import ReanalysisConfig, RunConfig
+from kvzero import ReanalysisConfig, RunConfig, SearchConfig
 from kvzero.replay import Replay, ahead
 from kvzero.training import Trainer
 from kvzero.training.session.components import Components, build_components
@@ -31,7 +31,13 @@ def sliding_config(runs_dir: Path, **schedule) -> RunConfig:
     return replace(config, agent=replace(config.agent, model=model, store="pooled"))
 
 
-CONFIGS = pytest.mark.parametrize("make_config", [tiny_config, continuous_config, sliding_config])
+def gumbel_config(runs_dir: Path, **schedule) -> RunConfig:
+    """Return a tiny run that searches by another rule."""
+    config = tiny_config(runs_dir, **schedule)
+    return replace(config, agent=replace(config.agent, search=SearchConfig(num_simulations=3, rule="gumbel")))
+
+
+CONFIGS = pytest.mark.parametrize("make_config", [tiny_config, continuous_config, sliding_config, gumbel_config])
 
 
 def begin(config: RunConfig) -> tuple[Components, Loop]:

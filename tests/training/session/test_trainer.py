@@ -8,6 +8,7 @@ from tests.training.samples import NUM_ENVS, tiny_config
 
 from kvzero.agent import Planner, newest_checkpoint
 from kvzero.errors import ConfigError, EnvError, RunError, SearchError
+from kvzero.replay import Replay
 from kvzero.training import RunConfig, Trainer
 from kvzero.training.learning.schedules import Schedules
 
@@ -214,6 +215,65 @@ def test_an_error_is_not_hidden_by_what_it_broke(tmp_path, monkeypatch, caplog):
 
 def unreadable():
     raise RuntimeError("the GPU is lost")
+
+
+def prioritised(config: RunConfig) -> RunConfig:
+    return replace(config, replay=replace(config.replay, sampler="prioritised"))
+
+
+@pytest.mark.usefixtures("own_random_state")
+def test_a_block_of_prioritised_updates_that_was_stopped_goes_on_bit_for_bit(tmp_path):
+    config = prioritised(tiny_config(tmp_path, replay_ratio=0.5, round_env_steps=20, total_env_steps=60))
+    whole, first = (Trainer(config, tmp_path / name) for name in ("whole", "stopped"))
+    for each in (whole, first):
+        each.advance(lambda: False)
+    learnt = whole.num_updates
+    whole.advance(lambda: False)
+    first.advance(lambda: first.num_updates >= learnt + 3)
+    first.save()
+    second = Trainer(config, tmp_path / "stopped", resume_from=newest_checkpoint(tmp_path / "stopped"))
+    second._loop.make_owed_updates(lambda: False)
+    assert learnt + 3 == first.num_updates < second.num_updates == whole.num_updates
+    for each in (whole, second):
+        each.save()
+        each.close()
+    first.close()
+    assert checkpointed(tmp_path / "stopped") == checkpointed(tmp_path / "whole")
+    ours, theirs = (each._components.replay.state_arrays() for each in (second, whole))
+    for name in (name for name in theirs if name.startswith("sampler.")):
+        assert ours[name].tobytes() == theirs[name].tobytes(), name
+    assert len(theirs["sampler.pending_places"]) == config.learner.batch_size * (whole.num_updates - learnt)
+
+
+@pytest.mark.usefixtures("own_random_state")
+def test_a_prioritised_run_draws_by_its_errors_and_makes_up_for_it_wholly_in_the_end(tmp_path):
+    config, told = prioritised(tiny_config(tmp_path)), Listening()
+    trainer = Trainer(config, tmp_path)
+    trainer.run(told, lambda: False)
+    trainer.close()
+    masses = trainer._components.replay.state_arrays()["sampler.masses"]
+    assert len(set(masses[masses > 0])) > 3
+    assert 0 < told.figures[-2]["effective_batch_share"] <= 1
+    draws = [trainer._components.replay.sample(500, num_steps=2, progress=progress) for progress in (0.0, 1.0)]
+    assert draws[1].weights.min() == pytest.approx(
+        draws[0].weights.min() ** (1 / config.replay.priority_beta), rel=0.01
+    )
+
+
+@pytest.mark.parametrize("env_steps", [12, 40])
+def test_weights_follow_how_much_of_the_run_is_behind(tmp_path, monkeypatch, env_steps):
+    asked, sample = [], Replay.sample
+
+    def watched(self, *arguments, **options):
+        asked.append(options["progress"])
+        return sample(self, *arguments, **options)
+
+    monkeypatch.setattr(Replay, "sample", watched)
+    trainer = Trainer(tiny_config(tmp_path, learning_starts=0), tmp_path)
+    while trainer.env_steps < env_steps:
+        trainer.advance(lambda: False)
+    trainer.close()
+    assert asked[-1] == env_steps / 40
 
 
 def scheduled_config(tmp_path) -> RunConfig:

@@ -39,14 +39,18 @@ __all__ = [
     "recur_pool_size",
     "replay_ratio",
     "round_env_steps",
+    "rule",
     "run_label",
     "same",
+    "sampler",
+    "shift_pixels",
     "sticky_action_probability",
     "store",
     "support_size",
     "task",
     "temperature_env_steps",
     "total_env_steps",
+    "where_used",
 ]
 
 DEFAULT_ENV_STEPS = 100_000
@@ -54,6 +58,9 @@ DEFAULT_ENV_STEPS = 100_000
 
 ALE_MAX_FRAMES = 108_000
 """Frames after which the emulator itself ends a game."""
+
+LARGEST_SHIFT = 4
+"""Pixels that LightZero's augmentation shifts images by at most."""
 
 DECAYED_AT = 0.75
 """Share of the updates of LightZero's schedule after which its temperature stays at the last value."""
@@ -201,6 +208,21 @@ def latent_loss(name: str | None, norm: str) -> str:
     return "mse" if name == "cos_sim" else name
 
 
+def sampler(is_prioritised: bool) -> str:
+    """Return which steps are drawn."""
+    return "prioritised" if is_prioritised else "uniform"
+
+
+def shift_pixels(is_used: bool, kinds: tuple[str, ...]) -> int:
+    """Return how far images are shifted."""
+    return LARGEST_SHIFT if is_used and "shift" in kinds else 0
+
+
+def where_used(value: float, is_used: bool) -> float | None:
+    """Take a setting of what a switch turns on."""
+    return value if is_used else None
+
+
 def round_env_steps(num_segments: int | None, num_episodes: int, segment_length: int) -> int:
     """Return the environment steps between two blocks of updates; an episode counts as one segment."""
     return (num_episodes if num_segments is None else num_segments) * segment_length
@@ -240,6 +262,11 @@ def total_env_steps(env_steps: int | None, updates: int | None, starts: int, rat
 def env_steps(updates: int, ratio: float, total: int) -> int:
     """Return the environment steps in which this many updates are made; the whole run's if none are ever made."""
     return max(round(updates / ratio), 1) if ratio > 0 else total
+
+
+def rule(is_gumbel: bool) -> str:
+    """Return the rule of search."""
+    return "gumbel" if is_gumbel else "puct"
 
 
 def first_temperature(is_decaying: bool, fixed: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kvzero.compat.lightzero.readers import Reader, choice, flag, number, shape, shown, span, text, whole
+from kvzero.compat.lightzero.readers import Reader, choice, flag, number, shape, shown, span, text, texts, whole
 from kvzero.compat.lightzero.stubs import Placeholder
 from kvzero.errors import ConfigError
 
@@ -103,6 +103,8 @@ FACTS: tuple[Fact, ...] = (
     Fact(("policy.collect_num_simulations",), whole),
     Fact(("policy.eval_num_simulations",), whole),
     Fact(("policy.discount_factor",), number, 0.997),
+    Fact(("policy.gumbel_algo",), flag, False),
+    Fact(("policy.max_num_considered_actions",), whole, 4),
     Fact(("policy.pb_c_base",), number, 19652.0),
     Fact(("policy.pb_c_init",), number, 1.25),
     Fact(("policy.root_dirichlet_alpha",), number, 0.3),
@@ -121,11 +123,16 @@ FACTS: tuple[Fact, ...] = (
     Fact((f"{WORLD}.reward_loss_weight",), number, 1.0, 0.1),
     Fact((f"{WORLD}.value_loss_weight",), number, 0.5, 0.1),
     Fact((f"{WORLD}.policy_loss_weight",), number, 1.0, 0.1),
+    Fact(("policy.use_augmentation",), flag, False),
+    Fact(("policy.augmentation",), texts, ("shift", "intensity")),
     Fact(("policy.replay_buffer_size",), whole, 1_000_000),
     Fact(("policy.reanalyze_ratio",), number, 0.0),
     Fact(("policy.buffer_reanalyze_freq",), number, 0.0),
     Fact(("policy.reanalyze_batch_size",), whole, 160),
     Fact(("policy.reanalyze_partition",), number, 1.0),
+    Fact(("policy.use_priority",), flag, False),
+    Fact(("policy.priority_prob_alpha",), number, 0.6),
+    Fact(("policy.priority_prob_beta",), number, 0.4),
     # the schedule
     Fact(("policy.num_segments",), whole),
     Fact(("policy.n_episode",), whole, 8),

@@ -14,7 +14,7 @@ from kvzero.compat.lightzero.facts import CONTINUOUS, WORLD
 
 __all__ = ["FIELDS", "Field", "fill_fields"]
 
-Scope = Literal["all", "atari", "dmc", "image", "surely image", "resized", "continuous"]
+Scope = Literal["all", "atari", "dmc", "image", "surely image", "resized", "continuous", "puct", "gumbel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Field:
     """Fields above this one that it is made of as well."""
 
     scope: Scope = "all"
-    """Which environments the field is for."""
+    """Which environments the field is for, or which rule of search."""
 
 
 NORM, LATENT_LOSS = f"{WORLD}.final_norm_option_in_encoder", f"{WORLD}.predict_latent_loss_type"
@@ -43,12 +43,14 @@ SAVE_FREQUENCY = "policy.learn.learner.hook.save_ckpt_after_iter"
 SEGMENT, RATIO, TOTAL = "policy.game_segment_length", "schedule.replay_ratio", "schedule.total_env_steps"
 UNROLL, TD_STEPS = "policy.num_unroll_steps", "policy.td_steps"
 SEQUENCES = "policy.reanalyze_batch_size"
+GUMBEL = "policy.gumbel_algo"
 COLLECT, EVALUATE = "policy.collect_num_simulations", "policy.eval_num_simulations"
 IS_DECAYING, FIXED_TEMPERATURE = "policy.manual_temperature_decay", "policy.fixed_temperature_value"
 DECAY_UPDATES = "policy.threshold_training_steps_for_final_temperature"
 
 GREY, COLOURS, STACK = "env.gray_scale", "policy.model.image_channel", "policy.model.frame_stack_num"
 TASK = ("env.domain_name", "env.task_name")
+AUGMENTATION = ("policy.use_augmentation", "policy.augmentation")
 
 FIELDS: tuple[Field, ...] = (
     Field("preset", ("env.env_id", *TASK), to.run_label),
@@ -102,13 +104,19 @@ FIELDS: tuple[Field, ...] = (
     Field("agent.sampling.num_sampled_actions", ("policy.model.num_of_sampled_actions",), scope="continuous"),
     Field("agent.sampling.num_wide_actions", (), to.none_wide, scope="continuous"),
     Field("agent.search.discount", ("policy.discount_factor",)),
-    Field("agent.search.puct.pb_c_base", ("policy.pb_c_base",)),
-    Field("agent.search.puct.pb_c_init", ("policy.pb_c_init",)),
-    Field("agent.search.puct.dirichlet_alpha", ("policy.root_dirichlet_alpha",)),
-    Field("agent.search.puct.noise_weight", ("policy.root_noise_weight",)),
+    Field("agent.search.rule", (GUMBEL,), to.rule),
+    Field("agent.search.puct.pb_c_base", ("policy.pb_c_base",), scope="puct"),
+    Field("agent.search.puct.pb_c_init", ("policy.pb_c_init",), scope="puct"),
+    Field("agent.search.puct.dirichlet_alpha", ("policy.root_dirichlet_alpha",), scope="puct"),
+    Field("agent.search.puct.noise_weight", ("policy.root_noise_weight",), scope="puct"),
+    Field("agent.search.gumbel.num_considered_actions", ("policy.max_num_considered_actions",), scope="gumbel"),
     Field("agent.search.min_value_range", ("policy.value_delta_max",)),
     # learning
     Field("replay.replay_capacity", ("policy.replay_buffer_size",)),
+    Field("replay.sampler", ("policy.use_priority",), to.sampler),
+    Field("replay.priority_alpha", ("policy.priority_prob_alpha", "policy.use_priority"), to.where_used),
+    Field("replay.priority_beta", ("policy.priority_prob_beta", "policy.use_priority"), to.where_used),
+    Field("learner.shift_pixels", AUGMENTATION, to.shift_pixels, scope="surely image"),
     Field("learner.batch_size", ("policy.batch_size",)),
     Field("learner.unroll_steps", (UNROLL,)),
     Field("learner.bootstrap_steps", (TD_STEPS,)),
@@ -134,9 +142,15 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("schedule.learning_starts", ("policy.train_start_after_envsteps", "policy.batch_size"), to.learning_starts),
     Field(TOTAL, ("max_env_step", "max_train_iter"), to.total_env_steps, ("schedule.learning_starts", RATIO)),
-    Field("schedule.first_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.first_temperature),
-    Field("schedule.final_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.final_temperature),
-    Field("schedule.temperature_env_steps", (IS_DECAYING, DECAY_UPDATES), to.temperature_env_steps, (RATIO, TOTAL)),
+    Field("schedule.first_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.first_temperature, scope="puct"),
+    Field("schedule.final_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.final_temperature, scope="puct"),
+    Field(
+        "schedule.temperature_env_steps",
+        (IS_DECAYING, DECAY_UPDATES),
+        to.temperature_env_steps,
+        (RATIO, TOTAL),
+        scope="puct",
+    ),
     Field("schedule.eval_every", ("policy.eval_freq",), to.env_steps, (RATIO, TOTAL)),
     Field("schedule.eval_episodes", ("env.n_evaluator_episode", "policy.evaluator_env_num"), to.first_given),
     Field("schedule.final_eval_episodes", (), to.same, ("schedule.eval_episodes",)),
@@ -169,4 +183,6 @@ def _find_scopes(facts: Mapping[str, Any]) -> dict[Scope, bool]:
         "surely image": is_image and (is_suite or facts[SHAPE] is not None),
         "resized": is_image and is_suite,
         "continuous": facts[CONTINUOUS],
+        "puct": not facts[GUMBEL],
+        "gumbel": facts[GUMBEL],
     }

@@ -86,7 +86,6 @@ LIMITS: tuple[Limit, ...] = (
         "kvzero's world model predicts one outcome of an action",
         is_refused=True,
     ),
-    Limit(("policy.gumbel_algo",), off, "kvzero searches by PUCT", is_refused=True),
     Limit(("policy.env_type",), equals("not_board_games"), ONE_PLAYER, is_refused=True),
     Limit(
         ("policy.battle_mode", "env.battle_mode"),
@@ -159,8 +158,6 @@ LIMITS: tuple[Limit, ...] = (
         off,
         SHAPED_LOSS,
     ),
-    Limit(("policy.use_augmentation",), off, "kvzero does not augment images"),
-    Limit(("policy.use_priority", f"{WORLD}.use_priority"), off, "kvzero draws segments uniformly"),
     Limit(
         (
             "policy.use_rnd_model",
@@ -189,10 +186,10 @@ MEANINGLESS: tuple[str, ...] = (
     "exp_name", "env.manager.*", "env.stack_*", "env.replay_path*", "env.render_mode*", "env.transform2string",
     "env.cvt_string", "env.channel_last", "env.import_names", "env.type",
     "policy.cuda", "policy.device", "policy.type", "policy.import_names", "policy.mcts_ctree", "policy.momentum",
-    "policy.action_type", "policy.sample_type", "policy.transform2string", "policy.augmentation",
+    "policy.action_type", "policy.sample_type", "policy.transform2string",
     "policy.target_update_freq*", "policy.threshold_training_steps_for_final_lr*", "policy.monitor_*",
     "policy.use_enhanced_policy_monitoring", "policy.analysis_*", "policy.use_root_value", "policy.eps.*",
-    "policy.priority_prob_*", "policy.reanalyze_*", "policy.*_loss_weight", "policy.policy_ls_eps_*",
+    "policy.reanalyze_*", "policy.*_loss_weight", "policy.policy_ls_eps_*",
     "policy.continuous_ls_eps", "policy.adaptive_entropy_*", "policy.target_entropy_*", "policy.encoder_clip_*",
     "policy.eval.*", "policy.collect.*", "policy.other.*", "policy.learn.*",
     "policy.async_pipeline.*", "policy.save_ckpt_in_eval", "policy.torch_compile", "policy.*_diagnostic_*",
@@ -206,7 +203,7 @@ MEANINGLESS: tuple[str, ...] = (
     f"{WORLD}.analysis_*", f"{WORLD}.dormant_threshold", f"{WORLD}.use_normal_head", f"{WORLD}.num_experts_*",
     f"{WORLD}.lora_*", f"{WORLD}.use_shared_projection", f"{WORLD}.optim_type", f"{WORLD}.policy_logits_clip_*",
     f"{WORLD}.target_policy_resmooth_eps", f"{WORLD}.policy_loss_temperature", f"{WORLD}.fixed_sigma_value",
-    f"{WORLD}.decode_loss_mode", f"{WORLD}.share_head",
+    f"{WORLD}.decode_loss_mode", f"{WORLD}.share_head", f"{WORLD}.use_priority",
     "create_config.env.*", "create_config.env_manager.*", "create_config.policy.import_names",
 )  # fmt: skip
 """Names that say how LightZero is organised, or that tune what kvzero does not do; `*` stands for anything."""

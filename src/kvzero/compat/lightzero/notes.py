@@ -14,7 +14,9 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
     """Return what was taken differently than it stands there, one clause each."""
     game, env_type = find_game(facts["env.env_id"]), facts["create_config.env.type"] or ""
     env_id, loss = facts["env.env_id"], facts[f"{WORLD}.predict_latent_loss_type"]
-    segment = facts["policy.game_segment_length"]
+    is_augmented, is_image = facts["policy.use_augmentation"], "learner.shift_pixels" in values
+    left_out = [kind for kind in facts["policy.augmentation"] if kind not in ("shift", "none")]
+    segment, beta = facts["policy.game_segment_length"], facts["policy.priority_prob_beta"]
     longest = values.get("env.max_frames", 0) // values.get("env.frame_skip", 1)
     notes = {
         f"{entry} is taken as training, and no landscape is drawn": "landscape" in entry,
@@ -34,13 +36,22 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
         f"an episode of policy.n_episode counts as game_segment_length={segment} steps": (
             facts["policy.num_segments"] is None
         ),
+        "policy.gumbel_algo is a whole Gumbel search, which LightZero has for MuZero alone; it has neither temperature "
+        "nor noise": facts["policy.gumbel_algo"],
         "the temperature falls linearly where LightZero takes it down in two steps": (
-            facts["policy.manual_temperature_decay"]
+            facts["policy.manual_temperature_decay"] and not facts["policy.gumbel_algo"]
         ),
         f"rows are searched again that were searched longest ago, wherever they are, where reanalyze_partition="
         f"{facts['policy.reanalyze_partition']:g} draws from the oldest part": (
             facts["policy.reanalyze_partition"] < 1 and values["reanalysis.reanalysed_rows"] > 0
         ),
+        f"the power by which weights make up for priorities rises from {beta:g} to 1 over the run": (
+            facts["policy.use_priority"] and beta < 1
+        ),
+        f"of policy.augmentation shift alone is done, and not {', '.join(left_out)}": is_augmented
+        and is_image
+        and left_out,
+        "policy.use_augmentation does nothing where a config tells of no images": is_augmented and not is_image,
         "predict_latent_loss_type cos_sim is mse, the same up to a factor where latents have a layer norm": (
             loss == "cos_sim"
         ),

@@ -7,7 +7,20 @@ from typing import Any
 
 from kvzero.errors import ConfigError
 
-__all__ = ["Reader", "choice", "flag", "flatten", "in_one_line", "number", "shape", "shown", "span", "text", "whole"]
+__all__ = [
+    "Reader",
+    "choice",
+    "flag",
+    "flatten",
+    "in_one_line",
+    "number",
+    "shape",
+    "shown",
+    "span",
+    "text",
+    "texts",
+    "whole",
+]
 
 Reader = Callable[[str, Any], Any]
 
@@ -65,6 +78,13 @@ def text(name: str, value: Any) -> str:
     if isinstance(value, str) and value:
         return value
     raise _refusal(name, value, "a text")
+
+
+def texts(name: str, value: Any) -> tuple[str, ...]:
+    """Read a list of texts."""
+    if isinstance(value, list | tuple):
+        return tuple(text(name, part) for part in value)
+    raise _refusal(name, value, "a list of texts")
 
 
 def shape(name: str, value: Any) -> tuple[int, ...]:

@@ -6,13 +6,15 @@ A rule is a file here, a config beside `PuctConfig` where it has knobs, and a li
 from collections.abc import Callable
 
 from kvzero.search.config import RuleKind, SearchConfig
+from kvzero.search.rules.gumbel import GumbelRule
 from kvzero.search.rules.puct import PuctRule
 from kvzero.search.rules.rule import Decision, Rule
 
-__all__ = ["Decision", "PuctRule", "Rule", "make_rule"]
+__all__ = ["Decision", "GumbelRule", "PuctRule", "Rule", "make_rule"]
 
 RULES: dict[RuleKind, Callable[[SearchConfig], Rule]] = {
     "puct": PuctRule,
+    "gumbel": GumbelRule,
 }
 
 

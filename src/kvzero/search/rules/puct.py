@@ -9,7 +9,7 @@ from jaxtyping import Int64
 from kvzero.errors import SearchError
 from kvzero.search.compiled import compiled
 from kvzero.search.config import SearchConfig
-from kvzero.search.noise import add_noise
+from kvzero.search.noise import add_noise, draw_tie_keys
 from kvzero.search.policies import greedy_actions, sample_actions, visit_policy
 from kvzero.search.rules.rule import Decision
 from kvzero.search.tree import UNVISITED, Tree, build_kernels, edge_value, scaled_value
@@ -64,30 +64,34 @@ class PuctRule:
     def __init__(self, config: SearchConfig) -> None:
         puct = config.puct
         self._puct = puct
-        self.numbers = Puct(
+        self.numbers = Puct(  # the same for every search
             float(config.discount), float(config.min_value_range), float(puct.pb_c_init), float(puct.pb_c_base)
         )
 
-    def explore(self, tree: Tree, rng: np.random.Generator) -> None:
-        """Mix Dirichlet noise into the root priors."""
-        add_noise(
-            tree.priors[:, 0],
-            tree.action_masks,
-            alpha=self._puct.dirichlet_alpha,
-            weight=self._puct.noise_weight,
-            rng=rng,
-        )
+    def begin(self, tree: Tree, rng: np.random.Generator | None) -> Puct:
+        """With `rng`, leave ties to chance and mix Dirichlet noise into the root priors."""
+        if rng is not None:
+            tree.tie_keys[:] = draw_tie_keys(tree.tie_keys.shape, rng)
+            add_noise(
+                tree.priors[:, 0],
+                tree.action_masks,
+                alpha=self._puct.dirichlet_alpha,
+                weight=self._puct.noise_weight,
+                rng=rng,
+            )
+        return self.numbers
 
     def decide(
         self,
         tree: Tree,
+        numbers: Puct,
         visit_counts: Int64[np.ndarray, "env action"],
         *,
         rng: np.random.Generator | None,
         temperature: float | None,
     ) -> Decision:
         """Play the most visited action, or one drawn from visits to the power of 1 / temperature; learn the visits."""
-        del tree
+        del tree, numbers
         policy = visit_policy(visit_counts, 1.0)
         if temperature is None:
             return Decision(greedy_actions(visit_counts), policy)

@@ -34,22 +34,24 @@ class Rule(Protocol):
     def kernels(self) -> Kernels:
         """The compiled functions that grow trees by this rule."""
 
-    @property
-    def numbers(self) -> Any:
-        """What the kernels compute with: a named tuple, of the same types each time, that has a `discount`."""
+    def begin(self, tree: Tree, rng: np.random.Generator | None) -> Any:
+        """Prepare planted trees for one search, which is to explore if there is an `rng`; return its numbers.
 
-    def explore(self, tree: Tree, rng: np.random.Generator) -> None:
-        """Prepare planted trees for a search that is to explore, by chance alone."""
+        Those are what the kernels compute with: a named tuple, of the same types each time, that has a `discount`.
+        """
 
     def decide(
         self,
         tree: Tree,
+        numbers: Any,
         visit_counts: Int64[np.ndarray, "env action"],
         *,
         rng: np.random.Generator | None,
         temperature: float | None,
     ) -> Decision:
         """Read a grown tree; with `temperature` what is played is drawn, without it is the best that was found.
+
+        A rule whose search sees to exploration itself has no use for a temperature.
 
         Raises:
             SearchError: if the temperature is not positive, or there is no `rng` to draw with.

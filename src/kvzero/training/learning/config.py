@@ -89,6 +89,10 @@ class LearnerConfig:
     entropy_weight: float = LOSS_WEIGHTS.entropy
     """Weight of the policy's entropy, inside the policy loss."""
 
+    shift_pixels: int = 0
+    """Images only: in training, shift the images of each unroll alike by up to this many pixels, those that targets are
+    made of by others (DrQ, Yarats et al. 2021)."""
+
     precision: Precision = "auto"
     """Number type of an update: float32; bfloat16 by autocast; auto for bfloat16 where the device is a GPU that has it;
     measured for whichever of both makes the run's first update faster, kept for the whole run."""
@@ -112,6 +116,7 @@ class LearnerConfig:
             check_field(self, name, lambda value: 0 < value < inf, "give a positive number")
         for name in (*weights, "weight_decay", "warmup_updates"):
             check_field(self, name, lambda value: 0 <= value < inf, "give 0 or more")
+        check_field(self, "shift_pixels", lambda value: value >= 0, "give 0 or more")
         for name in ("ema_rate", "final_learning_rate_share"):
             check_field(self, name, lambda value: 0 < value <= 1, "give a share above 0 and up to 1")
         self._check_search_values()

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -24,6 +25,7 @@ from kvzero.model import (
 )
 from kvzero.replay import Segments
 from kvzero.training.learning.arithmetic import UpdateArithmetic
+from kvzero.training.learning.augmentation import build_shift
 from kvzero.training.learning.config import LearnerConfig, NumberType
 from kvzero.training.learning.precision import measure_precision, settle_precision
 from kvzero.training.learning.schedules import Schedules
@@ -32,6 +34,7 @@ from kvzero.training.learning.targets import (
     Unroll,
     find_unsearched,
     make_targets,
+    mean_value_errors,
     prefer_searches,
     read_search_values,
     segment_steps,
@@ -50,12 +53,22 @@ DORMANCY_THRESHOLD = 0.025
 class Learner:
     """Owns the network, its EMA copy and the optimiser; counts its updates."""
 
-    def __init__(self, network: Network, config: LearnerConfig, *, discount: float, total_updates: int) -> None:
-        """Make the EMA copy and the optimiser; what is scheduled moves over `total_updates`."""
+    def __init__(
+        self, network: Network, config: LearnerConfig, *, discount: float, total_updates: int, seed: int = 0
+    ) -> None:
+        """Make the EMA copy and the optimiser; what is scheduled moves over `total_updates`, `seed` is that of shifts.
+
+        Raises:
+            ConfigError: if images are to be shifted that cannot be.
+        """
         self.network = network
+        self.shift = build_shift(config.shift_pixels, network.spec, seed=seed)
+        """What shifts images before either network sees them, if anything does."""
         self.target_network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.optimizer = _build_optimizer(network, config)
         self.num_updates = 0
+        self.value_errors: Float[Tensor, " batch"] | None = None
+        """How badly the newest update predicted each segment's values; None where that decides no draws."""
         self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
         self._config = config
         self._is_plain = config.arithmetic == "plain"
@@ -104,13 +117,14 @@ class Learner:
         """Bring sampled segments to the device, and ask the EMA network what should have been said of them."""
         unroll = to_device(segments, self.network.device)
         with self._arithmetic():
+            shifted = self._shifted(unroll)
             targets = make_targets(
-                unroll,
+                shifted,
                 self.target_network,
                 num_steps=self._config.unroll_steps,
                 bootstrap_steps=self.bootstrap_steps,
                 discount=self.discount,
-                values=self._search_values(segments, unroll),
+                values=self._search_values(segments, shifted),
                 plainly=self._is_plain,
             )
         return unroll, self._mix_values(targets, unroll)
@@ -119,7 +133,7 @@ class Learner:
         """Return the loss, and the figures that it is made of."""
         with self._arithmetic():
             losses = self._losses(unroll, targets)
-        total, figures = self._combine(losses, targets)
+        total, figures = self._combine(losses, unroll, targets)
         return total, figures | self._excesses(figures, unroll, targets)
 
     def backward(self, total: Float[Tensor, ""]) -> None:
@@ -173,12 +187,20 @@ class Learner:
         if self.network.device.type == "cuda":
             torch.cuda.synchronize(self.network.device)
 
+    def _shifted(self, unroll: Unroll) -> Unroll:
+        if self.shift is None:
+            return unroll
+        return replace(unroll, fields={**unroll.fields, "observations": self.shift(unroll.fields["observations"])})
+
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
         steps = unroll.first(self._config.unroll_steps)
-        observations = steps["observations"]
+        observations = steps["observations"] if self.shift is None else self.shift(steps["observations"])
         latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
         predictions = self.network(latents, steps["actions"], plainly=self._is_plain)
         support = self.network.support
+        self.value_errors = None
+        if unroll.weights is not None:
+            self.value_errors = mean_value_errors(support.decode(predictions.value_logits.detach()), targets)
         policy_loss, policy_entropy = _policy_losses(
             predictions.policy_logits, steps["policies"], action_sets=steps.get("action_sets")
         )
@@ -190,8 +212,8 @@ class Learner:
             entropy=policy_entropy,
         )
 
-    def _combine(self, losses: Losses, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        real, known = targets.is_real.float(), targets.is_known.float()
+    def _combine(self, losses: Losses, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        known, real = _shares(unroll, targets)
         means = weigh_losses(losses, self._config.loss_weights, known=known, real=real)
         figures = {
             "loss_latent": means.latent,
@@ -201,6 +223,7 @@ class Learner:
             "policy_entropy": means.entropy,
             "loss": means.total,
             "mean_value_target": masked_mean(targets.values, known),
+            **({} if unroll.weights is None else _importance_figures(unroll.weights)),
         }
         return means.total, {name: figure.detach() for name, figure in figures.items()}
 
@@ -213,7 +236,7 @@ class Learner:
         """
         steps, support = unroll.first(self._config.unroll_steps), self.network.support
         weights = self._config.loss_weights
-        known, real = targets.is_known.float(), targets.is_real.float()
+        known, real = _shares(unroll, targets)
         reward = masked_mean(support.entropy(steps["rewards"]), known)
         value = masked_mean(support.entropy(targets.values), known)
         policy = torch.zeros_like(value)
@@ -293,6 +316,26 @@ def _policy_losses(
         return cross_entropy(predicted, shares), entropy(predicted)
     gaussian = read_gaussian(predicted)
     return -(shares * gaussian.log_density(action_sets)).sum(-1), gaussian.entropy()
+
+
+def _shares(unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, "batch time"], Float[Tensor, "batch time"]]:
+    """Return how much each step counts, for latents, rewards and values, and for what the policy should have done."""
+    known, real = targets.is_known.float(), targets.is_real.float()
+    if unroll.weights is None:
+        return known, real
+    return known * unroll.weights[:, None], real * unroll.weights[:, None]
+
+
+def _importance_figures(weights: Float[Tensor, " batch"]) -> dict[str, Tensor]:
+    """Return what weights of samples, the largest 1, make of a batch.
+
+    `effective_batch_share` is that of the equally weighted samples whose mean would be as certain (Kish 1965).
+    """
+    return {
+        "importance_mean": weights.mean(),
+        "importance_min": weights.min(),
+        "effective_batch_share": weights.mean().square() / weights.square().mean(),
+    }
 
 
 def _build_optimizer(network: Network, config: LearnerConfig) -> torch.optim.AdamW:

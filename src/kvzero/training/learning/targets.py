@@ -17,6 +17,7 @@ __all__ = [
     "bootstrap_rows",
     "find_unsearched",
     "make_targets",
+    "mean_value_errors",
     "n_step_returns",
     "prefer_searches",
     "read_search_values",
@@ -33,6 +34,8 @@ class Unroll:
     """What each row holds, by the names in the replay's `RowSpec`."""
     ends: Int[Tensor, " batch"]
     terminated: Bool[Tensor, " batch"]
+    weights: Float[Tensor, " batch"] | None = None
+    """How much each segment counts; None where all count alike."""
 
     def first(self, num_steps: int) -> dict[str, Shaped[Tensor, "batch time ..."]]:
         """Return what the first `num_steps` rows hold; not copies."""
@@ -66,6 +69,7 @@ def to_device(segments: Segments, device: torch.device) -> Unroll:
         fields={name: place(values) for name, values in segments.fields.items()},
         ends=place(segments.ends),
         terminated=place(segments.terminated),
+        weights=None if segments.weights is None else place(segments.weights),
     )
 
 
@@ -168,3 +172,13 @@ def prefer_searches(targets: Targets, unroll: Unroll, *, collected_before: int) 
 
 def _encode(observations: Shaped[Tensor, "batch time ..."], network: Network) -> Float[Tensor, "batch time embed"]:
     return network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
+
+
+def mean_value_errors(predicted: Float[Tensor, "batch time"], targets: Targets) -> Float[Tensor, " batch"]:
+    """Return the mean of `|z - v|` over the known steps of each unroll, of which the first is one.
+
+    MuZero draws a step by its own error (Schrittwieser et al. 2020, appendix G). What is drawn here is learnt from as a
+    whole, so the errors of all its steps count, as they do for the sequences of R2D2 (Kapturowski et al. 2019).
+    """
+    known = targets.is_known.float()
+    return ((predicted - targets.values).abs() * known).sum(-1) / known.sum(-1)

@@ -80,17 +80,14 @@ def _build_around(envs: Environments, config: RunConfig, resume_from: Path | Non
 
 def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
     torch.manual_seed(config.seed_for("weights"))
-    return Learner(
-        _build_network(config, spec).to(choose_device(config.device)),
-        config.learner,
-        discount=config.agent.search.discount,
-        total_updates=config.total_updates,
-    )
-
-
-def _build_network(config: RunConfig, spec: EnvSpec) -> Network:
     try:
-        return Network(config.agent.model, spec)
+        return Learner(
+            Network(config.agent.model, spec).to(choose_device(config.device)),
+            config.learner,
+            discount=config.agent.search.discount,
+            total_updates=config.total_updates,
+            seed=config.seed_for("shift"),
+        )
     except ConfigError as error:  # what the environment shows does not fit
         raise ConfigError(f"{config.env.name}: {error}") from error
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from kvzero.replay import sample_ahead
@@ -93,13 +94,23 @@ class Loop:
         if self._components.reanalyser is not None:
             self._components.reanalyser.serve(int(self.updates_owed))
         batches = sample_ahead(
-            replay, int(self.updates_owed), batch_size=self._batch_size, num_steps=learner.segment_steps
+            replay,
+            int(self.updates_owed),
+            batch_size=self._batch_size,
+            num_steps=learner.segment_steps,
+            progress=self.env_steps / self._schedule.total_env_steps,
         )
+        told: list[tuple[np.ndarray, torch.Tensor]] = []
         with closing(batches):
             while self.updates_owed >= 1 and not should_stop():
-                self.losses = learner.update(next(batches))
+                segments = next(batches)
+                self.losses = learner.update(segments)
                 self.updates_owed -= 1
+                if learner.value_errors is not None:
+                    told.append((segments.places, learner.value_errors))
         learner.refuse_divergence()
+        for places, errors in told:  # now that it no longer matters to wait for the device
+            replay.prioritise(places, errors.cpu().numpy())
 
     def _collect(self, should_stop: Callable[[], bool]) -> list[Episode]:
         schedule, parts, ended = self._schedule, self._components, []

@@ -64,6 +64,7 @@ def write_state(folder: Path, learner: Learner, replay: Replay, progress: Progre
         "number_type": learner.number_type,
         "torch_rng": torch.get_rng_state().tolist(),
         "replay_rng": replay.rng_state(),
+        "shift_rng": None if learner.shift is None else learner.shift.rng_state(),
         "progress": {name: getattr(progress, name) for name in Progress.__slots__},
     }
     write_atomically(folder / STATE_FILE, json.dumps(state).encode())
@@ -88,6 +89,8 @@ def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
     learner.unseen = _load_unseen(folder, learner) if found_format > 1 else []
     with _damage_named(folder / STATE_FILE):
         replay.load_rng_state(state["replay_rng"])
+        if learner.shift is not None:
+            learner.shift.load_rng_state(state["shift_rng"])
         learner.num_updates = int(state["updates"])
         if learner.number_type is None and found_format > 3:  # it was measured, or would have been soon
             learner.number_type = state["number_type"]

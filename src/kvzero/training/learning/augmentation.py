@@ -1,0 +1,80 @@
+"""Augmentation of images in training: the frames of a segment shifted alike by a few pixels (Yarats et al. 2021)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from kvzero.errors import CheckpointError, ConfigError
+from kvzero.records import EnvSpec
+
+__all__ = ["RandomShift", "build_shift"]
+
+LARGEST_SHARE = 16
+"""A shift is at most a sixteenth of the shorter side: 4 of 64 or 84 pixels, as there. Small boards have none: one
+place further on there is another position."""
+
+
+class RandomShift:
+    """Shifts images up to so many pixels, down and sideways; what comes in at an edge repeats the edge's pixels.
+
+    Each segment has one draw for all its frames, as what moves between them must go on as it did.
+
+    Args:
+        num_pixels: the farthest that an image is shifted.
+        seed: of the draws.
+    """
+
+    def __init__(self, num_pixels: int, *, seed: int) -> None:
+        self._num_pixels = num_pixels
+        self._rng = np.random.default_rng(seed)
+
+    def __call__(
+        self, images: Shaped[Tensor, "batch time channel height width"]
+    ) -> Shaped[Tensor, "batch time channel height width"]:
+        """Return the images of each segment shifted by a new draw."""
+        batch, *_, height, width = images.shape
+        draws = self._rng.integers(-self._num_pixels, self._num_pixels, size=(2, batch), endpoint=True)
+        down, sideways = torch.from_numpy(draws).to(images.device)[..., None]
+        rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)  # [batch, height]
+        columns = (torch.arange(width, device=images.device) - sideways).clamp(0, width - 1)
+        pixels = (rows[:, :, None] * width + columns[:, None, :]).view(batch, 1, height * width)
+        flat = images.reshape(batch, -1, height * width)
+        return flat.gather(2, pixels.expand_as(flat)).view_as(images)
+
+    def rng_state(self) -> dict[str, Any]:
+        """Return the state of the draws, which survives JSON."""
+        return dict(self._rng.bit_generator.state)
+
+    def load_rng_state(self, state: Mapping[str, Any]) -> None:
+        """Continue the draws where `rng_state` was taken.
+
+        Raises:
+            CheckpointError: if this is no such state.
+        """
+        try:
+            self._rng.bit_generator.state = dict(state)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise CheckpointError(f"the saved random state of shifts cannot be read: {error!r}") from error
+
+
+def build_shift(num_pixels: int, spec: EnvSpec, *, seed: int) -> RandomShift | None:
+    """Return what shifts the images of `spec`; None where nothing is to be shifted.
+
+    Raises:
+        ConfigError: if observations are no images, or too small to be shifted so far.
+    """
+    if num_pixels == 0:
+        return None
+    if not spec.is_image:
+        raise ConfigError(f"shift_pixels is {num_pixels}, which has no effect on vectors; leave it at 0")
+    _, height, width = spec.observation_shape
+    if num_pixels > (largest := min(height, width) // LARGEST_SHARE):
+        raise ConfigError(
+            f"shift_pixels is {num_pixels}, but images are {height}x{width}: a shift of more than a sixteenth of the "
+            f"shorter side changes what they show; give at most {largest}"
+        )
+    return RandomShift(num_pixels, seed=seed)
