@@ -13,7 +13,7 @@ from kvzero.recipes import PRESETS, preset
 from kvzero.records import EnvSpec
 from kvzero.replay import ReplayConfig
 from kvzero.search import SearchConfig
-from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig, evaluate_run, resume, train
+from kvzero.training import LearnerConfig, ReanalysisConfig, RunConfig, ScheduleConfig, evaluate_run, resume, train
 
 __all__ = [
     "PRESETS",
@@ -32,6 +32,7 @@ __all__ = [
     "LightZeroWarning",
     "ModelConfig",
     "Network",
+    "ReanalysisConfig",
     "ReplayConfig",
     "RunConfig",
     "ScheduleConfig",

@@ -5,16 +5,22 @@ from dataclasses import replace
 import pytest
 from tests.training.samples import continuous_config, tiny_config
 
+from kvzero import ReanalysisConfig
 from kvzero.bench.training import TrainBench, measure_training
 
 
-@pytest.mark.parametrize("make_config", [tiny_config, continuous_config])
+def reanalysing_config(runs_dir):
+    return replace(tiny_config(runs_dir), reanalysis=ReanalysisConfig(reanalysed_rows=3))
+
+
+@pytest.mark.parametrize("make_config", [tiny_config, continuous_config, reanalysing_config])
 def test_all_parts_of_a_tiny_run_are_measured_and_add_up(tmp_path, make_config):
     run = make_config(tmp_path)
     figures = measure_training(TrainBench(num_steps=4, num_updates=2), run)
     steps, updates = figures.step_milliseconds, figures.update_milliseconds
     assert list(steps) == ["environment", "encode", "roots", "search", "replay", "rest"]
-    assert list(updates) == ["sample", "targets", "forward", "backward", "optimiser", "ema", "rest"]
+    own = ["reanalysis"] if run.reanalysis.reanalysed_rows else []
+    assert list(updates) == ["sample", "targets", "forward", "backward", "optimiser", "ema", *own, "rest"]
     assert all(value > 0 for name, value in {**steps, **updates}.items() if name != "rest")
     assert sum(steps.values()) == pytest.approx(1000 * run.env.num_envs / figures.env_steps_per_second, rel=0.02)
     assert sum(updates.values()) == pytest.approx(1000 / figures.updates_per_second, rel=0.02)

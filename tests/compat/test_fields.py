@@ -139,6 +139,12 @@ EXAMPLES: list[tuple[str, dict[str, Any], Any]] = [
     ("schedule.round_env_steps", {"policy.num_segments": 4, "policy.game_segment_length": 20}, 80),
     ("schedule.replay_ratio", {"policy.replay_ratio": 1}, 1.0),
     ("schedule.replay_ratio", {"policy.update_per_collect": 42}, 2.0),
+    ("reanalysis.reanalysed_rows", {"policy.reanalyze_ratio": 0.25, "policy.batch_size": 30}, 7 * 11),
+    (
+        "reanalysis.reanalysed_rows",
+        {"policy.buffer_reanalyze_freq": 1 / 10, "policy.reanalyze_batch_size": 70, "policy.replay_ratio": 0.5},
+        round(70 * 10 / 10 / (21 / 2)),
+    ),
     ("schedule.learning_starts", {"policy.train_start_after_envsteps": 2000}, 2000),
     ("schedule.learning_starts", {"policy.batch_size": 33}, 33),
     ("schedule.total_env_steps", {"max_env_step": 800}, 800),
@@ -189,7 +195,7 @@ def test_every_fact_is_read_by_a_field_or_by_a_check():
     world = ("context_length_for_recurrent", "infer_context_length", "max_tokens", "obs_type", "env_num")
     agent = (CONTINUOUS, "create_config.policy.type", "create_config.env.type", "policy.sampled_algo", "env.rew_clip")
     checked = {"policy.model.action_space_size", "policy.model.model_type", *(f"{WORLD}.{name}" for name in world)}
-    checked |= {*agent}
+    checked |= {*agent, "policy.reanalyze_partition"}
     assert reads | checked == own
     assert not reads & checked
 

@@ -32,7 +32,7 @@ def test_another_value_is_refused_or_told_with_the_reason(limit, name):
 def test_what_kvzero_does_anyway_and_what_is_left_open_is_nothing_to_tell():
     assert find_unmet(dict.fromkeys((name for _, name in NAMED), None)) == {}
     given = {"policy.use_priority": False, f"{WORLD}.embed_pdrop": 0.0, f"{WORLD}.lora_r": 0, f"{WORLD}.gamma": 1.0}
-    given |= {"env.stop_value": 1_000_000, "policy.buffer_reanalyze_freq": 1 / 5_000_000_000, "env.warp_frame": True}
+    given |= {"env.stop_value": 1_000_000, "env.warp_frame": True}
     given |= {"policy.optim_type": "AdamW_mix_lr_wdecay", "create_config.policy.type": "unizero"}
     given |= {"create_config.env.type": "atari_lightzero", f"{WORLD}.sigma_type": "conditioned", "env.act_scale": True}
     assert find_unmet(given) == {}

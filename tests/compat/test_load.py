@@ -41,8 +41,9 @@ def test_a_cartpole_file_becomes_the_run_that_it_describes():
 
 
 def test_an_atari_file_becomes_the_run_that_it_describes():
-    with pytest.warns(LightZeroWarning, match="buffer_reanalyze_freq=0.1"):
+    with pytest.warns(LightZeroWarning):
         config = load_file(str(CONFIGS / "pong_segment.py"))
+    assert config.reanalysis.reanalysed_rows == round(160 * config.learner.unroll_steps / 10 / (160 / 4))
     assert (config.preset, config.seed, config.device) == ("lightzero-Pong-v5", 7, "auto")
     env, model, schedule = config.env, config.agent.model, config.schedule
     assert (env.env_id, env.image_size, env.frame_skip, env.sticky_action_probability) == ("ALE/Pong-v5", 96, 4, 0.0)

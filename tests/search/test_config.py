@@ -1,12 +1,12 @@
 """Settings that cannot work are refused, with the reason."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from kvzero.errors import ConfigError
 from kvzero.records import structure, unstructure
-from kvzero.search import GumbelConfig, PuctConfig, SearchConfig
+from kvzero.search import GumbelConfig, PuctConfig, RuleKind, SearchConfig
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,12 @@ def test_the_limits_are_allowed() -> None:
     SearchConfig(num_simulations=1, discount=0.0, puct=PuctConfig(noise_weight=1.0, pb_c_init=0.0))
     SearchConfig(discount=1.0, puct=PuctConfig(noise_weight=0.0))
     SearchConfig(rule="gumbel", gumbel=GumbelConfig(num_considered_actions=1, c_visit=0.0))
+
+
+@pytest.mark.parametrize("rule", get_args(RuleKind))
+def test_every_rule_can_be_asked_to_explore_without_noise(rule):
+    config = SearchConfig(rule=rule, num_simulations=7, discount=0.5)
+    quiet = config.without_noise()
+    assert (quiet.rule, quiet.num_simulations, quiet.discount) == (rule, 7, 0.5)
+    if rule == "puct":
+        assert (config.puct.noise_weight, quiet.puct.noise_weight) == (0.25, 0.0)

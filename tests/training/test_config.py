@@ -11,6 +11,7 @@ from kvzero import (
     EnvConfig,
     LearnerConfig,
     ModelConfig,
+    ReanalysisConfig,
     RunConfig,
     ScheduleConfig,
     SearchConfig,
@@ -69,6 +70,9 @@ REFUSED = [
         for name in ("first_temperature", "final_temperature")
         for value in (0.0, -1.0, INF)
     ),
+    *((LearnerConfig, name, -1) for name in ("search_value_age", "search_value_starts")),
+    (LearnerConfig, "search_value_starts", 10),  # without an age
+    (ReanalysisConfig, "reanalysed_rows", -1),
     *((LearnerConfig, "warmup_updates", value) for value in (-1, -9)),
     *((LearnerConfig, "final_bootstrap_steps", value) for value in (0, 11)),
     *((LearnerConfig, "first_discount", value) for value in (-0.1, 1.0, NAN)),
@@ -85,7 +89,13 @@ def test_a_value_that_cannot_work_is_refused_by_name(config, name, value):
 
 
 @pytest.mark.parametrize(
-    ("config", "name"), [(LearnerConfig, "latent_loss"), (LearnerConfig, "precision"), (AgentConfig, "store")]
+    ("config", "name"),
+    [
+        (LearnerConfig, "latent_loss"),
+        (LearnerConfig, "precision"),
+        (LearnerConfig, "bootstrap"),
+        (AgentConfig, "store"),
+    ],
 )
 def test_a_choice_that_is_not_offered_is_refused_by_name(config, name):
     chosen = config()
@@ -177,6 +187,27 @@ def test_learned_positions_need_a_table_as_long_as_a_training_window():
     with pytest.raises(ConfigError, match=r"max_tokens is 25.*unroll_steps 7 and bootstrap_steps 6.*26 tokens"):
         RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=7, bootstrap_steps=6))
     RunConfig(preset="mine", agent=agent, learner=LearnerConfig(unroll_steps=6, bootstrap_steps=6))
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        {"reanalysis": ReanalysisConfig(reanalysed_rows=1)},
+        {"learner": LearnerConfig(bootstrap="search")},
+        {"learner": LearnerConfig(search_value_age=100)},
+    ],
+    ids=lambda asking: next(iter(asking)),
+)
+def test_rows_keep_searches_where_something_reads_them(asking):
+    assert RunConfig(preset="mine", **asking).keeps_searches
+    assert not RunConfig(preset="mine").keeps_searches
+
+
+def test_pools_that_would_not_do_for_reanalysis_are_refused():
+    agent = AgentConfig(store="pooled", cache=CacheConfig(init_pool_size=20, cache_max_bytes=30_000_000))
+    RunConfig(preset="mine", agent=agent)
+    with pytest.raises(ConfigError, match="cache_max_bytes"):
+        RunConfig(preset="mine", agent=agent, reanalysis=ReanalysisConfig(reanalysed_rows=8))
 
 
 @pytest.mark.parametrize(

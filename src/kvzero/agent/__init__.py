@@ -2,7 +2,7 @@
 
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
-from kvzero.agent.planner import Planner
+from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.weights import (
     CHECKPOINTS,
     check_environment,
@@ -27,6 +27,7 @@ __all__ = [
     "load_tensors",
     "load_weights",
     "newest_checkpoint",
+    "open_engine",
     "read_newest",
     "refuse_changed",
     "save_agent",

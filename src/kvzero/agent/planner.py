@@ -13,7 +13,7 @@ from kvzero.errors import ConfigError
 from kvzero.model import Network
 from kvzero.search import Outcome
 
-__all__ = ["Planner"]
+__all__ = ["Planner", "open_engine"]
 
 
 class Planner:
@@ -31,21 +31,8 @@ class Planner:
             ConfigError: if a size is not positive, or actions were to be sampled where they are numbered.
             EngineError: if `config.engine` is native or device and cannot serve.
         """
-        if not network.spec.is_continuous and config.sampling != SamplingConfig():
-            raise ConfigError(
-                f"{config.sampling} would have no effect, as actions are numbered here; leave sampling at its defaults"
-            )
         search = config.search if num_simulations is None else replace(config.search, num_simulations=num_simulations)
-        searched = SearchNetwork(network, config.search_dtype)
-        store = build_store(
-            config.store,
-            searched,
-            config.cache,
-            num_envs=num_envs,
-            num_simulations=search.num_simulations,
-            has_all_actions=config.one_pass,
-        )
-        self.engine: Engine = build_engine(config.engine, searched, store, search, config.sampling)
+        self.engine: Engine = open_engine(network, replace(config, search=search), num_envs=num_envs)
         self._network = network
         self._history = History(network.spec, num_envs=num_envs, num_steps=config.model.layout.history_steps)
 
@@ -108,3 +95,26 @@ class Planner:
             return False
         self.engine.rebuild(envs, self._history.read(envs), 2 * self._history.counts(envs) - 1)
         return True
+
+
+def open_engine(network: Network, config: AgentConfig, *, num_envs: int) -> Engine:
+    """Return an engine as the config describes it, with a store of its own for `num_envs` roots.
+
+    Raises:
+        ConfigError: if a size is not positive, or actions were to be sampled where they are numbered.
+        EngineError: if `config.engine` is native or device and cannot serve.
+    """
+    if not network.spec.is_continuous and config.sampling != SamplingConfig():
+        raise ConfigError(
+            f"{config.sampling} would have no effect, as actions are numbered here; leave sampling at its defaults"
+        )
+    searched = SearchNetwork(network, config.search_dtype)
+    store = build_store(
+        config.store,
+        searched,
+        config.cache,
+        num_envs=num_envs,
+        num_simulations=config.search.num_simulations,
+        has_all_actions=config.one_pass,
+    )
+    return build_engine(config.engine, searched, store, config.search, config.sampling)

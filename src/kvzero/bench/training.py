@@ -8,13 +8,21 @@ import numpy as np
 import torch
 
 from kvzero.bench.floor import UpdateFloor, record_products
-from kvzero.bench.stopwatch import Stopwatch, TimedEnvironments, TimedLearner, TimedPlanner, TimedReplay, time_encoder
+from kvzero.bench.stopwatch import (
+    Stopwatch,
+    TimedEnvironments,
+    TimedLearner,
+    TimedPlanner,
+    TimedReplay,
+    time_encoder,
+    timed,
+)
 from kvzero.bench.threads import torch_threads
 from kvzero.checks import check_field
 from kvzero.envs import make_environments
 from kvzero.model import Network, choose_device
 from kvzero.replay import build_row_spec, sample_ahead
-from kvzero.training import Collector, Learner, Precision, RunConfig, keep_freed_memory
+from kvzero.training import Collector, Learner, Precision, Reanalyser, RunConfig, keep_freed_memory
 
 __all__ = ["TrainBench", "TrainFigures", "measure_training"]
 
@@ -71,13 +79,23 @@ class TrainFigures:
     step_milliseconds: dict[str, float]
     """Parts of one step of all environments together."""
     update_milliseconds: dict[str, float]
-    """Parts of one update."""
+    """Parts of one update; `reanalysis` is there where rows are searched again."""
     update_floor_milliseconds: float
     """Time of the matrix products and convolutions of one update alone, each computed in the fastest way known."""
     update_floor_share: float
     """Share of an update's time that the floor is: 1 would be an update that costs its products only."""
     num_threads: int
     """Threads that PyTorch used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What updates are made with."""
+
+    learner: Learner
+    replay: TimedReplay
+    reanalyser: Reanalyser | None
+    batch_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +119,10 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
         run = replace(run, learner=replace(run.learner, precision=config.precision))
     keep_freed_memory()
     threads = torch_threads(config.num_threads or run.num_threads)
-    with threads as num_threads, _built(config, run) as (collector, learner, replay, stopwatch):
-        with time_encoder(learner.network.encoder, stopwatch):
+    with threads as num_threads, _built(config, run) as (collector, learning, stopwatch):
+        with time_encoder(learning.learner.network.encoder, stopwatch):
             step = _measure_steps(collector, stopwatch, config.num_steps, run.schedule.first_temperature)
-        update, floor = _measure_updates(learner, replay, stopwatch, config.num_updates, run.learner.batch_size)
+        update, floor = _measure_updates(learning, stopwatch, config.num_updates)
     env_step_seconds = step.seconds / run.env.num_envs
     return TrainFigures(
         env_steps_per_second=round(1 / env_step_seconds, 2),
@@ -119,7 +137,7 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
 
 
 @contextmanager
-def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Learner, TimedReplay, Stopwatch]]:
+def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Learning, Stopwatch]]:
     device, num_envs = choose_device(config.device), run.env.num_envs
     stopwatch = Stopwatch(synchronise=torch.cuda.synchronize if device.type == "cuda" else None)
     with closing(make_environments(run.env, num_envs=num_envs, training=True)) as envs:
@@ -127,12 +145,34 @@ def _built(config: TrainBench, run: RunConfig) -> Iterator[tuple[Collector, Lear
         network = Network(run.agent.model, envs.spec).to(device)
         discount = run.agent.search.discount
         learner = TimedLearner(stopwatch, network, run.learner, discount=discount, total_updates=config.num_updates)
-        row_spec = build_row_spec(envs.spec, num_sampled_actions=run.agent.num_kept_actions(envs.spec))
+        row_spec = build_row_spec(
+            envs.spec,
+            num_sampled_actions=run.agent.num_kept_actions(envs.spec),
+            keeps_searches=run.keeps_searches,
+        )
         replay = TimedReplay(stopwatch, run.replay, row_spec, num_envs=num_envs, seed=config.seed)
         planner = TimedPlanner(stopwatch, network, run.agent, num_envs=num_envs)
         rng = np.random.default_rng(config.seed)
-        collector = Collector(TimedEnvironments(envs, stopwatch), planner, replay, seed=config.seed, rng=rng)
-        yield collector, learner, replay, stopwatch
+        collector = Collector(
+            TimedEnvironments(envs, stopwatch),
+            planner,
+            replay,
+            seed=config.seed,
+            rng=rng,
+            num_updates=(lambda: learner.num_updates) if run.keeps_searches else None,
+        )
+        yield (
+            collector,
+            Learning(learner, replay, _build_reanalyser(learner, replay, run), run.learner.batch_size),
+            stopwatch,
+        )
+
+
+def _build_reanalyser(learner: Learner, replay: TimedReplay, run: RunConfig) -> Reanalyser | None:
+    num_rows = run.reanalysis.reanalysed_rows
+    if not num_rows:
+        return None
+    return Reanalyser(learner, replay, run.agent, num_rows=num_rows, seed_of=lambda num_updates: num_updates)
 
 
 def _measure_steps(collector: Collector, stopwatch: Stopwatch, num_steps: int, temperature: float) -> Measured:
@@ -146,28 +186,33 @@ def _measure_steps(collector: Collector, stopwatch: Stopwatch, num_steps: int, t
     return Measured(seconds / num_steps, stopwatch.milliseconds(STEP_PARTS, total_seconds=seconds, count=num_steps))
 
 
-def _measure_updates(
-    learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int
-) -> tuple[Measured, float]:
+def _measure_updates(learning: Learning, stopwatch: Stopwatch, num_updates: int) -> tuple[Measured, float]:
     """Measure updates, and between blocks of them their floor, in milliseconds, so that both meet the same machine."""
-    _update(learner, replay, stopwatch, WARM_UP_UPDATES, batch_size)
+    parts = UPDATE_PARTS if learning.reanalyser is None else (*UPDATE_PARTS, "reanalysis")
     with record_products() as products:
-        _update(learner, replay, stopwatch, 1, batch_size)
-    floor, seconds = UpdateFloor(products, learner.network.device), 0.0
+        _update(replace(learning, reanalyser=None), stopwatch, 1)  # the floor is that of the gradient step
+    _update(learning, stopwatch, WARM_UP_UPDATES)
+    floor, seconds = UpdateFloor(products, learning.learner.network.device), 0.0
     stopwatch.clear()
     for block in np.array_split(np.arange(num_updates), min(NUM_BLOCKS, num_updates)):
         before = stopwatch.now()
-        _update(learner, replay, stopwatch, len(block), batch_size)
+        _update(learning, stopwatch, len(block))
         seconds += stopwatch.now() - before
         floor.measure()
         stopwatch.mark("floor")
-    figures = stopwatch.milliseconds(UPDATE_PARTS, total_seconds=seconds, count=num_updates)
+    figures = stopwatch.milliseconds(parts, total_seconds=seconds, count=num_updates)
     return Measured(seconds / num_updates, figures), floor.milliseconds
 
 
-def _update(learner: Learner, replay: TimedReplay, stopwatch: Stopwatch, num_updates: int, batch_size: int) -> None:
+def _update(learning: Learning, stopwatch: Stopwatch, num_updates: int) -> None:
     """Do what a run does: while one batch is trained on, a thread draws the next, so that `sample` is only waiting."""
-    batches = sample_ahead(replay, num_updates, batch_size=batch_size, num_steps=learner.segment_steps)
+    learner, reanalyser = learning.learner, learning.reanalyser
+    if reanalyser is not None:
+        with timed(stopwatch, "reanalysis"):
+            reanalyser.serve(num_updates)
+    batches = sample_ahead(
+        learning.replay, num_updates, batch_size=learning.batch_size, num_steps=learner.segment_steps
+    )
     with closing(batches):
         for segments in batches:
             stopwatch.mark("sample")

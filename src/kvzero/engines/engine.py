@@ -59,6 +59,14 @@ class Engine(Protocol):
     def rebuild(self, envs: Int[np.ndarray, " env"], past: Past, lengths: Int[np.ndarray, " env"]) -> None:
         """Replace each root by that of a sequence, whose episode has had `lengths` tokens, with the weights of now."""
 
+    def rebuild_along(self, envs: Int[np.ndarray, " env"], past: Past, is_root: Bool[np.ndarray, "chunk time"]) -> None:
+        """Replace each root by that of one marked observation of some stretches, with the weights of now.
+
+        `past` holds a stretch of an episode in each row, from the episode's beginning on or with as many steps before
+        the first marked observation as the network's receptive field asks for. Roots are taken stretch by stretch, the
+        oldest of each first.
+        """
+
     def readings(self, envs: Int[np.ndarray, " env"]) -> RootReading:
         """Return what the network said of the newest observation at each root, where the engine keeps it."""
 

@@ -14,7 +14,7 @@ from kvzero.engines.choices import Choices
 from kvzero.engines.config import EngineKind, SamplingConfig
 from kvzero.engines.engine import Past
 from kvzero.engines.host_search import HostSearch
-from kvzero.engines.roots import rebuild_roots
+from kvzero.engines.roots import rebuild_along, rebuild_roots
 from kvzero.engines.search_network import SearchNetwork
 from kvzero.errors import EngineError
 from kvzero.model import NativeNetwork, NativeSearch, RootReading
@@ -74,6 +74,11 @@ class NativeEngine:
     def rebuild(self, envs: Int[np.ndarray, " env"], past: Past, lengths: Int[np.ndarray, " env"]) -> None:
         """Replace each root by that of a sequence."""
         self._searches.keep(envs, rebuild_roots(self._network, self.store, envs, past, lengths))
+
+    @torch.inference_mode()
+    def rebuild_along(self, envs: Int[np.ndarray, " env"], past: Past, is_root: Bool[np.ndarray, "chunk time"]) -> None:
+        """Replace each root by that of one marked observation."""
+        self._searches.keep(envs, rebuild_along(self._network, self.store, envs, past, is_root))
 
     def readings(self, envs: Int[np.ndarray, " env"]) -> RootReading:
         """Return what the network said of the newest observation at each root."""

@@ -200,11 +200,27 @@ class Network(nn.Module):
 
         It has as many places as there are tokens, and the raw tokens where positions are learned.
         """
-        padded = functional.pad(actions, (*[0] * (2 * actions.ndim - 4), 0, 1))  # one more action, cut off again
-        tokens = interleave(latents, self.action_table(padded))[:, :-1]
+        tokens = self._pair_up(latents, actions)
         outputs, cache = self.transformer(tokens, positions, is_valid=is_valid, read=NEWEST_TOKEN)
         raw = tokens if self.config.layout.is_sliding else None
         return self._read_latent_token(outputs[:, -1]), Window(torch.stack(cache, dim=2), is_valid, raw)
+
+    def read_along(
+        self,
+        latents: Float[Tensor, "batch time embed"],
+        actions: Shaped[Tensor, "batch time-1 *action"],
+        positions: Int[Tensor, "batch token"],
+        *,
+        is_valid: Bool[Tensor, "batch token"],
+        is_read: Bool[Tensor, "batch time"],
+    ) -> tuple[RootReading, Float[Tensor, "batch token layer 2 head head_dim"]]:
+        """Read the marked observations of whole, left-padded histories; also return all keys and values.
+
+        They are those of rotary positions, where a token's do not depend on what comes after it.
+        """
+        tokens = self._pair_up(latents, actions)
+        outputs, cache = self.transformer(tokens, positions, is_valid=is_valid, read=LATENT_TOKENS)
+        return self._read_latent_token(outputs[is_read]), torch.stack(cache, dim=2)
 
     def extend_roots(
         self,
@@ -225,6 +241,13 @@ class Network(nn.Module):
         `C - 1` tokens, its oldest observation and action go.
         """
         slide_window(self.transformer, window, self.config.window)
+
+    def _pair_up(
+        self, latents: Float[Tensor, "batch time embed"], actions: Shaped[Tensor, "batch time-1 *action"]
+    ) -> Float[Tensor, "batch token embed"]:
+        """Return the tokens of histories that end with an observation."""
+        padded = functional.pad(actions, (*[0] * (2 * actions.ndim - 4), 0, 1))  # one more action, cut off again
+        return interleave(latents, self.action_table(padded))[:, :-1]
 
     def _read_latent_token(self, outputs: Float[Tensor, "batch embed"]) -> RootReading:
         value_logits, policy_logits = self.latent_head(outputs)

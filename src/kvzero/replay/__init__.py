@@ -2,6 +2,7 @@
 
 from kvzero.replay.ahead import sample_ahead
 from kvzero.replay.config import ReplayConfig
+from kvzero.replay.judging import Chunks
 from kvzero.replay.replay import Replay
 from kvzero.replay.row_spec import Field, RowSpec, build_row_spec
 from kvzero.replay.segments import Segments
@@ -9,6 +10,7 @@ from kvzero.replay.snapshot import SavedArray
 from kvzero.replay.step_batch import StepBatch, StepSink
 
 __all__ = [
+    "Chunks",
     "Field",
     "Replay",
     "ReplayConfig",

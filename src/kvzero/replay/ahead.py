@@ -16,9 +16,9 @@ def sample_ahead(
 ) -> Generator[Segments, None, None]:
     """Yield `num_batches` batches, the same as so many calls of `replay.sample`, each drawn while the last is used.
 
-    Nothing may be added to the replay before the iterator is exhausted or closed. Errors may be told of, for they
-    change draws only when something is added. Closed early, it gives a batch that was drawn and not handed out back:
-    the replay's random state is as if it had not been drawn.
+    Nothing may be added to the replay, or judged in it, before the iterator is exhausted or closed. Errors may be told
+    of, for they change draws only when something is added. Closed early, it gives a batch that was drawn and not handed
+    out back: the replay's random state is as if it had not been drawn.
 
     Raises:
         EmptyReplayError: if no segment can start anywhere.

@@ -1,14 +1,15 @@
 """The replay itself: takes in steps, hands out segments, goes into checkpoints."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from kvzero.errors import CheckpointError, EmptyReplayError
 from kvzero.replay.config import ReplayConfig
 from kvzero.replay.intake import checked
+from kvzero.replay.judging import Chunks, cut_chunks, find_oldest_judged
 from kvzero.replay.row_spec import RowSpec
 from kvzero.replay.rows import STEP, TERMINATED, TRUNCATED, allocate_rows
 from kvzero.replay.samplers import make_sampler
@@ -106,6 +107,33 @@ class Replay:
             PriorityError: if draws follow errors, and one is NaN, infinite or negative; nothing is changed then.
         """
         self._sampler.prioritise(places, errors)
+
+    def to_judge(self, num_rows: int, *, before: int, context_steps: int, rows_at_once: int) -> Iterator[Chunks]:
+        """Yield the steps that were judged longest ago, to be searched again, at most `num_rows` and not all at once.
+
+        Which they are is decided at the beginning: steps whose newest search is the oldest, of those made by weights of
+        fewer than `before` updates. Nothing may be added before the iterator is exhausted. Only for rows that keep
+        searches; where nothing is to be judged, nothing is yielded.
+
+        Args:
+            num_rows: the most steps that are judged.
+            before: updates of the weights that would judge them now.
+            context_steps: rows of its episode that a step is seen with, if there are as many.
+            rows_at_once: steps that come together.
+        """
+        places = find_oldest_judged(self._rows, num_rows, before=before)
+        return cut_chunks(self._rows, places, context_steps=context_steps, rows_at_once=rows_at_once)
+
+    def judge(self, chunks: Chunks, fields: Mapping[str, Shaped[np.ndarray, "root ..."]]) -> None:
+        """Write what a new search found of the rows of `chunks`, in the order of their `places`."""
+        envs, slots = np.divmod(chunks.places, self._rows.rows_per_env)
+        for name, values in fields.items():
+            self._rows.fields[name][envs, slots] = values
+
+    def steps_of(self, name: str) -> Shaped[np.ndarray, "step ..."]:
+        """Return a copy of one field of all steps held, in no particular order."""
+        found: Shaped[np.ndarray, "step ..."] = self._rows.fields[name][self._rows.kinds == STEP]
+        return found
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """Return the written part of the replay, by name, for a checkpoint.

@@ -36,12 +36,14 @@ RowSpec = Mapping[str, Field]
 """The fields of a row by their names, which are their names in checkpoints, too."""
 
 
-def build_row_spec(spec: EnvSpec, *, num_sampled_actions: int = 0) -> RowSpec:
+def build_row_spec(spec: EnvSpec, *, num_sampled_actions: int = 0, keeps_searches: bool = False) -> RowSpec:
     """Return what is kept of each step of such an environment.
 
     Args:
         spec: what one observation is and how many actions there are.
         num_sampled_actions: actions that each policy is over, where actions are continuous.
+        keeps_searches: whether rows also hold what their newest search found, by which weights, and what it takes to
+            search again.
 
     Raises:
         ConfigError: if `num_sampled_actions` does not fit the kind of actions.
@@ -60,4 +62,16 @@ def build_row_spec(spec: EnvSpec, *, num_sampled_actions: int = 0) -> RowSpec:
         "rewards": Field(np.float32),  # what the action earned, as trained on
         "policies": Field(np.float32, (num_choices,)),  # shares of the search's visits
         **(sets if spec.is_continuous else {}),
+        **(_search_fields(spec) if keeps_searches else {}),
+    }
+
+
+def _search_fields(spec: EnvSpec) -> RowSpec:
+    """Return what is kept of searches; weights are told by the number of updates that made them."""
+    masks = {"action_masks": Field(np.bool_, (spec.num_actions,))}  # which actions were legal
+    return {
+        "search_values": Field(np.float32),  # what the newest search of the row found it to be worth
+        "collected_at": Field(np.int32, blank=-1),  # weights that acted
+        "judged_at": Field(np.int32, blank=-1),  # weights of the newest search; -1 where there was none
+        **({} if spec.is_continuous else masks),
     }

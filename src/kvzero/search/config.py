@@ -1,7 +1,7 @@
 """The knobs of one search: how many simulations, how they weigh what they find, how much chance at the root."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, Literal
 
@@ -108,6 +108,10 @@ class SearchConfig:
     def draws_actions(self) -> bool:
         """Whether actions are drawn by a temperature after a search that explores; if not, the rule sees to it."""
         return self.rule == "puct"
+
+    def without_noise(self) -> "SearchConfig":
+        """Return the config of a search that does not mix noise into root priors, even where it explores."""
+        return replace(self, puct=replace(self.puct, noise_weight=0.0)) if self.rule == "puct" else self
 
 
 def _require_share(name: str, value: float) -> None:

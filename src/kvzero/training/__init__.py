@@ -5,7 +5,7 @@ from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig, ScheduleConfig
 from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
-from kvzero.training.learning import Learner, LearnerConfig, Precision
+from kvzero.training.learning import Learner, LearnerConfig, Precision, Reanalyser, ReanalysisConfig
 from kvzero.training.session import Observer, SessionResult, Trainer
 from kvzero.training.storage import read_config
 from kvzero.training.train import Finished, resume, train
@@ -18,6 +18,8 @@ __all__ = [
     "Observer",
     "Played",
     "Precision",
+    "Reanalyser",
+    "ReanalysisConfig",
     "RunConfig",
     "ScheduleConfig",
     "SessionResult",

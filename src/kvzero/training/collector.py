@@ -1,5 +1,6 @@
 """The collector: plays with exploration and hands on every step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,13 +29,24 @@ class Collector:
     """Steps all environments together, one search per step, and hands each step to a sink."""
 
     def __init__(
-        self, envs: Environments, planner: Planner, sink: StepSink, *, seed: int, rng: np.random.Generator
+        self,
+        envs: Environments,
+        planner: Planner,
+        sink: StepSink,
+        *,
+        seed: int,
+        rng: np.random.Generator,
+        num_updates: Callable[[], int] | None = None,
     ) -> None:
-        """Reset the environments with `seed` and observe what they show."""
+        """Reset the environments with `seed` and observe what they show.
+
+        Where the sink keeps searches, `num_updates` says how many updates the weights have had that search.
+        """
         self._envs = envs
         self._planner = planner
         self._sink = sink
         self._rng = rng
+        self._num_updates = num_updates
         self._everyone = np.arange(envs.num_envs)
         start = envs.reset(seed)
         self._observations, self._masks = start.observations, start.action_masks
@@ -69,6 +81,8 @@ class Collector:
         }
         if outcome.action_sets is not None:
             fields["action_sets"] = outcome.action_sets[:, 0]
+        if self._num_updates is not None:
+            fields |= self._search_fields(outcome, self._num_updates())
         self._sink.add(
             StepBatch(
                 fields=fields,
@@ -77,6 +91,13 @@ class Collector:
                 final_observations=steps.final_observations,
             )
         )
+
+    def _search_fields(self, outcome: Outcome, num_updates: int) -> dict[str, np.ndarray]:
+        """Return what rows keep of a search, for another to replace it."""
+        made_by = np.full(self._envs.num_envs, num_updates)
+        masks = {} if self._envs.spec.is_continuous else {"action_masks": self._masks}
+        found = {"search_values": outcome.values.astype(np.float32), "collected_at": made_by, "judged_at": made_by}
+        return {**found, **masks}
 
     def _count(self, rewards: Float[np.ndarray, " env"], game_over: Bool[np.ndarray, " env"]) -> list[Episode]:
         self._returns += rewards

@@ -13,11 +13,11 @@ from kvzero.errors import ConfigError
 from kvzero.model import check_images
 from kvzero.replay import ReplayConfig
 from kvzero.reports import SinkName
-from kvzero.training.learning import LearnerConfig
+from kvzero.training.learning import ROWS_AT_ONCE, LearnerConfig, ReanalysisConfig
 
 __all__ = ["Purpose", "RunConfig", "ScheduleConfig"]
 
-Purpose = Literal["weights", "replay", "search", "collect", "eval", "final", "shift"]
+Purpose = Literal["weights", "replay", "search", "collect", "eval", "final", "shift", "reanalysis"]
 """What random numbers of a run are for; each draws its own."""
 
 
@@ -130,6 +130,9 @@ class RunConfig:
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     """The learner."""
 
+    reanalysis: ReanalysisConfig = field(default_factory=ReanalysisConfig)
+    """Reanalysis."""
+
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """The schedule."""
 
@@ -153,6 +156,11 @@ class RunConfig:
     def total_updates(self) -> int:
         """Updates that the run makes, those that `learning_starts` saves included."""
         return int(self.schedule.total_env_steps * self.schedule.replay_ratio)
+
+    @property
+    def keeps_searches(self) -> bool:
+        """Whether rows of the replay keep what searches found, to be searched again or to learn values from."""
+        return self.reanalysis.reanalysed_rows > 0 or self.learner.reads_searches
 
     def seed_for(self, purpose: Purpose, salt: int = 0) -> int:
         """Return a seed of its own for every purpose, so that no two draw the same numbers."""
@@ -198,10 +206,12 @@ class RunConfig:
                 )
 
     def _check_pools(self) -> None:
-        """Refuse pools that would do for collecting and only then turn out not to do for an evaluation."""
+        """Refuse pools that would do for collecting and only then turn out not to do for whatever else searches."""
         agent, schedule = self.agent, self.schedule
         collecting = agent.search.num_simulations
         agent.check_pools(num_envs=self.env.num_envs, num_simulations=collecting)
+        if self.reanalysis.reanalysed_rows:
+            agent.check_pools(num_envs=ROWS_AT_ONCE, num_simulations=collecting)
         num_eval_envs = min(max(schedule.eval_episodes, schedule.final_eval_episodes), schedule.num_eval_envs)
         agent.check_pools(num_envs=num_eval_envs, num_simulations=agent.num_eval_simulations or collecting)
 

@@ -195,6 +195,59 @@ def test_weights_that_are_not_finite_are_refused_with_what_to_do(number):
         learner.refuse_divergence()
 
 
+def with_searches(segments: Segments, *, judged_at: int = 0) -> Segments:
+    """Return segments whose rows say that searches found them to be worth 7, the end of an episode excepted."""
+    is_step = np.arange(segments.fields["rewards"].shape[1]) < segments.ends[:, None]
+    made_by = np.where(is_step, judged_at, -1)
+    found = {"search_values": np.where(is_step, np.float32(7), 0), "judged_at": made_by, "collected_at": made_by}
+    return replace(segments, fields={**segments.fields, **found})
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+def test_with_the_values_of_searches_the_target_network_encodes_what_latents_need_and_reads_no_values(
+    terminated, monkeypatch
+):
+    learner = tiny_learner(replace(LEARNER, bootstrap="search"))
+    encoded, read = [], []
+    encode, read_values = learner.target_network.encode, learner.target_network.read_values
+
+    def watched_encode(observations):
+        encoded.append(len(observations))
+        return encode(observations)
+
+    def watched_read(latents, actions, steps, **how):
+        read.append(len(latents))
+        return read_values(latents, actions, steps, **how)
+
+    monkeypatch.setattr(learner.target_network, "encode", watched_encode)
+    monkeypatch.setattr(learner.target_network, "read_values", watched_read)
+    segments = early_ends(some_segments(learner), terminated=terminated)
+    learner.update(with_searches(segments))
+    num_rows = segments.fields["rewards"].shape[1]
+    cut_off = [] if terminated else [len(segments.ends)]  # all of them: there the network's values stand in
+    assert read == cut_off
+    assert sum(encoded) == 6 * LEARNER.unroll_steps + sum(cut_off) * num_rows
+
+
+def value_targets(learner, *, num_updates):
+    learner.num_updates = num_updates
+    segments = with_searches(some_segments(learner), judged_at=3)
+    return learner.make_targets(segments)[1]
+
+
+@pytest.mark.parametrize(("num_updates", "is_searched"), [(9, False), (13, False), (14, True)])
+def test_rows_are_worth_what_searches_found_once_they_and_the_run_are_old_enough(num_updates, is_searched):
+    learner = tiny_learner(replace(LEARNER, search_value_age=10, search_value_starts=5))
+    targets = value_targets(learner, num_updates=num_updates)
+    assert ((targets.values == 7) & targets.is_real).any() == is_searched
+
+
+def test_before_a_run_is_old_enough_no_row_is_worth_what_searches_found():
+    learner = tiny_learner(replace(LEARNER, search_value_age=0, search_value_starts=5))
+    assert not (value_targets(learner, num_updates=4).values == 7).any()
+    assert (value_targets(learner, num_updates=5).values == 7).any()
+
+
 def weighted(segments: Segments, weights: list[float]) -> Segments:
     return replace(segments, weights=np.array(weights, np.float32))
 

@@ -16,8 +16,11 @@ from kvzero.replay import Replay, StepBatch, build_row_spec
 from kvzero.training.learning.targets import (
     Unroll,
     bootstrap_rows,
+    find_unsearched,
     make_targets,
     n_step_returns,
+    prefer_searches,
+    read_search_values,
     segment_steps,
     to_device,
 )
@@ -85,11 +88,19 @@ class Recorder:
 
     def __init__(self, seed: int, num_steps: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.replay = Replay(ReplayConfig(replay_capacity=400), build_row_spec(SPEC), num_envs=NUM_ENVS, seed=seed)
+        self.replay = self.build_replay(seed)
         self.episodes = {}  # by the name of an episode: observations, rewards, policies, how it ended
         self.names = [self.begin() for _ in range(NUM_ENVS)]
         for _ in range(num_steps):
             self.step()
+
+    def build_replay(self, seed: int) -> Replay:
+        return Replay(ReplayConfig(replay_capacity=400), build_row_spec(SPEC), num_envs=NUM_ENVS, seed=seed)
+
+    def more_fields(self, observations: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what else a row keeps."""
+        del observations
+        return {}
 
     def begin(self) -> int:
         name = len(self.episodes)
@@ -110,6 +121,7 @@ class Recorder:
             "policies": self.rng.dirichlet(np.ones(ACTIONS), size=NUM_ENVS).astype(np.float32),
             "actions": self.rng.integers(ACTIONS, size=NUM_ENVS),
         }
+        fields |= self.more_fields(fields["observations"])
         for env, episode in enumerate(episodes):
             episode["rewards"].append(float(fields["rewards"][env]))
             episode["policies"].append(fields["policies"][env])
@@ -179,3 +191,69 @@ def test_no_discount_leaves_the_next_reward_alone():
     values = torch.full((1, NUM_STEPS), math.pi)
     found = n_step_returns(unroll, values, bootstrap_steps=BOOTSTRAP, discount=0.0)
     assert found.tolist() == [[1.0, 2.0, 3.0]]
+
+
+class Searched(Recorder):
+    """Plays into a replay that keeps searches, whose values are 1000 more than the network's."""
+
+    def __init__(self, seed: int, num_steps: int) -> None:
+        self.num_collected = 0
+        super().__init__(seed, num_steps)
+
+    def build_replay(self, seed: int) -> Replay:
+        return Replay(
+            ReplayConfig(replay_capacity=400), build_row_spec(SPEC, keeps_searches=True), num_envs=NUM_ENVS, seed=seed
+        )
+
+    def more_fields(self, observations: np.ndarray) -> dict[str, np.ndarray]:
+        made_by = np.full(NUM_ENVS, self.num_collected)
+        self.num_collected += 1
+        return {
+            "search_values": observations[:, 0] + 1000,
+            "collected_at": made_by,
+            "judged_at": made_by,
+            "action_masks": np.ones((NUM_ENVS, ACTIONS), bool),
+        }
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 999), num_steps=st.integers(2, 25), discount=st.sampled_from([0.5, 0.997]))
+def test_returns_end_with_what_searches_found_and_where_an_episode_was_cut_off_with_the_networks_value(
+    seed, num_steps, discount
+):
+    recorder = Searched(seed, num_steps)
+    segments = recorder.replay.sample(16, num_steps=NUM_ROWS - 1)
+    unroll = to_device(segments, torch.device("cpu"))
+    unsearched = find_unsearched(segments)
+    values = read_search_values(unroll, Oracle(), torch.from_numpy(unsearched))
+    sizes = {"num_steps": NUM_STEPS, "bootstrap_steps": BOOTSTRAP, "discount": discount}
+    targets = make_targets(unroll, Oracle(), **sizes, values=values)
+    plain = make_targets(unroll, Oracle(), **sizes)
+    torch.testing.assert_close(targets.latents, plain.latents)
+    for row in range(16):
+        _, name, start, _ = segments.fields["observations"][row, 0]
+        episode = recorder.episodes[int(name)]
+        ending = episode["ending"]
+        observed = [observation[0] for observation in episode["observations"]]
+        found = [value + 1000 for value in observed[:-1]] + observed[-1:]  # the last one was never searched
+        end = len(episode["rewards"]) - (ending == "running")
+        assert (row in unsearched) == (ending == "truncated" and end - int(start) < NUM_ROWS)
+        for step in range(NUM_STEPS):
+            at = {"start": int(start) + step, "discount": discount}
+            value = slow_return(episode["rewards"], found, end, ending == "terminated", **at)
+            if value is not None and targets.is_known[row, step]:
+                assert targets.values[row, step].item() == pytest.approx(value, abs=1e-3)
+
+
+@settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 999), collected_before=st.integers(-1, 30))
+def test_only_steps_that_are_old_enough_are_worth_what_searches_found(seed, collected_before):
+    recorder = Searched(seed, 25)
+    unroll = to_device(recorder.replay.sample(16, num_steps=NUM_ROWS - 1), torch.device("cpu"))
+    targets = make_targets(unroll, Oracle(), num_steps=NUM_STEPS, bootstrap_steps=BOOTSTRAP, discount=0.9)
+    mixed = prefer_searches(targets, unroll, collected_before=collected_before)
+    for row in range(16):
+        for step in range(NUM_STEPS):
+            is_old = bool(targets.is_real[row, step]) and unroll.fields["collected_at"][row, step] < collected_before
+            wanted = unroll.fields["search_values"] if is_old else targets.values
+            assert mixed.values[row, step] == wanted[row, step]

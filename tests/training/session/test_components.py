@@ -7,6 +7,8 @@ import pytest
 from tests.training.environments import Ladder
 from tests.training.samples import NUM_ENVS, tiny_config
 
+from kvzero import ReanalysisConfig
+from kvzero.agent import newest_checkpoint
 from kvzero.errors import ConfigError
 from kvzero.training import Trainer
 from kvzero.training.session.components import build_components
@@ -56,6 +58,29 @@ def test_environments_are_closed_where_the_rest_cannot_be_built(tmp_path, monkey
     with pytest.raises(ConfigError, match="replay_capacity 3"):
         build_components(replace(config, replay=replace(config.replay, replay_capacity=3)))
     assert len(closed) == NUM_ENVS
+
+
+def test_what_is_searched_again_is_built_where_that_is_asked_for_and_goes_on_where_it_was(tmp_path):
+    config = tiny_config(tmp_path)
+    components, _ = build_components(config)
+    components.envs.close()
+    assert components.reanalyser is None
+    config = replace(config, reanalysis=ReanalysisConfig(reanalysed_rows=2))
+    trainer = Trainer(config, tmp_path)
+    trainer.run(Silent(), lambda: trainer.num_updates >= 2)
+    trainer.close()
+    served = trainer._components.reanalyser.served_updates
+    assert served >= 2
+    components, _ = build_components(config, resume_from=newest_checkpoint(tmp_path))
+    components.envs.close()
+    assert components.reanalyser.served_updates == served
+
+
+class Silent:
+    """Listens to nothing."""
+
+    def update(self, env_steps, *, updates, figures=None):
+        pass
 
 
 def test_what_an_environment_shows_and_cannot_be_shifted_is_refused_by_its_name(tmp_path):

@@ -35,6 +35,7 @@ __all__ = [
     "max_tokens",
     "none_wide",
     "positions",
+    "reanalysed_rows",
     "recur_pool_size",
     "replay_ratio",
     "round_env_steps",
@@ -230,6 +231,19 @@ def round_env_steps(num_segments: int | None, num_episodes: int, segment_length:
 def replay_ratio(ratio: float, updates_per_round: int | None, round_steps: int) -> float:
     """Return the updates per environment step; a number of updates per round takes precedence, as in LightZero."""
     return ratio if updates_per_round is None else updates_per_round / round_steps
+
+
+def reanalysed_rows(
+    share: float, batch_size: int, unroll_steps: int, passes: float, sequences: int, ratio: float, round_steps: int
+) -> int:
+    """Return the rows that are searched again per update.
+
+    LightZero makes a share of every batch's policies anew, and, so many times between two rounds, those of some
+    sequences of its buffer, which are spread here over the round's updates.
+    """
+    round_updates = ratio * round_steps
+    of_passes = passes * sequences * unroll_steps / round_updates if round_updates > 0 else 0.0
+    return round(int(share * batch_size) * (unroll_steps + 1) + of_passes)
 
 
 def learning_starts(env_steps: int, batch_size: int) -> int:

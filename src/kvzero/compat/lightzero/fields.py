@@ -42,6 +42,7 @@ RANGE, SHAPE = "policy.model.reward_support_range", "policy.model.observation_sh
 SAVE_FREQUENCY = "policy.learn.learner.hook.save_ckpt_after_iter"
 SEGMENT, RATIO, TOTAL = "policy.game_segment_length", "schedule.replay_ratio", "schedule.total_env_steps"
 UNROLL, TD_STEPS = "policy.num_unroll_steps", "policy.td_steps"
+SEQUENCES = "policy.reanalyze_batch_size"
 GUMBEL = "policy.gumbel_algo"
 COLLECT, EVALUATE = "policy.collect_num_simulations", "policy.eval_num_simulations"
 IS_DECAYING, FIXED_TEMPERATURE = "policy.manual_temperature_decay", "policy.fixed_temperature_value"
@@ -133,6 +134,12 @@ FIELDS: tuple[Field, ...] = (
     # the schedule
     Field("schedule.round_env_steps", ("policy.num_segments", "policy.n_episode", SEGMENT), to.round_env_steps),
     Field(RATIO, ("policy.replay_ratio", "policy.update_per_collect"), to.replay_ratio, ("schedule.round_env_steps",)),
+    Field(
+        "reanalysis.reanalysed_rows",
+        ("policy.reanalyze_ratio", "policy.batch_size", UNROLL, "policy.buffer_reanalyze_freq", SEQUENCES),
+        to.reanalysed_rows,
+        (RATIO, "schedule.round_env_steps"),
+    ),
     Field("schedule.learning_starts", ("policy.train_start_after_envsteps", "policy.batch_size"), to.learning_starts),
     Field(TOTAL, ("max_env_step", "max_train_iter"), to.total_env_steps, ("schedule.learning_starts", RATIO)),
     Field("schedule.first_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.first_temperature, scope="puct"),

@@ -158,8 +158,6 @@ LIMITS: tuple[Limit, ...] = (
         off,
         SHAPED_LOSS,
     ),
-    Limit(("policy.reanalyze_ratio",), off, "kvzero does not renew old targets"),
-    Limit(("policy.buffer_reanalyze_freq",), within(-inf, 1e-5), "kvzero does not renew old targets"),
     Limit(
         (
             "policy.use_rnd_model",

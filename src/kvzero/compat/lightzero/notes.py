@@ -41,6 +41,10 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
         "the temperature falls linearly where LightZero takes it down in two steps": (
             facts["policy.manual_temperature_decay"] and not facts["policy.gumbel_algo"]
         ),
+        f"rows are searched again that were searched longest ago, wherever they are, where reanalyze_partition="
+        f"{facts['policy.reanalyze_partition']:g} draws from the oldest part": (
+            facts["policy.reanalyze_partition"] < 1 and values["reanalysis.reanalysed_rows"] > 0
+        ),
         f"the power by which weights make up for priorities rises from {beta:g} to 1 over the run": (
             facts["policy.use_priority"] and beta < 1
         ),

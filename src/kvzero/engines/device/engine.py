@@ -13,7 +13,7 @@ from kvzero.engines.device.choose_memory import choose_memory
 from kvzero.engines.device.expanders import ExpanderMemory
 from kvzero.engines.device.recordings import Recordings, choose_recorder
 from kvzero.engines.engine import Past
-from kvzero.engines.roots import extend_roots, rebuild_roots
+from kvzero.engines.roots import extend_roots, rebuild_along, rebuild_roots
 from kvzero.engines.search_network import SearchNetwork
 from kvzero.errors import EngineError
 from kvzero.model import RootReading
@@ -83,6 +83,11 @@ class DeviceEngine:
     def rebuild(self, envs: Int[np.ndarray, " env"], past: Past, lengths: Int[np.ndarray, " env"]) -> None:
         """Replace each root by that of a sequence."""
         self._keep(envs, rebuild_roots(self._network, self.store, envs, past, lengths))
+
+    @torch.inference_mode()
+    def rebuild_along(self, envs: Int[np.ndarray, " env"], past: Past, is_root: Bool[np.ndarray, "chunk time"]) -> None:
+        """Replace each root by that of one marked observation."""
+        self._keep(envs, rebuild_along(self._network, self.store, envs, past, is_root))
 
     def readings(self, envs: Int[np.ndarray, " env"]) -> RootReading:
         """Return what the network said of the newest observation at each root, on the device."""

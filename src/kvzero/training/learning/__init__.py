@@ -1,7 +1,18 @@
-"""One gradient step: its targets, its losses, its optimiser, and the EMA network that follows."""
+"""One gradient step: its targets, its losses, its optimiser, the EMA network that follows, and reanalysis with it."""
 
 from kvzero.training.learning.config import LearnerConfig, Precision
 from kvzero.training.learning.learner import Learner
+from kvzero.training.learning.reanalyser import ROWS_AT_ONCE, Reanalyser
+from kvzero.training.learning.reanalysis_config import ReanalysisConfig
 from kvzero.training.learning.targets import Targets, Unroll
 
-__all__ = ["Learner", "LearnerConfig", "Precision", "Targets", "Unroll"]
+__all__ = [
+    "ROWS_AT_ONCE",
+    "Learner",
+    "LearnerConfig",
+    "Precision",
+    "Reanalyser",
+    "ReanalysisConfig",
+    "Targets",
+    "Unroll",
+]

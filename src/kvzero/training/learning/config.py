@@ -9,8 +9,9 @@ from kvzero.checks import check_field, read_fields
 from kvzero.errors import ConfigError
 from kvzero.model import LOSS_WEIGHTS, LatentLoss, LossWeights
 
-__all__ = ["Arithmetic", "LearnerConfig", "NumberType", "Precision"]
+__all__ = ["Arithmetic", "BootstrapKind", "LearnerConfig", "NumberType", "Precision"]
 
+BootstrapKind = Literal["network", "search"]
 Arithmetic = Literal["fast", "plain"]
 Precision = Literal["auto", "float32", "bfloat16", "measured"]
 NumberType = Literal["float32", "bfloat16"]
@@ -28,6 +29,17 @@ class LearnerConfig:
 
     bootstrap_steps: int = 10
     """Rewards summed before the EMA network's value takes over (n)."""
+
+    bootstrap: BootstrapKind = "network"
+    """What takes over: the EMA network's value; or the value that the newest search of that row found, which costs the
+    EMA network no pass, but is worth as much as searches are new: see reanalysed_rows."""
+
+    search_value_age: int | None = None
+    """Updates since a row was collected after which its value target is what the newest search found there, and not an
+    n-step return over actions of a policy that is long gone (EfficientZero V2, Wang et al. 2024); not given, never."""
+
+    search_value_starts: int = 0
+    """Updates made before such targets are used: first a network's values must be worth something."""
 
     final_bootstrap_steps: int | None = None
     """What n falls to, if it is to fall: a large n learns fast from values that know little yet, a small one depends
@@ -107,7 +119,17 @@ class LearnerConfig:
         check_field(self, "shift_pixels", lambda value: value >= 0, "give 0 or more")
         for name in ("ema_rate", "final_learning_rate_share"):
             check_field(self, name, lambda value: 0 < value <= 1, "give a share above 0 and up to 1")
+        self._check_search_values()
         self._check_annealing()
+
+    def _check_search_values(self) -> None:
+        check_field(self, "search_value_age", lambda value: value is None or value >= 0, "give 0 or more, or nothing")
+        check_field(self, "search_value_starts", lambda value: value >= 0, "give 0 or more")
+        if self.search_value_starts and self.search_value_age is None:
+            raise ConfigError(
+                f"search_value_starts is {self.search_value_starts}, which has no effect without search_value_age; "
+                "give that too, or leave it out"
+            )
 
     def _check_annealing(self) -> None:
         check_field(
@@ -125,6 +147,11 @@ class LearnerConfig:
                 f"annealing_updates is {self.annealing_updates}, which would have no effect: neither "
                 "final_bootstrap_steps nor first_discount is given; give one of them, or leave it out"
             )
+
+    @property
+    def reads_searches(self) -> bool:
+        """Whether the values that searches found have to be kept, as targets are made of them."""
+        return self.bootstrap == "search" or self.search_value_age is not None
 
     @property
     def loss_weights(self) -> LossWeights:

@@ -32,8 +32,11 @@ from kvzero.training.learning.schedules import Schedules
 from kvzero.training.learning.targets import (
     Targets,
     Unroll,
+    find_unsearched,
     make_targets,
     mean_value_errors,
+    prefer_searches,
+    read_search_values,
     segment_steps,
     to_device,
 )
@@ -114,14 +117,17 @@ class Learner:
         """Bring sampled segments to the device, and ask the EMA network what should have been said of them."""
         unroll = to_device(segments, self.network.device)
         with self._arithmetic():
-            return unroll, make_targets(
-                self._shifted(unroll),
+            shifted = self._shifted(unroll)
+            targets = make_targets(
+                shifted,
                 self.target_network,
                 num_steps=self._config.unroll_steps,
                 bootstrap_steps=self.bootstrap_steps,
                 discount=self.discount,
+                values=self._search_values(segments, shifted),
                 plainly=self._is_plain,
             )
+        return unroll, self._mix_values(targets, unroll)
 
     def forward(self, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss, and the figures that it is made of."""
@@ -150,6 +156,20 @@ class Learner:
         sources: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(targets, sources, self._config.ema_rate)
         self.target_network.mark_changed()
+
+    def _search_values(self, segments: Segments, unroll: Unroll) -> Float[Tensor, "batch row"] | None:
+        """Return the values that searches found, where returns are to end with those."""
+        if self._config.bootstrap == "network":
+            return None
+        unsearched = torch.from_numpy(find_unsearched(segments)).to(self.network.device)
+        return read_search_values(unroll, self.target_network, unsearched, plainly=self._is_plain)
+
+    def _mix_values(self, targets: Targets, unroll: Unroll) -> Targets:
+        """Let searches say what old rows are worth, where and when that is asked for."""
+        age = self._config.search_value_age
+        if age is None or self.num_updates < self._config.search_value_starts:
+            return targets
+        return prefer_searches(targets, unroll, collected_before=self.num_updates - age)
 
     @contextmanager
     def _arithmetic(self) -> Iterator[None]:

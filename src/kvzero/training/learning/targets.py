@@ -1,11 +1,11 @@
 """What the network should have said: n-step returns, EMA latents, and the masks of what counts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Int64, Shaped
 from torch import Tensor
 
 from kvzero.model import Network
@@ -15,9 +15,12 @@ __all__ = [
     "Targets",
     "Unroll",
     "bootstrap_rows",
+    "find_unsearched",
     "make_targets",
     "mean_value_errors",
     "n_step_returns",
+    "prefer_searches",
+    "read_search_values",
     "segment_steps",
     "to_device",
 ]
@@ -108,25 +111,67 @@ def make_targets(
     bootstrap_steps: int,
     discount: float,
     plainly: bool = False,
+    values: Float[Tensor, "batch row"] | None = None,
 ) -> Targets:
     """Return the targets of the first `num_steps` steps, with the EMA network's latents and values in context.
 
-    Rows behind the last bootstrap value are not looked at: a segment that was drawn for a larger n costs no more.
-    `plainly` is what `Network.read_values` takes.
+    Rows behind the last bootstrap value are not looked at: a segment that was drawn for a larger n costs no more. Where
+    `values` are given, returns end with those, and nothing is computed that only the network's would need. `plainly` is
+    what `Network.read_values` takes.
     """
     rows = unroll.first(num_steps + bootstrap_steps)
-    observations = rows["observations"]
-    latents = target_network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
     bootstrap = bootstrap_rows(unroll, num_steps=num_steps, bootstrap_steps=bootstrap_steps)
-    values = target_network.read_values(latents, rows["actions"], bootstrap, plainly=plainly)
-    time = torch.arange(num_steps, device=values.device)
+    if values is None:
+        latents = _encode(rows["observations"], target_network)
+        next_latents = latents[:, 1 : num_steps + 1]
+        last_values = target_network.read_values(latents, rows["actions"], bootstrap, plainly=plainly)
+    else:
+        next_latents = _encode(rows["observations"][:, 1 : num_steps + 1], target_network)
+        last_values = values.gather(1, bootstrap)
+    time = torch.arange(num_steps, device=last_values.device)
     is_real = time < unroll.ends[:, None]
     return Targets(
-        latents=latents[:, 1 : num_steps + 1],
-        values=n_step_returns(unroll, values, bootstrap_steps=bootstrap_steps, discount=discount),
+        latents=next_latents,
+        values=n_step_returns(unroll, last_values, bootstrap_steps=bootstrap_steps, discount=discount),
         is_real=is_real,
         is_known=is_real | unroll.terminated[:, None],
     )
+
+
+def find_unsearched(segments: Segments) -> Int64[np.ndarray, " some"]:
+    """Return the segments that end with an episode which was cut off: its final observation was never searched."""
+    last = segments.fields["judged_at"][np.arange(len(segments.ends)), segments.ends]
+    return np.flatnonzero((last < 0) & ~segments.terminated)
+
+
+@torch.no_grad()
+def read_search_values(
+    unroll: Unroll, target_network: Network, unsearched: Int[Tensor, " some"], *, plainly: bool = False
+) -> Float[Tensor, "batch row"]:
+    """Return what the newest search of each row found it to be worth.
+
+    Where a segment is `unsearched`, the EMA network's value in context stands in at its end.
+    """
+    values = unroll.fields["search_values"]
+    if not len(unsearched):
+        return values
+    latents = _encode(unroll.fields["observations"][unsearched], target_network)
+    ends = unroll.ends[unsearched]
+    found = target_network.read_values(latents, unroll.fields["actions"][unsearched], ends[:, None], plainly=plainly)
+    values = values.clone()
+    values[unsearched, ends] = found[:, 0].to(values.dtype)
+    return values
+
+
+def prefer_searches(targets: Targets, unroll: Unroll, *, collected_before: int) -> Targets:
+    """Return targets whose values are those of searches at the steps that weights of fewer updates acted at."""
+    steps = unroll.first(targets.values.shape[1])
+    is_old = targets.is_real & (steps["collected_at"] < collected_before)
+    return replace(targets, values=torch.where(is_old, steps["search_values"], targets.values))
+
+
+def _encode(observations: Shaped[Tensor, "batch time ..."], network: Network) -> Float[Tensor, "batch time embed"]:
+    return network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
 
 
 def mean_value_errors(predicted: Float[Tensor, "batch time"], targets: Targets) -> Float[Tensor, " batch"]:

@@ -14,7 +14,7 @@ from kvzero.records import EnvSpec
 from kvzero.replay import Replay, build_row_spec
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
-from kvzero.training.learning import Learner
+from kvzero.training.learning import Learner, Reanalyser
 from kvzero.training.returns import ReturnWatch
 from kvzero.training.storage import Progress, load_checkpoint
 
@@ -33,6 +33,8 @@ class Components:
     collector: Collector
     search_rng: np.random.Generator
     """What search and action draws use."""
+    reanalyser: Reanalyser | None
+    """What searches rows again; None in a run that does not."""
 
 
 def build_components(config: RunConfig, *, resume_from: Path | None = None) -> tuple[Components, Progress]:
@@ -62,8 +64,16 @@ def _build_around(envs: Environments, config: RunConfig, resume_from: Path | Non
         learner=learner,
         replay=replay,
         planner=planner,
-        collector=Collector(envs, planner, sink, seed=seed, rng=rng),
+        collector=Collector(
+            envs,
+            planner,
+            sink,
+            seed=seed,
+            rng=rng,
+            num_updates=(lambda: learner.num_updates) if config.keeps_searches else None,
+        ),
         search_rng=rng,
+        reanalyser=_build_reanalyser(config, learner, replay, progress),
     )
     return components, progress
 
@@ -83,8 +93,27 @@ def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
 
 
 def _build_replay(config: RunConfig, envs: Environments) -> Replay:
-    row_spec = build_row_spec(envs.spec, num_sampled_actions=config.agent.num_kept_actions(envs.spec))
+    row_spec = build_row_spec(
+        envs.spec,
+        num_sampled_actions=config.agent.num_kept_actions(envs.spec),
+        keeps_searches=config.keeps_searches,
+    )
     return Replay(config.replay, row_spec, num_envs=envs.num_envs, seed=config.seed_for("replay"))
+
+
+def _build_reanalyser(config: RunConfig, learner: Learner, replay: Replay, progress: Progress) -> Reanalyser | None:
+    """Return what searches rows again, where it has come to; None where nothing is to be searched again."""
+    if not config.reanalysis.reanalysed_rows:
+        return None
+    reanalyser = Reanalyser(
+        learner,
+        replay,
+        config.agent,
+        num_rows=config.reanalysis.reanalysed_rows,
+        seed_of=lambda num_updates: config.seed_for("reanalysis", num_updates),
+    )
+    reanalyser.served_updates = progress.served_updates
+    return reanalyser
 
 
 def _restore(learner: Learner, replay: Replay, rng: np.random.Generator, resume_from: Path | None) -> Progress:

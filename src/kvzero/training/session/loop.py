@@ -91,6 +91,8 @@ class Loop:
         if self.updates_owed < 1 or not replay.has_starts:  # none after a stop at the very first step
             return
         learner.take_in()
+        if self._components.reanalyser is not None:
+            self._components.reanalyser.serve(int(self.updates_owed))
         batches = sample_ahead(
             replay,
             int(self.updates_owed),

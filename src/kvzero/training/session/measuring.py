@@ -42,6 +42,8 @@ class Meter:
         figures["replay_steps"] = float(len(self._components.replay))
         figures["rss_bytes"] = float(rss_bytes())
         figures |= {f"cache/{name}": figure for name, figure in self._components.planner.store.figures().items()}
+        if self._components.reanalyser is not None:
+            figures |= self._components.reanalyser.figures()
         return figures | self._read_episodes()
 
     def _read_pace(self) -> dict[str, float]:

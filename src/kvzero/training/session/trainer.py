@@ -151,12 +151,14 @@ class Trainer:
         self._components.envs.close()
 
     def _progress(self) -> Progress:
+        reanalyser = self._components.reanalyser
         return Progress(
             env_steps=self.env_steps,
             updates_owed=self._loop.updates_owed,
             evaluated_at=self._evaluations.evaluated_at,
             seconds=self.seconds,
             search_rng=dict(self._components.search_rng.bit_generator.state),
+            served_updates=0 if reanalyser is None else reanalyser.served_updates,
         )
 
     def _train(self, observer: Observer, should_stop: Callable[[], bool]) -> None:

@@ -20,6 +20,8 @@ class Progress:
     """Wall-clock seconds spent so far, over all sessions."""
     search_rng: dict[str, Any]
     """State of the generator that search and action draws use."""
+    served_updates: int = 0
+    """Updates that rows were searched again for; 0 in a run that does not, and before the first."""
 
 
 def read_progress(found: dict[str, Any], *, found_format: int) -> Progress:
