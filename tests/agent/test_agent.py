@@ -1,12 +1,14 @@
 """The agent that a user holds: it acts as the planner plans, keeps its episodes apart, and refuses nonsense."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from tests.training.environments import ACTIONS, FEATURES
 from tests.training.samples import MODEL, SPEC, tiny_network
 
-from kvzero import Agent, AgentConfig, SearchConfig
+from kvzero import Agent, AgentConfig, ModelConfig, SearchConfig
 from kvzero.agent import Planner
 from kvzero.errors import ConfigError, DeviceError, EnvError, RunError
 from kvzero.records import EnvSpec
@@ -20,7 +22,9 @@ def looks(num_steps: int, num_envs: int, seed: int = 0) -> np.ndarray:
 
 
 def agent_of(num_envs: int = 1, spec: EnvSpec = SPEC) -> Agent:
-    return Agent(tiny_network(3, spec=spec), CONFIG, num_envs=num_envs)
+    """Return an agent whose encoder has what its kind of observation has settings for."""
+    model = replace(MODEL, encoder_width=ModelConfig().encoder_width) if spec.is_image else MODEL
+    return Agent(tiny_network(3, model, spec), replace(CONFIG, model=model), num_envs=num_envs)
 
 
 def root_logits(agent: Agent) -> list[float]:
