@@ -8,9 +8,12 @@ from kvzero.errors import ConfigError
 
 __all__ = ["ReplayConfig", "SamplerKind"]
 
-SamplerKind = Literal["uniform", "prioritised"]
+SamplerKind = Literal["uniform", "prioritised", "recent"]
 
 MIN_ROWS_PER_ENV = 2
+
+KNOBS: dict[SamplerKind, str] = {"prioritised": "priority_", "recent": "recent_"}
+"""How the names of settings begin that only one sampler reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +24,8 @@ class ReplayConfig:
     """Rows kept over all environments: one per environment step and one per episode end; the oldest go first."""
 
     sampler: SamplerKind = "uniform"
-    """Which steps segments start at: any, with the same probability (uniform), or rather those whose values were
-    predicted badly (prioritised; Schaul et al. 2016)."""
+    """Which steps segments start at: any, with the same probability (uniform), rather those whose values were predicted
+    badly (prioritised; Schaul et al. 2016), or for a share of each batch one of the newest (recent)."""
 
     priority_alpha: float = 0.6
     """sampler=prioritised only: the power of a value's error that a step is drawn by, up to 1."""
@@ -31,26 +34,32 @@ class ReplayConfig:
     """sampler=prioritised only: how far weights in the loss make up for uneven draws when the run begins, from 0 to 1;
     rises to 1, wholly, at its end."""
 
+    recent_rows: int = 2_500
+    """sampler=recent only: how many of the rows that were written last, over all environments, are recent."""
+
+    recent_share: float = 0.5
+    """sampler=recent only: the share of a batch that is drawn from those rows; the rest is drawn from all."""
+
     def __post_init__(self) -> None:
         read_fields(self)
         check_field(self, "priority_alpha", lambda power: 0 < power <= 1, "give a power above 0 and up to 1")
         check_field(self, "priority_beta", lambda power: 0 <= power <= 1, "give a power from 0 to 1")
+        check_field(self, "recent_rows", lambda rows: rows >= 1, "give at least 1 row")
+        check_field(self, "recent_share", lambda share: 0 < share <= 1, "give a share above 0 and up to 1")
         self._check_effect()
         check_field(
             self, "replay_capacity", lambda rows: rows >= MIN_ROWS_PER_ENV, f"give at least {MIN_ROWS_PER_ENV} rows"
         )
 
     def _check_effect(self) -> None:
-        changed = [
-            field.name
-            for field in fields(self)
-            if "priority" in field.name and getattr(self, field.name) != field.default
-        ]
-        if changed and self.sampler == "uniform":
-            raise ConfigError(
-                f"{', '.join(changed)} would have no effect with sampler=uniform; choose sampler=prioritised, or leave "
-                "it out"
-            )
+        for sampler, prefix in KNOBS.items():
+            knobs = [field for field in fields(self) if field.name.startswith(prefix)]
+            changed = [knob.name for knob in knobs if getattr(self, knob.name) != knob.default]
+            if changed and self.sampler != sampler:
+                raise ConfigError(
+                    f"{', '.join(changed)} would have no effect with sampler={self.sampler}; choose sampler={sampler}, "
+                    "or leave it out"
+                )
 
     def rows_per_env(self, num_envs: int) -> int:
         """Return the rows that each of `num_envs` environments gets.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from kvzero.replay.config import ReplayConfig, SamplerKind
 from kvzero.replay.rows import Rows
 from kvzero.replay.samplers.prioritised import PrioritisedSampler
+from kvzero.replay.samplers.recent import RecentSampler
 from kvzero.replay.samplers.sampler import Draw, Sampler
 from kvzero.replay.samplers.uniform import UniformSampler
 
@@ -15,6 +16,7 @@ SAMPLERS: dict[SamplerKind, Callable[[Rows, ReplayConfig], Sampler]] = {
     "prioritised": lambda rows, config: PrioritisedSampler(
         rows, alpha=config.priority_alpha, beta=config.priority_beta
     ),
+    "recent": lambda rows, config: RecentSampler(rows, num_rows=config.recent_rows, share=config.recent_share),
 }
 
 

@@ -1,0 +1,56 @@
+"""The sampler that draws a part of its starts from the newest rows, and the others from all."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from kvzero.replay.rows import Rows
+from kvzero.replay.samplers.sampler import Draw
+from kvzero.replay.snapshot import SavedArray
+
+__all__ = ["RecentSampler"]
+
+
+class RecentSampler:
+    """Draws a share of the starts from the newest rows, as Wang & Ross 2019 put weight on recent experience.
+
+    Returns along older rows are what the policies of then earned. The newest rows show what today's earns; the others
+    keep what it no longer meets from being forgotten.
+    """
+
+    def __init__(self, rows: Rows, *, num_rows: int, share: float) -> None:
+        """Take the rows, how many of them are new, over all environments, and the share of draws from those."""
+        self._rows = rows
+        self._num_rows = num_rows
+        self._share = share
+
+    def draw(self, batch_size: int, *, progress: float, rng: np.random.Generator) -> Draw | None:
+        """Draw starts, wherever the run is."""
+        is_start = self._rows.is_start()
+        starts = np.flatnonzero(is_start)
+        if not len(starts):
+            return None
+        recent = np.flatnonzero(is_start & self._is_recent())
+        num_recent = round(self._share * batch_size) if len(recent) else 0
+        newest = recent[rng.integers(max(len(recent), 1), size=num_recent)]
+        others = starts[rng.integers(len(starts), size=batch_size - num_recent)]
+        return Draw(np.concatenate([newest, others]), weights=None)
+
+    def prioritise(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
+        """Let errors change nothing."""
+
+    def follow(self, envs: Int[np.ndarray, " ring"]) -> None:
+        """Read the rows only when drawing."""
+
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        """Return nothing: the rows themselves know their age."""
+        return {}
+
+    def load_state_arrays(self, arrays: Mapping[str, SavedArray]) -> None:
+        """Take over nothing."""
+
+    def _is_recent(self) -> Bool[np.ndarray, "env slot"]:
+        rows = self._rows
+        ages = (rows.newest_slots()[:, None] - np.arange(rows.rows_per_env)) % rows.rows_per_env
+        return ages < -(-self._num_rows // len(ages))
