@@ -24,8 +24,9 @@ def _vectors(name: str) -> RunConfig:
     return RunConfig(
         preset=name,
         agent=AgentConfig(model=ModelConfig(normalize_observations=True)),
+        replay=ReplayConfig(sampler="recent"),
         learner=LearnerConfig(batch_size=64, bootstrap_steps=5),
-        schedule=ScheduleConfig(replay_ratio=0.5),
+        schedule=ScheduleConfig(replay_ratio=0.5, final_temperature=1.0),
     )
 
 
