@@ -17,6 +17,7 @@ SMALL = (
     "--total-env-steps 12 --learning-starts 4 --round-env-steps 4 --final-eval-episodes 2 --max-eval-steps 5 "
     "--env-id tests.training.environments:Ladder"
 ).split()
+AS_THEY_ARE = ["--normalize-observations", "False"]
 
 
 def test_flags_change_the_preset(capsys):
@@ -37,7 +38,7 @@ def test_a_run_says_where_it_is_and_how_it_ended(command, tmp_path):
     summary = json.loads((tmp_path / "one" / "summary.json").read_text())
     last = said.out.splitlines()[-4:]
     assert last[0] == f"evaluation return {summary['eval_return_mean']:.1f} over 2 episodes"
-    assert last[1].startswith("12 environment steps and 2 updates in ")
+    assert last[1].startswith("12 environment steps and 4 updates in ")
     assert last[1].endswith(" updates/s")
     assert re.fullmatch(r"each step was trained on \d+ times; dormant units: .*% of the encoder, .*heads", last[2])
     assert last[3] == f"everything is in {tmp_path / 'one'}"
@@ -77,8 +78,21 @@ def test_arguments_of_an_environment_are_kept_with_the_run(command, tmp_path):
 @pytest.mark.parametrize(
     ("words", "status", "parts"),
     [
-        (["--env-id", "tests.training.environments:Speck"], 2, ["environments:Speck: images are 4x4", "--image-size"]),
-        (["--env-id", "tests.training.environments:Huge"], 1, ["shows -3e+38", "give --normalize-observations True"]),
+        (
+            ["--env-id", "tests.training.environments:Speck", "--encoder-width", "128", *AS_THEY_ARE],
+            2,
+            ["environments:Speck: images are 4x4", "--image-size"],
+        ),
+        (
+            ["--env-id", "tests.training.environments:Speck"],
+            2,
+            ["environments:Speck: normalize_observations", "give --normalize-observations False"],
+        ),
+        (
+            ["--env-id", "tests.training.environments:Huge", *AS_THEY_ARE],
+            1,
+            ["shows -3e+38", "give --normalize-observations True"],
+        ),
         (["--env-kwargs", "size=8"], 2, ["unexpected keyword argument 'size'", "give --env-kwargs key=value"]),
         (["--env-id", "CartPol-v1"], 2, ["CartPol-v1", "did you mean", "CartPole-v1"]),
         (["--env-id", "nowhere.to_be:Found"], 2, ["nowhere"]),

@@ -343,7 +343,7 @@ def test_an_environment_that_fails_is_named_with_its_step_and_the_run_can_go_on(
     [
         ({"device": "cuda:7"}, DeviceError),
         ({"env": kvzero.EnvConfig(env_id="Nowhere-v0")}, ConfigError),
-        ({"env": kvzero.EnvConfig(env_id="gymnasium.envs.toy_text:BlackjackEnv")}, ConfigError),
+        ({"env": kvzero.EnvConfig(env_id="tests.training.environments:Mixed")}, ConfigError),
         ({"replay": kvzero.ReplayConfig(replay_capacity=3)}, ConfigError),
     ],
 )
