@@ -35,7 +35,7 @@ def cartpole() -> RunConfig:
     base = _vectors("cartpole")
     return replace(
         base,
-        agent=replace(base.agent, search=SearchConfig(discount=0.98), num_eval_simulations=50),
+        agent=replace(base.agent, search=SearchConfig(discount=0.98)),
         learner=replace(base.learner, ema_rate=0.1),
         schedule=replace(base.schedule, total_env_steps=10_000),
     )
