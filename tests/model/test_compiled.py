@@ -6,6 +6,7 @@ from tests.model.samples import random_network
 
 
 @pytest.mark.compile
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # as PyTorch's tracer does itself
 @torch.no_grad()
 def test_a_compiled_network_predicts_as_the_plain_one():
     network = random_network()
