@@ -13,9 +13,9 @@ from cattrs.gen import make_dict_structure_fn, override
 from cattrs.v import format_exception
 
 from kvzero.checks import read_fields, read_value
-from kvzero.errors import ConfigError
+from kvzero.errors import CheckpointError, ConfigError
 
-__all__ = ["EnvSpec", "structure", "unstructure"]
+__all__ = ["EnvSpec", "load_rng_state", "rng_state", "structure", "unstructure"]
 
 Record = TypeVar("Record")
 
@@ -174,3 +174,20 @@ def structure(found: object, kind: type[Record]) -> Record:
 def _describe(error: BaseException, kind: Any) -> str:
     """Return what a user is told of one wrong field: our own words where there are any."""
     return str(error) if isinstance(error, ConfigError) else format_exception(error, kind)
+
+
+def rng_state(rng: np.random.Generator) -> dict[str, Any]:
+    """Return the state of a generator's draws, which survives JSON."""
+    return dict(rng.bit_generator.state)
+
+
+def load_rng_state(rng: np.random.Generator, state: Mapping[str, Any], name: str) -> None:
+    """Continue a generator's draws where `rng_state` was taken; `name` says whose they are.
+
+    Raises:
+        CheckpointError: if this is no such state.
+    """
+    try:
+        rng.bit_generator.state = dict(state)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"the saved random state of {name} cannot be read: {error!r}") from error

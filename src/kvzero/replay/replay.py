@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from kvzero.errors import CheckpointError, EmptyReplayError
+from kvzero.errors import EmptyReplayError
+from kvzero.records import load_rng_state, rng_state
 from kvzero.replay.config import ReplayConfig
 from kvzero.replay.intake import checked
 from kvzero.replay.judging import Chunks, cut_chunks, find_oldest_judged
@@ -160,7 +161,7 @@ class Replay:
 
     def rng_state(self) -> dict[str, Any]:
         """Return the state of the draws, which survives JSON."""
-        return dict(self._rng.bit_generator.state)
+        return rng_state(self._rng)
 
     def load_rng_state(self, state: Mapping[str, Any]) -> None:
         """Continue the draws where `rng_state` was taken.
@@ -168,7 +169,4 @@ class Replay:
         Raises:
             CheckpointError: if this is no such state.
         """
-        try:
-            self._rng.bit_generator.state = dict(state)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise CheckpointError(f"the saved random state of the replay cannot be read: {error!r}") from error
+        load_rng_state(self._rng, state, "the replay")

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from kvzero.errors import CheckpointError, ConfigError
-from kvzero.records import EnvSpec
+from kvzero.errors import ConfigError
+from kvzero.records import EnvSpec, load_rng_state, rng_state
 
 __all__ = ["RandomShift", "build_shift"]
 
@@ -47,7 +47,7 @@ class RandomShift:
 
     def rng_state(self) -> dict[str, Any]:
         """Return the state of the draws, which survives JSON."""
-        return dict(self._rng.bit_generator.state)
+        return rng_state(self._rng)
 
     def load_rng_state(self, state: Mapping[str, Any]) -> None:
         """Continue the draws where `rng_state` was taken.
@@ -55,10 +55,7 @@ class RandomShift:
         Raises:
             CheckpointError: if this is no such state.
         """
-        try:
-            self._rng.bit_generator.state = dict(state)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise CheckpointError(f"the saved random state of shifts cannot be read: {error!r}") from error
+        load_rng_state(self._rng, state, "shifts")
 
 
 def build_shift(num_pixels: int, spec: EnvSpec, *, seed: int) -> RandomShift | None:

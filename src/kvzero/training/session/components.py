@@ -10,7 +10,7 @@ from kvzero.agent import Planner
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import ConfigError
 from kvzero.model import Network, choose_device
-from kvzero.records import EnvSpec
+from kvzero.records import EnvSpec, load_rng_state, rng_state
 from kvzero.replay import Replay, build_row_spec
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
@@ -119,9 +119,8 @@ def _build_reanalyser(config: RunConfig, learner: Learner, replay: Replay, progr
 def _restore(learner: Learner, replay: Replay, rng: np.random.Generator, resume_from: Path | None) -> Progress:
     """Bring everything to where the checkpoint, if there is one, left it; episodes of its session end there."""
     if resume_from is None:
-        state = dict(rng.bit_generator.state)
-        return Progress(env_steps=0, updates_owed=0.0, evaluated_at=0, seconds=0.0, search_rng=state)
+        return Progress(env_steps=0, updates_owed=0.0, evaluated_at=0, seconds=0.0, search_rng=rng_state(rng))
     progress = load_checkpoint(resume_from, learner, replay)
     replay.end_running_episodes()
-    rng.bit_generator.state = progress.search_rng
+    load_rng_state(rng, progress.search_rng, "the search")
     return progress

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvzero.errors import RunError, SearchError
+from kvzero.records import rng_state
 from kvzero.reports import WALL_SECONDS
 from kvzero.training.config import RunConfig
 from kvzero.training.session.clock import RunClock
@@ -157,7 +158,7 @@ class Trainer:
             updates_owed=self._loop.updates_owed,
             evaluated_at=self._evaluations.evaluated_at,
             seconds=self.seconds,
-            search_rng=dict(self._components.search_rng.bit_generator.state),
+            search_rng=rng_state(self._components.search_rng),
             served_updates=0 if reanalyser is None else reanalyser.served_updates,
         )
 
