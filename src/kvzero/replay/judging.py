@@ -92,7 +92,7 @@ def _pack(
     found = envs[:, None] * rows.rows_per_env + numbers % rows.rows_per_env
     names = [name for name in ("observations", "actions", "action_masks") if name in rows.spec]
     return Chunks(
-        fields={name: _flat(rows, name).take(found, axis=0) for name in names},
+        fields={name: rows.by_place(name).take(found, axis=0) for name in names},
         is_valid=is_valid,
         is_root=numbers >= starts[:, None],
         places=places[bounds[0] : bounds[-1]],
@@ -115,8 +115,7 @@ def _numbers(
 ) -> tuple[Int64[np.ndarray, " row"], Int64[np.ndarray, " row"]]:
     """Return the environment of each place, and the number of the row there, counted from 0 over the whole run."""
     envs, slots = np.divmod(places, rows.rows_per_env)
-    newest = rows.num_written[envs] - 1
-    return envs, newest - (newest - slots) % rows.rows_per_env
+    return envs, rows.num_written[envs] - 1 - rows.num_newer(envs, slots)
 
 
 def _written_order(rows: Rows) -> Int64[np.ndarray, "env slot"]:
@@ -125,8 +124,3 @@ def _written_order(rows: Rows) -> Int64[np.ndarray, "env slot"]:
         rows.num_written[:, None] + np.arange(rows.rows_per_env)
     ) % rows.rows_per_env
     return order
-
-
-def _flat(rows: Rows, name: str) -> Shaped[np.ndarray, "place ..."]:
-    ring = rows.fields[name]
-    return ring.reshape(-1, *ring.shape[2:])

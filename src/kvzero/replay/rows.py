@@ -58,6 +58,16 @@ class Rows:
         """Return the slot of each ring's newest row; where nothing is written, a slot that holds nothing."""
         return (self.num_written - 1) % self.rows_per_env
 
+    def num_newer(self, envs: Int[np.ndarray, "*#row"], slots: Int[np.ndarray, "*#row"]) -> Int64[np.ndarray, "*row"]:
+        """Return how many rows were written to their rings after those in these slots."""
+        num_newer: Int64[np.ndarray, "*row"] = (self.newest_slots()[envs] - slots) % self.rows_per_env
+        return num_newer
+
+    def by_place(self, name: str) -> Shaped[np.ndarray, "place ..."]:
+        """Return a field of all rows by their places, `env * rows_per_env + slot`; not a copy."""
+        ring = self.fields[name]
+        return ring.reshape(-1, *ring.shape[2:])
+
     def is_start(self) -> Bool[np.ndarray, "env slot"]:
         """Tell which rows a segment may start at: steps whose next observation has come."""
         is_start: Bool[np.ndarray, "env slot"] = self.kinds == STEP

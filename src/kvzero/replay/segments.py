@@ -44,7 +44,7 @@ def cut_segments(rows: Rows, draw: Draw, *, num_steps: int, rng: np.random.Gener
     places, ends = _places(rows, draw.places, offsets)
     kinds = rows.kinds.reshape(-1)[places]
     is_padding = offsets > ends[:, None]
-    fields = {name: _take(rows.fields[name], places, is_padding, field.blank) for name, field in rows.spec.items()}
+    fields = {name: _take(rows.by_place(name), places, is_padding, field.blank) for name, field in rows.spec.items()}
     is_blank = is_padding | (kinds != STEP)
     fields["actions"] = _with_random(fields["actions"], is_blank, rows.spec["actions"], rng)
     terminated = kinds[:, -1] == TERMINATED  # padding repeats the row at `ends`
@@ -56,7 +56,7 @@ def _places(
 ) -> tuple[Int64[np.ndarray, "batch time"], Int64[np.ndarray, " batch"]]:
     """Return the place of every row of the segments, and the index of the last real one, which the others repeat."""
     envs, slots = np.divmod(starts, rows.rows_per_env)
-    num_newer = (rows.newest_slots()[envs] - slots) % rows.rows_per_env
+    num_newer = rows.num_newer(envs, slots)
     steps = np.minimum(offsets, num_newer[:, None])  # [batch, time]
     slots_on = slots[:, None] + steps
     slots_on[slots_on >= rows.rows_per_env] -= rows.rows_per_env
@@ -68,13 +68,13 @@ def _places(
 
 
 def _take(
-    ring: Shaped[np.ndarray, "env slot *field"],
+    by_place: Shaped[np.ndarray, "place *field"],
     places: Int64[np.ndarray, "batch time"],
     is_padding: Bool[np.ndarray, "batch time"],
     blank: int | None,
 ) -> Shaped[np.ndarray, "batch time *field"]:
     """Copy the rows at these places, blank where `is_padding`."""
-    taken = ring.reshape(-1, *ring.shape[2:]).take(places, axis=0)
+    taken = by_place.take(places, axis=0)
     if blank is not None:
         taken[is_padding] = blank
     return taken

@@ -1,18 +1,15 @@
 """The sampler that draws a part of its starts from the newest rows, and the others from all."""
 
-from collections.abc import Mapping
-
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool
 
 from kvzero.replay.rows import Rows
-from kvzero.replay.samplers.sampler import Draw
-from kvzero.replay.snapshot import SavedArray
+from kvzero.replay.samplers.sampler import Draw, Sampler
 
 __all__ = ["RecentSampler"]
 
 
-class RecentSampler:
+class RecentSampler(Sampler):
     """Draws a share of the starts from the newest rows, as Wang & Ross 2019 put weight on recent experience.
 
     Returns along older rows are what the policies of then earned. The newest rows show what today's earns; the others
@@ -37,20 +34,8 @@ class RecentSampler:
         others = starts[rng.integers(len(starts), size=batch_size - num_recent)]
         return Draw(np.concatenate([newest, others]), weights=None)
 
-    def prioritise(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
-        """Let errors change nothing."""
-
-    def follow(self, envs: Int[np.ndarray, " ring"]) -> None:
-        """Read the rows only when drawing."""
-
-    def state_arrays(self) -> dict[str, np.ndarray]:
-        """Return nothing: the rows themselves know their age."""
-        return {}
-
-    def load_state_arrays(self, arrays: Mapping[str, SavedArray]) -> None:
-        """Take over nothing."""
-
     def _is_recent(self) -> Bool[np.ndarray, "env slot"]:
-        rows = self._rows
-        ages = (rows.newest_slots()[:, None] - np.arange(rows.rows_per_env)) % rows.rows_per_env
-        return ages < -(-self._num_rows // len(ages))
+        num_envs, rows_per_env = self._rows.kinds.shape
+        num_newer = self._rows.num_newer(np.arange(num_envs)[:, None], np.arange(rows_per_env)[None])
+        is_recent: Bool[np.ndarray, "env slot"] = num_newer < -(-self._num_rows // num_envs)
+        return is_recent

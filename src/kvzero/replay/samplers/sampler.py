@@ -25,7 +25,10 @@ class Draw:
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Chooses the steps that segments start at, among those whose next observation has come."""
+    """Chooses the steps that segments start at, among those whose next observation has come.
+
+    A sampler that remembers nothing inherits from this, and draws.
+    """
 
     def draw(self, batch_size: int, *, progress: float, rng: np.random.Generator) -> Draw | None:
         """Draw starts with replacement, `progress` of the run being behind; None where no segment can start.
@@ -35,12 +38,15 @@ class Sampler(Protocol):
 
     def prioritise(self, places: Int[np.ndarray, " batch"], errors: Float[np.ndarray, " batch"]) -> None:
         """Take in how badly was predicted what starts at these places, for the draws after the next `follow`."""
+        return
 
     def follow(self, envs: Int[np.ndarray, " ring"]) -> None:
         """Put in the errors that were told of; then take in that a row was written to each of these rings."""
+        return
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """Return what is remembered of the rows that are held, by name, for a checkpoint; not copies."""
+        return {}
 
     def load_state_arrays(self, arrays: Mapping[str, SavedArray]) -> None:
         """Take over what `state_arrays` returned, into a sampler that is new.
@@ -48,3 +54,4 @@ class Sampler(Protocol):
         Raises:
             CheckpointError: if it is missing, or of another form.
         """
+        return
