@@ -56,8 +56,7 @@ def rebuild_roots(
     ends = source.config.layout.next_positions(lengths - 2) + 2  # one past the newest token: its window is not slid yet
     positions = (ends[:, None] + np.arange(1 - 2 * num_steps, 0)).clip(min=0)
     source.transformer.positions.reserve(int(ends.max()))
-    observations = torch.from_numpy(past.observations).to(source.device)
-    latents = source.encode(observations.flatten(0, 1)).reshape(len(envs), num_steps, -1)
+    latents = source.encode_steps(torch.from_numpy(past.observations).to(source.device))
     reading, window = source.read_roots(
         latents,
         torch.from_numpy(past.actions).to(source.device),

@@ -146,6 +146,10 @@ class Network(nn.Module):
         latents: Tensor = self.encoder(observations)
         return latents
 
+    def encode_steps(self, observations: Shaped[Tensor, "batch time ..."]) -> Float[Tensor, "batch time embed"]:
+        """Return the latent token of each observation of some sequences."""
+        return self.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
+
     def forward(
         self,
         latents: Float[Tensor, "batch time embed"],

@@ -195,7 +195,7 @@ class Learner:
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
         steps = unroll.first(self._config.unroll_steps)
         observations = steps["observations"] if self.shift is None else self.shift(steps["observations"])
-        latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
+        latents = self.network.encode_steps(observations)
         predictions = self.network(latents, steps["actions"], plainly=self._is_plain)
         support = self.network.support
         self.value_errors = None
@@ -269,8 +269,7 @@ class Learner:
         steps = self._newest.first(self._config.unroll_steps)
         observations, actions = (steps[name][:DORMANCY_UNROLLS] for name in ("observations", "actions"))
         with UnitActivity(self.network) as activity, self._arithmetic():
-            latents = self.network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
-            self.network(latents, actions)
+            self.network(self.network.encode_steps(observations), actions)
         return activity.dormant_shares(DORMANCY_THRESHOLD)
 
     def show(self, observations: Shaped[np.ndarray, "env ..."]) -> None:

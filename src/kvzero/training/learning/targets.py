@@ -122,11 +122,11 @@ def make_targets(
     rows = unroll.first(num_steps + bootstrap_steps)
     bootstrap = bootstrap_rows(unroll, num_steps=num_steps, bootstrap_steps=bootstrap_steps)
     if values is None:
-        latents = _encode(rows["observations"], target_network)
+        latents = target_network.encode_steps(rows["observations"])
         next_latents = latents[:, 1 : num_steps + 1]
         last_values = target_network.read_values(latents, rows["actions"], bootstrap, plainly=plainly)
     else:
-        next_latents = _encode(rows["observations"][:, 1 : num_steps + 1], target_network)
+        next_latents = target_network.encode_steps(rows["observations"][:, 1 : num_steps + 1])
         last_values = values.gather(1, bootstrap)
     time = torch.arange(num_steps, device=last_values.device)
     is_real = time < unroll.ends[:, None]
@@ -155,7 +155,7 @@ def read_search_values(
     values = unroll.fields["search_values"]
     if not len(unsearched):
         return values
-    latents = _encode(unroll.fields["observations"][unsearched], target_network)
+    latents = target_network.encode_steps(unroll.fields["observations"][unsearched])
     ends = unroll.ends[unsearched]
     found = target_network.read_values(latents, unroll.fields["actions"][unsearched], ends[:, None], plainly=plainly)
     values = values.clone()
@@ -168,10 +168,6 @@ def prefer_searches(targets: Targets, unroll: Unroll, *, collected_before: int) 
     steps = unroll.first(targets.values.shape[1])
     is_old = targets.is_real & (steps["collected_at"] < collected_before)
     return replace(targets, values=torch.where(is_old, steps["search_values"], targets.values))
-
-
-def _encode(observations: Shaped[Tensor, "batch time ..."], network: Network) -> Float[Tensor, "batch time embed"]:
-    return network.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
 
 
 def mean_value_errors(predicted: Float[Tensor, "batch time"], targets: Targets) -> Float[Tensor, " batch"]:
