@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import MISSING, fields
 from functools import cache
 from numbers import Real
 from operator import index
@@ -15,7 +16,16 @@ from jaxtyping import Bool
 
 from kvzero.errors import ConfigError, KvzeroError
 
-__all__ = ["check_field", "read_field", "read_fields", "read_int", "read_mask", "read_value"]
+__all__ = ["changed_fields", "check_field", "read_field", "read_fields", "read_int", "read_mask", "read_value"]
+
+
+def changed_fields(config: Any) -> list[str]:
+    """Return the names of a dataclass's fields that are not at their defaults; every field must have one."""
+    defaults = {
+        field.name: field.default if field.default_factory is MISSING else field.default_factory()
+        for field in fields(config)
+    }
+    return [name for name, default in defaults.items() if getattr(config, name) != default]
 
 
 def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -> int:

@@ -1,11 +1,11 @@
 """The knobs of an agent: its network, its search and the store between them."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from kvzero.cache import CacheConfig, ManagerSettings, plan_sizes
-from kvzero.checks import read_fields
+from kvzero.checks import changed_fields, read_fields
 from kvzero.engines import EngineKind, SamplingConfig, SearchDtype, StoreKind
 from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
@@ -59,7 +59,7 @@ class AgentConfig:
                 "store is tree, which cannot hold windows that slide (positions=learned); "
                 "choose store=pooled or store=legacy"
             )
-        idle = [name for name in _changed(self.cache) if self.store == "tree" or name in _UNKNOWN_TO[self.store]]
+        idle = [name for name in changed_fields(self.cache) if self.store == "tree" or name in _UNKNOWN_TO[self.store]]
         if idle:
             raise ConfigError(
                 f"{', '.join(idle)} would have no effect in a {self.store} store; leave it out, or choose store=pooled"
@@ -95,9 +95,3 @@ _UNKNOWN_TO: dict[str, tuple[str, ...]] = {
     "pooled": (),
     "legacy": ("eviction", "init_pool_bounds", "recur_pool_bounds"),
 }
-
-
-def _changed(cache: CacheConfig) -> list[str]:
-    """Return the names of the settings that are not at their defaults."""
-    defaults = CacheConfig()
-    return [field.name for field in fields(cache) if getattr(cache, field.name) != getattr(defaults, field.name)]

@@ -1,9 +1,9 @@
 """Which environment is played, how many of it at once, and what only Atari or DeepMind Control have settings for."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from math import isfinite
 
-from kvzero.checks import read_fields
+from kvzero.checks import changed_fields, read_fields
 from kvzero.envs.arguments import EnvArguments, read_arguments
 from kvzero.envs.ids import ATARI_PREFIX, DMC_ID, canonical_id
 from kvzero.errors import ConfigError
@@ -156,8 +156,7 @@ class EnvConfig:
         allowed |= atari if self.is_atari else _NOT_ATARI_FIELDS
         allowed |= _DMC_FIELDS if self.is_dmc else set()
         allowed |= {"image_size"} if self.is_dmc and self.from_pixels else set()
-        values = asdict(self)
-        changed = [f.name for f in fields(self) if f.name not in allowed and values[f.name] != f.default]
+        changed = [name for name in changed_fields(self) if name not in allowed]
         if not changed:
             return
         raise ConfigError(

@@ -1,9 +1,9 @@
 """The knobs of the replay: how much it remembers, and what is drawn of it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
-from kvzero.checks import check_field, read_fields
+from kvzero.checks import changed_fields, check_field, read_fields
 from kvzero.errors import ConfigError
 
 __all__ = ["ReplayConfig", "SamplerKind"]
@@ -53,8 +53,7 @@ class ReplayConfig:
 
     def _check_effect(self) -> None:
         for sampler, prefix in KNOBS.items():
-            knobs = [field for field in fields(self) if field.name.startswith(prefix)]
-            changed = [knob.name for knob in knobs if getattr(self, knob.name) != knob.default]
+            changed = [name for name in changed_fields(self) if name.startswith(prefix)]
             if changed and self.sampler != sampler:
                 raise ConfigError(
                     f"{', '.join(changed)} would have no effect with sampler={self.sampler}; choose sampler={sampler}, "

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from kvzero.agent import AgentConfig
-from kvzero.checks import check_field, read_fields
+from kvzero.checks import changed_fields, check_field, read_fields
 from kvzero.envs import EnvConfig
 from kvzero.errors import ConfigError
 from kvzero.model import check_images
@@ -216,13 +216,8 @@ class RunConfig:
         agent.check_pools(num_envs=num_eval_envs, num_simulations=agent.num_eval_simulations or collecting)
 
     def _check_temperatures(self) -> None:
-        schedule, usual, search = self.schedule, ScheduleConfig(), self.agent.search
-        temperatures = {
-            "first_temperature": schedule.first_temperature != usual.first_temperature,
-            "final_temperature": schedule.final_temperature != usual.final_temperature,
-            "temperature_env_steps": schedule.temperature_env_steps != usual.temperature_env_steps,
-        }
-        idle = [name for name, is_changed in temperatures.items() if is_changed]
+        search = self.agent.search
+        idle = [name for name in changed_fields(self.schedule) if "temperature" in name]
         if idle and not search.draws_actions:
             raise ConfigError(
                 f"{', '.join(idle)} would have no effect with rule={search.rule}, which chooses what is played; "
