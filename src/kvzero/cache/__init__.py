@@ -18,6 +18,7 @@ from kvzero.cache.keyed import (
     start_key,
 )
 from kvzero.cache.layout import ContextLayout
+from kvzero.cache.namespace import KEY_BYTES, Namespace, NamespaceKind, digest_rows
 from kvzero.cache.pools import (
     CacheConfig,
     CacheStats,
@@ -38,6 +39,7 @@ from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMe
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
+    "KEY_BYTES",
     "MISSING",
     "NO_ACTION",
     "CacheConfig",
@@ -62,6 +64,8 @@ __all__ = [
     "ManagerConfig",
     "ManagerSettings",
     "ManagerStats",
+    "Namespace",
+    "NamespaceKind",
     "OnePassContexts",
     "PooledLevels",
     "Regenerator",
@@ -72,6 +76,7 @@ __all__ = [
     "TreeStore",
     "Window",
     "allocate_contexts",
+    "digest_rows",
     "hash_state",
     "held_places",
     "make_keys",
