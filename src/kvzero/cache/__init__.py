@@ -18,7 +18,7 @@ from kvzero.cache.keyed import (
     start_key,
 )
 from kvzero.cache.layout import ContextLayout
-from kvzero.cache.namespace import KEY_BYTES, Namespace, NamespaceKind, digest_rows
+from kvzero.cache.namespace import KEY_BYTES, Namespace, NamespaceKind, digest_history, digest_parts, digest_rows
 from kvzero.cache.pools import (
     CacheConfig,
     CacheStats,
@@ -76,6 +76,8 @@ __all__ = [
     "TreeStore",
     "Window",
     "allocate_contexts",
+    "digest_history",
+    "digest_parts",
     "digest_rows",
     "hash_state",
     "held_places",

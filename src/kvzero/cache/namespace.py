@@ -1,9 +1,10 @@
 """Keys that mean the same in every process: digests of all that made something, and of the history it was made of."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Shaped
 from kvzero.checks import check_field, read_fields
 from kvzero.errors import CacheError
 
-__all__ = ["KEY_BYTES", "Namespace", "NamespaceKind", "digest_rows"]
+__all__ = ["KEY_BYTES", "Namespace", "NamespaceKind", "digest_history", "digest_parts", "digest_rows"]
 
 KEY_BYTES = 32
 """Length of a key, and of every digest that goes into one."""
@@ -27,8 +28,7 @@ class Namespace:
     """All that decides, beside the history, what keys and values are or what a search finds.
 
     What two processes keep under one key was made by the same weights in the same way: each field is hashed under its
-    name and behind its length, so that no two namespaces share their keys. See `kvzero.agent.Namespaces`, which fills
-    them in.
+    name and behind its length, so that no two namespaces share their keys. `kvzero.agent` fills them in.
     """
 
     kind: NamespaceKind
@@ -71,40 +71,39 @@ class Namespace:
     @cached_property
     def digest(self) -> bytes:
         """The namespace in 32 bytes."""
-        named = ((each.name, getattr(self, each.name)) for each in fields(self))
-        return _hash((name, value if isinstance(value, bytes) else value.encode()) for name, value in named)
+        return digest_parts({each.name: getattr(self, each.name) for each in fields(self)})
 
-    def key(
-        self,
-        *,
-        first_token: int,
-        seen: Sequence[bytes],
-        actions: Shaped[np.ndarray, "step *action"],
-        legal: Bool[np.ndarray, " action"] | None = None,
-        chance: bytes = b"",
-    ) -> bytes:
-        """Return the key, 32 bytes, of what stands at the end of a history.
+    def key(self, history: bytes) -> bytes:
+        """Return the key, 32 bytes, of what stands at the end of a history, given as its digest."""
+        return digest_parts({"namespace": self.digest, "history": history})
 
-        Args:
-            first_token: index, within the episode, of the first observation's token.
-            seen: the raw observations, as `digest_rows` returns them, the newest last; as many as the network's
-                receptive field asks for, or all.
-            actions: the raw actions between them, so one fewer.
-            legal: results only: which actions the search was allowed at the root.
-            chance: results only: what decided everything that was drawn; empty where nothing was.
 
-        Raises:
-            CacheError: if there is not one action between each two observations, or the index is negative.
-        """
-        if len(seen) != len(actions) + 1 or first_token < 0:
-            raise CacheError(
-                f"a history of {len(seen)} observations and {len(actions)} actions from token {first_token} on was to "
-                "get a key; give an action between each two observations, and an index of 0 or more"
-            )
-        masks = b"" if legal is None else _raw(legal)
-        numbers = first_token.to_bytes(8, "little"), b"".join(seen), _raw(actions), masks, chance
-        names = ("first_token", "seen", "actions", "legal", "chance")
-        return _hash([("namespace", self.digest), *zip(names, numbers, strict=True)])
+def digest_history(
+    *,
+    first_token: int,
+    seen: Sequence[bytes],
+    actions: Shaped[np.ndarray, "step *action"],
+    legal: Bool[np.ndarray, " action"] | None = None,
+) -> bytes:
+    """Return a digest, 32 bytes, of a raw history.
+
+    Args:
+        first_token: index, within the episode, of the first observation's token.
+        seen: the raw observations, as `digest_rows` returns them, the newest last; as many as the network's receptive
+            field asks for, or all.
+        actions: the raw actions between them, so one fewer.
+        legal: for results only: which actions a search is allowed at the root.
+
+    Raises:
+        CacheError: if there is not one action between each two observations, or the index is negative.
+    """
+    if len(seen) != len(actions) + 1 or first_token < 0:
+        raise CacheError(
+            f"a history of {len(seen)} observations and {len(actions)} actions from token {first_token} on was to get "
+            "a key; give an action between each two observations, and an index of 0 or more"
+        )
+    parts = {"first_token": first_token.to_bytes(8, "little"), "seen": b"".join(seen), "actions": actions}
+    return digest_parts(parts if legal is None else parts | {"legal": legal})
 
 
 def digest_rows(rows: Shaped[np.ndarray, "time ..."]) -> list[bytes]:
@@ -113,21 +112,26 @@ def digest_rows(rows: Shaped[np.ndarray, "time ..."]) -> list[bytes]:
     return [sha256(head + row.tobytes()).digest() for row in rows]
 
 
-def _raw(array: np.ndarray) -> bytes:
-    return _head(array.dtype, array.shape) + array.tobytes()
+def digest_parts(parts: Mapping[str, str | bytes | np.ndarray]) -> bytes:
+    """Return the SHA-256 of named parts in their order, each of its name and its bytes behind its own length.
+
+    Of arrays, number type and shape count, too.
+    """
+    digest = sha256(KEY_FORMAT)
+    for part in chain.from_iterable(parts.items()):
+        raw = _raw(part)
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+    return digest.digest()
+
+
+def _raw(part: str | bytes | np.ndarray) -> bytes:
+    if isinstance(part, np.ndarray):
+        return _head(part.dtype, part.shape) + part.tobytes()
+    return part if isinstance(part, bytes) else part.encode()
 
 
 def _head(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
     """Return what tells arrays of the same bits apart, behind its length."""
     told = f"{dtype.str} {shape}".encode()
     return len(told).to_bytes(8, "little") + told
-
-
-def _hash(parts: Iterable[tuple[str, bytes]]) -> bytes:
-    """Return the SHA-256 of named parts, each of its name and its bytes behind its own length."""
-    digest = sha256(KEY_FORMAT)
-    for name, value in parts:
-        for part in (name.encode(), value):
-            digest.update(len(part).to_bytes(8, "little"))
-            digest.update(part)
-    return digest.digest()
