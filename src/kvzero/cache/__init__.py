@@ -35,10 +35,12 @@ from kvzero.cache.pools import (
     ManagerStats,
     plan_sizes,
 )
+from kvzero.cache.result_cache import DEFAULT_RESULT_BYTES, ResultCache
 from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
+    "DEFAULT_RESULT_BYTES",
     "KEY_BYTES",
     "MISSING",
     "NO_ACTION",
@@ -69,6 +71,7 @@ __all__ = [
     "OnePassContexts",
     "PooledLevels",
     "Regenerator",
+    "ResultCache",
     "SearchContexts",
     "StaticRows",
     "StaticTreeContexts",
