@@ -2,6 +2,8 @@
 
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.findings import Findings
+from kvzero.agent.namespaces import context_namespace, result_namespace
 from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.weights import (
     CHECKPOINTS,
@@ -21,8 +23,10 @@ __all__ = [
     "CHECKPOINTS",
     "Agent",
     "AgentConfig",
+    "Findings",
     "Planner",
     "check_environment",
+    "context_namespace",
     "load_network",
     "load_tensors",
     "load_weights",
@@ -30,6 +34,7 @@ __all__ = [
     "open_engine",
     "read_newest",
     "refuse_changed",
+    "result_namespace",
     "save_agent",
     "save_tensors",
     "save_weights",

@@ -18,6 +18,7 @@ from kvzero.cache.keyed import (
     start_key,
 )
 from kvzero.cache.layout import ContextLayout
+from kvzero.cache.namespace import KEY_BYTES, Namespace, NamespaceKind, digest_history, digest_parts, digest_rows
 from kvzero.cache.pools import (
     CacheConfig,
     CacheStats,
@@ -34,10 +35,13 @@ from kvzero.cache.pools import (
     ManagerStats,
     plan_sizes,
 )
+from kvzero.cache.result_cache import DEFAULT_RESULT_BYTES, ResultCache
 from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
+    "DEFAULT_RESULT_BYTES",
+    "KEY_BYTES",
     "MISSING",
     "NO_ACTION",
     "CacheConfig",
@@ -62,9 +66,12 @@ __all__ = [
     "ManagerConfig",
     "ManagerSettings",
     "ManagerStats",
+    "Namespace",
+    "NamespaceKind",
     "OnePassContexts",
     "PooledLevels",
     "Regenerator",
+    "ResultCache",
     "SearchContexts",
     "StaticRows",
     "StaticTreeContexts",
@@ -72,6 +79,9 @@ __all__ = [
     "TreeStore",
     "Window",
     "allocate_contexts",
+    "digest_history",
+    "digest_parts",
+    "digest_rows",
     "hash_state",
     "held_places",
     "make_keys",
