@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kvzero.errors import RunError
+from kvzero.files import write_atomically
 from kvzero.reports.characters import spell
-from kvzero.reports.files import write_atomically
 from kvzero.reports.rendering import render
 from kvzero.reports.sinks import read_metrics
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary
