@@ -2,6 +2,7 @@
 
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.namespaces import context_namespace, result_namespace
 from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.weights import (
     CHECKPOINTS,
@@ -23,6 +24,7 @@ __all__ = [
     "AgentConfig",
     "Planner",
     "check_environment",
+    "context_namespace",
     "load_network",
     "load_tensors",
     "load_weights",
@@ -30,6 +32,7 @@ __all__ = [
     "open_engine",
     "read_newest",
     "refuse_changed",
+    "result_namespace",
     "save_agent",
     "save_tensors",
     "save_weights",

@@ -27,6 +27,7 @@ from kvzero.cache.keyed import (
     start_key,
 )
 from kvzero.cache.layout import ContextLayout
+from kvzero.cache.namespace import KEY_BYTES, Namespace, NamespaceKind, digest_history, digest_parts, digest_rows
 from kvzero.cache.pools import (
     CacheConfig,
     CacheStats,
@@ -47,6 +48,7 @@ from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMe
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
+    "KEY_BYTES",
     "MISSING",
     "NO_ACTION",
     "CacheConfig",
@@ -73,6 +75,8 @@ __all__ = [
     "ManagerConfig",
     "ManagerSettings",
     "ManagerStats",
+    "Namespace",
+    "NamespaceKind",
     "OnePassContexts",
     "PooledLevels",
     "Regenerator",
@@ -84,6 +88,9 @@ __all__ = [
     "Window",
     "allocate_contexts",
     "coded_context_bytes",
+    "digest_history",
+    "digest_parts",
+    "digest_rows",
     "from_bytes",
     "hash_state",
     "held_places",
