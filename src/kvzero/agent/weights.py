@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from kvzero.agent.config import AgentConfig
 from kvzero.errors import CheckpointError, RunError
+from kvzero.files import reachable
 from kvzero.model import Network
 from kvzero.records import EnvSpec, structure, unstructure
-from kvzero.reports import reachable
 
 __all__ = [
     "CHECKPOINTS",

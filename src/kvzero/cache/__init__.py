@@ -1,5 +1,14 @@
 """Stores of keys and values, their layout and their statistics; knows no model."""
 
+from kvzero.cache.codecs import (
+    Codec,
+    CodecName,
+    coded_context_bytes,
+    from_bytes,
+    is_lossy,
+    read_codec,
+    to_bytes,
+)
 from kvzero.cache.keyed import (
     MISSING,
     NO_ACTION,
@@ -46,6 +55,8 @@ __all__ = [
     "NO_ACTION",
     "CacheConfig",
     "CacheStats",
+    "Codec",
+    "CodecName",
     "ContextBatch",
     "ContextLayout",
     "ContextLevels",
@@ -79,12 +90,17 @@ __all__ = [
     "TreeStore",
     "Window",
     "allocate_contexts",
+    "coded_context_bytes",
     "digest_history",
     "digest_parts",
     "digest_rows",
+    "from_bytes",
     "hash_state",
     "held_places",
+    "is_lossy",
     "make_keys",
     "plan_sizes",
+    "read_codec",
     "start_key",
+    "to_bytes",
 ]

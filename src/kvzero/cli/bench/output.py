@@ -11,7 +11,8 @@ from rich.table import Table
 
 from kvzero.cli.streams import make_console
 from kvzero.errors import RunError
-from kvzero.reports import machine_facts, write_atomically
+from kvzero.files import write_atomically
+from kvzero.reports import machine_facts
 
 __all__ = ["describe", "make_folder", "refuse_folder", "say", "show", "write"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from kvzero.agent import AgentConfig
-from kvzero.cache import CacheConfig, EvictionName
+from kvzero.cache import CacheConfig, EvictionName, is_lossy
 from kvzero.checks import check_field, read_fields
 from kvzero.engines import StoreKind, find_limit
 from kvzero.errors import ConfigError
@@ -127,8 +127,10 @@ def _caches(config: ComparisonConfig, store: StoreKind) -> list[dict[str, Any]]:
 
 
 def _variant(agent: AgentConfig, store: StoreKind, settings: dict[str, Any]) -> tuple[Variant, AgentConfig]:
-    chosen = [str(settings[name]) for name in ("recur_pool_size", "eviction") if name in settings]
     cache = replace(agent.cache, **settings) if store in SIZED else CacheConfig()
+    if is_lossy(cache.pool_codec):
+        settings = settings | {"pool_codec": cache.pool_codec}
+    chosen = [str(settings[name]) for name in ("recur_pool_size", "eviction", "pool_codec") if name in settings]
     variant = Variant(
         name="-".join([store, *chosen]), store=store, settings={name: str(value) for name, value in settings.items()}
     )
