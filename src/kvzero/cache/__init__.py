@@ -37,6 +37,7 @@ from kvzero.cache.pools import (
 )
 from kvzero.cache.result_cache import DEFAULT_RESULT_BYTES, ResultCache
 from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
+from kvzero.cache.tiers import Tier, TierConfig, TierStats, open_tier
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
@@ -75,6 +76,9 @@ __all__ = [
     "SearchContexts",
     "StaticRows",
     "StaticTreeContexts",
+    "Tier",
+    "TierConfig",
+    "TierStats",
     "TreeMemory",
     "TreeStore",
     "Window",
@@ -85,6 +89,7 @@ __all__ = [
     "hash_state",
     "held_places",
     "make_keys",
+    "open_tier",
     "plan_sizes",
     "start_key",
 ]
