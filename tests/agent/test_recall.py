@@ -129,9 +129,20 @@ def test_findings_are_what_a_plan_says():
     assert num_found(planner, results, masks) == 2
 
 
+def test_equal_histories_are_searched_once_and_found_alike():
+    planner, results = Planner(network_of(CONFIG, SPEC), CONFIG, num_envs=3), ResultCache()
+    everyone, masks = np.arange(3), np.ones((3, ACTIONS), bool)
+    planner.observe(everyone, LOOKS[[1, 0, 1]], actions=np.zeros(3, np.int64), starts=np.ones(3, bool))
+    wanted = planner.plan(everyone, masks, rng=None)
+    for num_hits in (0, 3):
+        found = planner.recall(everyone, masks, results)
+        np.testing.assert_allclose(found.policy, wanted.policy, atol=ROUNDING)
+        np.testing.assert_array_equal(found.records[0], found.records[2])
+        assert (len(results), results.figures()["hits"]) == (2, num_hits)
+
+
 def change_one_weight(network: Network) -> None:
     with torch.no_grad():
-        network.latent_head.state_dict()  # any of them
         next(network.latent_head.parameters()).view(-1)[0].add_(1e-6)
 
 

@@ -17,11 +17,11 @@ class Findings:
     """What searches below some roots found: what to play, and what to learn."""
 
     records: Shaped[np.ndarray, " env"]
-    """One record for each root, of the type that `blank` makes."""
+    """One record for each root, of the type that `form` returns."""
 
-    @classmethod
-    def blank(cls, spec: EnvSpec, config: AgentConfig, num_envs: int) -> "Findings":
-        """Return records to be filled in, of little-endian numbers, as an agent's searches find them."""
+    @staticmethod
+    def form(spec: EnvSpec, config: AgentConfig) -> np.dtype:
+        """Return the type of the records of an agent's searches: little-endian numbers, the same on all machines."""
         num_choices = config.num_kept_actions(spec) or spec.num_actions
         fields: list[tuple[str, str, tuple[int, ...]]] = [
             ("chosen", "<i8", ()),
@@ -30,7 +30,7 @@ class Findings:
         ]
         if spec.is_continuous:
             fields.append(("action_set", "<f4", (num_choices, spec.action_dim)))
-        return cls(np.zeros(num_envs, np.dtype(fields)))
+        return np.dtype(fields)
 
     @classmethod
     def of(cls, outcome: Outcome, form: np.dtype) -> "Findings":

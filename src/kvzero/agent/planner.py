@@ -117,14 +117,17 @@ class Planner:
         """
         self.refuse_inexact(results)
         namespace, keys = self._namespace(), self._keys(envs, action_masks)
-        found = Findings.blank(self._network.spec, self._config, len(envs))
+        form = Findings.form(self._network.spec, self._config)
+        found = Findings(np.zeros(len(envs), form))
         missing = np.flatnonzero(~results.read_into(found.records, namespace, keys))
         if missing.size:
-            started = perf_counter()
-            outcome = self.plan(envs[missing], action_masks[missing], rng=None)
-            found.records[missing] = Findings.of(outcome, found.records.dtype).records
-            keys = [keys[place] for place in missing]
-            results.write(found.records[missing], namespace, keys, seconds=perf_counter() - started)
+            first = {keys[place]: place for place in reversed(missing.tolist())}  # one root for equal histories
+            started, places = perf_counter(), sorted(first.values())
+            searched = Findings.of(self.plan(envs[places], action_masks[places], rng=None), form).records
+            seconds = perf_counter() - started
+            results.write(searched, namespace, [keys[place] for place in places], seconds=seconds)
+            found.records[places] = searched
+            found.records[missing] = found.records[[first[keys[place]] for place in missing]]
         return found
 
     def refuse_inexact(self, results: ResultCache) -> None:

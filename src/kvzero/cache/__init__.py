@@ -46,6 +46,7 @@ from kvzero.cache.pools import (
 )
 from kvzero.cache.result_cache import DEFAULT_RESULT_BYTES, ResultCache
 from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
+from kvzero.cache.tiers import Tier, TierConfig, TierStats, open_tier
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
@@ -86,6 +87,9 @@ __all__ = [
     "SearchContexts",
     "StaticRows",
     "StaticTreeContexts",
+    "Tier",
+    "TierConfig",
+    "TierStats",
     "TreeMemory",
     "TreeStore",
     "Window",
@@ -99,6 +103,7 @@ __all__ = [
     "held_places",
     "is_lossy",
     "make_keys",
+    "open_tier",
     "plan_sizes",
     "read_codec",
     "start_key",

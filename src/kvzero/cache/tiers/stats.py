@@ -69,6 +69,11 @@ class TierStats:
         return self.hits / self.total_queries if self.total_queries else 0.0
 
     @property
+    def miss_rate(self) -> float:
+        """Share of the look-ups that were not answered, from 0 to 1; 0 before the first."""
+        return 1 - self.hit_rate if self.total_queries else 0.0
+
+    @property
     def read_ratio(self) -> float:
         """Bytes read over bytes written; 0 before the first are written."""
         return self.bytes_read / self.bytes_written if self.bytes_written else 0.0
@@ -76,6 +81,7 @@ class TierStats:
     def figures(self) -> dict[str, float]:
         """Return every figure by its name, as it goes into a run's metrics."""
         counts = {
+            "total_queries": self.total_queries,
             "hits": self.hits,
             "misses": sum(self.misses.values()),
             **{f"misses_{reason}": count for reason, count in self.misses.items()},
@@ -87,6 +93,7 @@ class TierStats:
         }
         return {name: float(count) for name, count in counts.items()} | {
             "hit_rate": self.hit_rate,
+            "miss_rate": self.miss_rate,
             "read_ratio": self.read_ratio,
             "median_seconds": self.median_seconds,
             "p99_seconds": self.p99_seconds,
