@@ -2,6 +2,7 @@
 
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.contexts import LoadedContexts
 from kvzero.agent.namespaces import context_namespace, result_namespace
 from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.weights import (
@@ -22,6 +23,7 @@ __all__ = [
     "CHECKPOINTS",
     "Agent",
     "AgentConfig",
+    "LoadedContexts",
     "Planner",
     "check_environment",
     "context_namespace",
