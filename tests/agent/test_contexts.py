@@ -157,7 +157,7 @@ def test_roots_that_older_weights_made_are_not_saved(tmp_path):
     planner.plan(EVERYONE[:1], np.ones((1, 3), bool), rng=None)  # which rebuilds that one
     planner.save_contexts(tmp_path)
     found = loaded.load_contexts(tmp_path)
-    assert found == LoadedContexts(1, 1, "their weights had changed when they were saved", "none")
+    assert found == LoadedContexts(1, 1, "they were out of date when they were saved", "none")
     for env in EVERYONE:
         one = np.array([env])
         outcomes = [each.plan(one, np.ones((1, 3), bool), rng=None) for each in (planner, loaded)]

@@ -160,16 +160,15 @@ class ContextArchive:
             wanted = _describe(self._namespace(described["codec"]))
             if described != wanted:
                 return None, f"they were made by {_tell_apart(described, wanted)}"
-            return load_torch(sealed.read(KEYS_VALUES)), "their weights had changed when they were saved"
+            return load_torch(sealed.read(KEYS_VALUES)), "they were out of date when they were saved"
         except (ConfigError, CheckpointError) as error:
             return None, str(error)
 
     def _fresh(self, counts: Int[np.ndarray, " env"]) -> Int[np.ndarray, " fresh"]:
-        """Return the environments whose roots the weights of now made."""
+        """Return the environments whose roots are those of their newest observation, made by the weights of now."""
         store, version = self._engine.store, self._network.version
-        return np.array(
-            [env for env in np.flatnonzero(counts) if not store.is_stale(np.array([env]), version)], np.int64
-        )
+        begun = np.flatnonzero((counts > 0) & (store.lengths(self._everyone) == 2 * counts - 1))
+        return np.array([env for env in begun if not store.is_stale(np.array([env]), version)], np.int64)
 
     def _namespace(self, codec: CodecName) -> Namespace:
         return context_namespace(self._network, self._config, self._engine.name, codec=codec)
