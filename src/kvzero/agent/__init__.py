@@ -3,6 +3,7 @@
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.contexts import LoadedContexts
+from kvzero.agent.findings import Findings
 from kvzero.agent.namespaces import context_namespace, result_namespace
 from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.weights import (
@@ -23,6 +24,7 @@ __all__ = [
     "CHECKPOINTS",
     "Agent",
     "AgentConfig",
+    "Findings",
     "LoadedContexts",
     "Planner",
     "check_environment",

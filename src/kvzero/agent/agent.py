@@ -13,7 +13,7 @@ from kvzero.agent.config import AgentConfig
 from kvzero.agent.contexts import LoadedContexts
 from kvzero.agent.planner import Planner
 from kvzero.agent.weights import check_environment, load_network, read_newest
-from kvzero.cache import CodecName
+from kvzero.cache import CodecName, ResultCache
 from kvzero.checks import read_int, read_mask
 from kvzero.envs import read_spec
 from kvzero.errors import ConfigError
@@ -96,17 +96,20 @@ class Agent:
         observations: Shaped[np.ndarray, "..."],
         *,
         action_masks: Shaped[np.ndarray, "..."] | Sequence[Any] | None = None,
+        results: ResultCache | None = None,
     ) -> int | Shaped[np.ndarray, "..."]:
         """Return the best action for what the environments show now.
 
         With one environment, `observations` may be a single observation; the action is then an int. With several it
         is `[env, *observation]`, one row for each. The agent takes it that its actions are carried out; call `reset`
         where an episode ended. Continuous actions are float64 vectors in the environment's own units, `[action_dim]` or
-        `[env, action_dim]`; of several actions visited equally often the one drawn first is taken.
+        `[env, action_dim]`; of several actions visited equally often the one drawn first is taken. With `results`,
+        nothing is searched where these weights have searched the same history before, in whatever process.
 
         Raises:
             ConfigError: if `observations` or `action_masks` have another shape, images are not uint8, a number is not
-                finite, or a mask allows no action or holds what is no flag. The agent is unchanged then.
+                finite, or a mask allows no action or holds what is no flag; if `results` may be of older weights. The
+                agent is unchanged then.
             EnvError: if a number is too large for the network's encoder; the agent is unchanged then, too.
         """
         spec = self.network.spec
@@ -115,10 +118,15 @@ class Agent:
         batch = self._read(observations[None] if is_single else observations)
         masks = self._masks(action_masks)
         everyone = np.arange(self.num_envs)
-        self._planner.observe(everyone, batch, actions=self._actions, starts=self._starts)
+        if results is not None:
+            self._planner.refuse_inexact(results)
+        can_wait = results is not None
+        self._planner.observe(everyone, batch, actions=self._actions, starts=self._starts, can_wait=can_wait)
         self._starts[:] = False
-        outcome = self._planner.plan(everyone, masks, rng=None)
-        self._actions = outcome.actions
+        if results is None:
+            self._actions = self._planner.plan(everyone, masks, rng=None).actions
+        else:
+            self._actions = self._planner.recall(everyone, masks, results).actions
         if self.network.spec.is_continuous:
             actions = self.network.spec.to_bounds(self._actions)
             return actions[0] if is_single else actions

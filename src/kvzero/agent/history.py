@@ -1,8 +1,9 @@
 """The raw past of every environment, from which its root can be rebuilt after the weights change."""
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Bool, Int, Shaped
 
+from kvzero.cache import digest_history, digest_rows
 from kvzero.engines import Past
 from kvzero.errors import CheckpointError
 from kvzero.records import EnvSpec
@@ -79,6 +80,22 @@ class History:
         envs, columns, places = envs[is_followed], columns[is_followed], places[is_followed]
         self._actions[envs, places] = past.actions[envs, columns]
         self._counts[:] = counts
+
+    def digests(self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"]) -> list[bytes]:
+        """Return for each environment a digest of all that a search below its root depends on beside the weights."""
+        past, counts = self.read(envs), self.counts(envs)
+        num_seen = past.is_valid.sum(axis=1)
+        return [
+            digest_history(
+                first_token=2 * int(count - number),
+                seen=digest_rows(observations[-number:]),
+                actions=actions[len(actions) + 1 - number :],
+                legal=legal,
+            )
+            for observations, actions, legal, number, count in zip(
+                past.observations, past.actions, action_masks, num_seen.tolist(), counts, strict=True
+            )
+        ]
 
     def counts(self, envs: Int[np.ndarray, " env"]) -> Int[np.ndarray, " env"]:
         """Return how many observations the current episode of each environment has had."""

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.contexts import ContextArchive, LoadedContexts
+from kvzero.agent.findings import Findings
 from kvzero.agent.history import History
-from kvzero.cache import CodecName, ContextStore
+from kvzero.agent.namespaces import result_namespace
+from kvzero.cache import CodecName, ContextStore, Namespace, ResultCache
 from kvzero.engines import Engine, SamplingConfig, SearchNetwork, build_engine, build_store
-from kvzero.errors import ConfigError
+from kvzero.errors import ConfigError, StaleContextError
 from kvzero.model import Network
 from kvzero.search import Outcome
 
@@ -34,8 +37,10 @@ class Planner:
             EngineError: if `config.engine` is native or device and cannot serve.
         """
         search = config.search if num_simulations is None else replace(config.search, num_simulations=num_simulations)
-        self.engine: Engine = open_engine(network, replace(config, search=search), num_envs=num_envs)
+        self._config = replace(config, search=search)
+        self.engine: Engine = open_engine(network, self._config, num_envs=num_envs)
         self._network = network
+        self._named: tuple[bytes, Namespace] | None = None  # the weights whose results it is for
         self._history = History(network.spec, num_envs=num_envs, num_steps=config.model.layout.history_steps)
         self.archive = ContextArchive(network, config, self.engine, self._history)
 
@@ -47,6 +52,8 @@ class Planner:
     def set_discount(self, discount: float) -> None:
         """Search with another discount from now on: that of the values which the network has learnt by now."""
         self.engine.set_discount(discount)
+        self._config = self._config.with_discount(discount)
+        self._named = None
 
     def observe(
         self,
@@ -55,10 +62,12 @@ class Planner:
         *,
         actions: Shaped[np.ndarray, "env *action"],
         starts: Bool[np.ndarray, " env"],
+        can_wait: bool = False,
     ) -> None:
         """Take in what these environments show now, after `actions`; `starts` marks the first of an episode.
 
-        The action of an environment that starts is not read.
+        The action of an environment that starts is not read. With `can_wait`, roots that would have to be rebuilt are
+        left until something is searched below them: perhaps what would be found there is known.
 
         Raises:
             EnvError: if a number is too large for the network's encoder. Nothing has changed then.
@@ -68,9 +77,12 @@ class Planner:
         self.store.reset(begun)
         self._history.reset(begun)
         actions = np.where(starts.reshape(-1, *[1] * (actions.ndim - 1)), np.zeros_like(actions), actions)
+        is_behind = self._is_behind(envs)
         self._history.append(envs, actions, observations)
-        if not self._rebuild_stale(envs):
+        if not is_behind:
             self.engine.extend(envs, observations, actions)
+        elif not can_wait:
+            self._catch_up(envs)
 
     def plan(
         self,
@@ -89,8 +101,50 @@ class Planner:
             StaleContextError: if one of the environments was never observed.
             SearchError: if the network has diverged, or an environment has no legal action.
         """
-        self._rebuild_stale(envs)
+        if self._is_behind(envs):
+            self._catch_up(envs)
         return self.engine.search(envs, action_masks, rng=rng, temperature=temperature)
+
+    def recall(
+        self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"], results: ResultCache
+    ) -> Findings:
+        """Return what `plan` finds without an `rng`; search only where `results` do not know it yet, and tell them.
+
+        A search without chance is decided by weights, history and legal actions. Others are not to be recalled: what
+        they draw belongs to them.
+
+        Raises:
+            ConfigError: if `results` may be older than the weights, or are asked of an agent whose roots depend on more
+                than its history.
+            StaleContextError, SearchError: as `plan`.
+        """
+        self.refuse_inexact(results)
+        namespace, keys = self._namespace(), self._keys(envs, action_masks)
+        form = Findings.form(self._network.spec, self._config)
+        found = Findings(np.zeros(len(envs), form))
+        missing = np.flatnonzero(~results.read_into(found.records, namespace, keys))
+        if missing.size:
+            first = {keys[place]: place for place in reversed(missing.tolist())}  # one root for equal histories
+            started, places = perf_counter(), sorted(first.values())
+            searched = Findings.of(self.plan(envs[places], action_masks[places], rng=None), form).records
+            seconds = perf_counter() - started
+            results.write(searched, namespace, [keys[place] for place in places], seconds=seconds)
+            found.records[places] = searched
+            found.records[missing] = found.records[[first[keys[place]] for place in missing]]
+        return found
+
+    def refuse_inexact(self, results: ResultCache) -> None:
+        """Refuse what `recall` cannot take.
+
+        Raises:
+            ConfigError: as `recall`.
+        """
+        if results.max_age_updates:
+            raise ConfigError(
+                f"max_age_updates is {results.max_age_updates}, so that what is played could be what other weights "
+                "found; only reanalysis takes such results: give 0"
+            )
+        self._namespace()
 
     def save_contexts(
         self,
@@ -132,12 +186,31 @@ class Planner:
         loaded, _ = self.archive.load(Path(folder), carries=(), rng=rng)
         return loaded
 
-    def _rebuild_stale(self, envs: Int[np.ndarray, " env"]) -> bool:
-        """Rebuild the roots of these environments from their raw past if one of them is stale; tell whether it was."""
-        if not self.store.is_stale(envs, self._network.version):
-            return False
-        self.engine.rebuild(envs, self._history.read(envs), 2 * self._history.counts(envs) - 1)
-        return True
+    def _namespace(self) -> Namespace:
+        digest = self._network.digest
+        if self._named is None or self._named[0] != digest:
+            self._named = digest, result_namespace(self._network, self._config, self.engine.name, is_drawn=False)
+        return self._named[1]
+
+    def _keys(self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"]) -> list[bytes]:
+        unseen = envs[self._history.counts(envs) == 0]
+        if unseen.size:
+            raise StaleContextError(f"environments {unseen.tolist()} have no root; observe them first")
+        namespace = self._namespace()
+        return [namespace.key(digest) for digest in self._history.digests(envs, action_masks)]
+
+    def _is_behind(self, envs: Int[np.ndarray, " env"]) -> bool:
+        """Tell whether a root of these environments is of other weights, or not of their newest observation."""
+        is_stale = self.store.is_stale(envs, self._network.version)
+        return is_stale or bool((self.store.lengths(envs) != self._num_tokens(envs)).any())
+
+    def _catch_up(self, envs: Int[np.ndarray, " env"]) -> None:
+        """Rebuild the roots of these environments from their raw past."""
+        self.engine.rebuild(envs, self._history.read(envs), self._num_tokens(envs))
+
+    def _num_tokens(self, envs: Int[np.ndarray, " env"]) -> Int[np.ndarray, " env"]:
+        """Return how many tokens their episodes have had; -1 before the first observation."""
+        return 2 * self._history.counts(envs) - 1
 
 
 def open_engine(network: Network, config: AgentConfig, *, num_envs: int) -> Engine:

@@ -44,10 +44,13 @@ from kvzero.cache.pools import (
     ManagerStats,
     plan_sizes,
 )
+from kvzero.cache.result_cache import DEFAULT_RESULT_BYTES, ResultCache
 from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
+from kvzero.cache.tiers import Tier, TierConfig, TierStats, open_tier
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
+    "DEFAULT_RESULT_BYTES",
     "KEY_BYTES",
     "MISSING",
     "NO_ACTION",
@@ -80,9 +83,13 @@ __all__ = [
     "OnePassContexts",
     "PooledLevels",
     "Regenerator",
+    "ResultCache",
     "SearchContexts",
     "StaticRows",
     "StaticTreeContexts",
+    "Tier",
+    "TierConfig",
+    "TierStats",
     "TreeMemory",
     "TreeStore",
     "Window",
@@ -96,6 +103,7 @@ __all__ = [
     "held_places",
     "is_lossy",
     "make_keys",
+    "open_tier",
     "plan_sizes",
     "read_codec",
     "start_key",

@@ -1,21 +1,34 @@
 """What a tier is asked: bytes kept under keys beyond one process, never in the way of the run that asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from math import isfinite
+from typing import Protocol, runtime_checkable
 
 from kvzero.cache.tiers.stats import TierStats
+from kvzero.errors import CacheError
 
-__all__ = ["DIGEST_BYTES", "MISS_REASONS", "Entry", "MissReason", "Tier"]
+__all__ = ["DIGEST_BYTES", "MAX_CODEC_BYTES", "MAX_SIZES", "Entry", "Tier", "check_digests"]
 
 DIGEST_BYTES = 32
 """Bytes of a namespace and of a key."""
 
-MissReason = Literal["absent", "timeout", "open", "corrupt", "foreign", "oversize"]
-"""Why a look-up gave nothing: there is no such key; the tier did not answer, or not in time; it failed so often that it
-is not asked for now; what it gave is damaged; is another's, or of another format; is longer than any entry may be."""
+MAX_CODEC_BYTES = 16
+"""Bytes of the longest name of a codec."""
 
-MISS_REASONS: tuple[MissReason, ...] = get_args(MissReason)
+MAX_SIZES = 6
+"""Most sizes of a shape."""
+
+
+def check_digests(namespace: bytes, keys: Iterable[bytes]) -> None:
+    """Refuse what is no namespace or no key.
+
+    Raises:
+        CacheError: if one is not 32 bytes long.
+    """
+    for name, digest in (("namespace", namespace), *(("key", key) for key in keys)):
+        if len(digest) != DIGEST_BYTES:
+            raise CacheError(f"a {name} has {len(digest)} bytes; give a digest of {DIGEST_BYTES}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,14 @@ class Entry:
 
     seconds: float = 0.0
     """What it took to compute the value: what a hit saves."""
+
+    def __post_init__(self) -> None:
+        if not self.codec.isascii() or len(self.codec) > MAX_CODEC_BYTES or "\0" in self.codec:
+            raise CacheError(f"codec is {self.codec!r}; give a name of at most {MAX_CODEC_BYTES} ASCII characters")
+        if len(self.shape) > MAX_SIZES or not all(0 <= size < 2**64 for size in self.shape):
+            raise CacheError(f"shape is {self.shape}; give at most {MAX_SIZES} sizes, of 8 bytes each")
+        if not isfinite(self.seconds):
+            raise CacheError(f"seconds is {self.seconds}; give what it took to compute the value, or nothing")
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
