@@ -2,6 +2,7 @@
 
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.contexts import LoadedContexts
 from kvzero.agent.findings import Findings
 from kvzero.agent.namespaces import context_namespace, result_namespace
 from kvzero.agent.planner import Planner, open_engine
@@ -24,6 +25,7 @@ __all__ = [
     "Agent",
     "AgentConfig",
     "Findings",
+    "LoadedContexts",
     "Planner",
     "check_environment",
     "context_namespace",

@@ -1,16 +1,18 @@
 """One view of some environments: what they showed, and searches below it."""
 
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.contexts import ContextArchive, LoadedContexts
 from kvzero.agent.findings import Findings
 from kvzero.agent.history import History
 from kvzero.agent.namespaces import result_namespace
-from kvzero.cache import ContextStore, Namespace, ResultCache
+from kvzero.cache import CodecName, ContextStore, Namespace, ResultCache
 from kvzero.engines import Engine, SamplingConfig, SearchNetwork, build_engine, build_store
 from kvzero.errors import ConfigError, StaleContextError
 from kvzero.model import Network
@@ -40,6 +42,7 @@ class Planner:
         self._network = network
         self._named: tuple[bytes, Namespace] | None = None  # the weights whose results it is for
         self._history = History(network.spec, num_envs=num_envs, num_steps=config.model.layout.history_steps)
+        self.archive = ContextArchive(network, config, self.engine, self._history)
 
     @property
     def store(self) -> ContextStore:
@@ -142,6 +145,46 @@ class Planner:
                 "found; only reanalysis takes such results: give 0"
             )
         self._namespace()
+
+    def save_contexts(
+        self,
+        folder: str | Path,
+        *,
+        codec: CodecName = "none",
+        history_only: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        """Write what was seen so far into a folder, for a planner of another process to go on from.
+
+        It replaces what was saved there, and is whole whenever the process is killed.
+
+        Args:
+            folder: where to.
+            codec: how keys and values are written; all but none round them.
+            history_only: whether to leave keys and values out, which can be made anew.
+            rng: the generator that actions are drawn with; its state goes along.
+
+        Raises:
+            ConfigError: if keys and values could not be found again exactly (learned positions that are shifted, keys
+                of latents alone, pools that round), or a codec would have no effect.
+            RunError: if the folder cannot be written.
+        """
+        self.archive.save(Path(folder), codec=codec, history_only=history_only, carried={}, rng=rng)
+
+    def load_contexts(self, folder: str | Path, *, rng: np.random.Generator | None = None) -> LoadedContexts:
+        """Go on, in all environments, where the planner stood that `save_contexts` was called on.
+
+        Keys and values are taken as they were saved if the same weights and the same kind of engine made them, on the
+        same kind of device and in the same number type; else they are made anew from the histories, which is logged.
+        `rng` continues the draws of the generator that was saved.
+
+        Raises:
+            CheckpointError: if the folder is missing or damaged, of another environment or another number of them, of
+                too short a history, or of a newer format; if it was saved by an agent, or without the state that `rng`
+                is to continue. Nothing has changed then.
+        """
+        loaded, _ = self.archive.load(Path(folder), carries=(), rng=rng)
+        return loaded
 
     def _namespace(self) -> Namespace:
         digest = self._network.digest

@@ -141,10 +141,9 @@ def _variant(
     run: RunConfig, store: StoreKind, settings: dict[str, Any], *, has_tiers: bool
 ) -> tuple[Variant, RunConfig]:
     cache = replace(run.agent.cache, **settings) if store in SIZED else CacheConfig()
-    if is_lossy(cache.pool_codec):
-        settings = settings | {"pool_codec": cache.pool_codec}
-    chosen = [str(settings[name]) for name in ("recur_pool_size", "eviction", "pool_codec") if name in settings]
-    told = settings | ({"tier": ",".join(run.tiers.tier)} if has_tiers else {})
+    told = settings | ({"pool_codec": cache.pool_codec} if is_lossy(cache.pool_codec) else {})
+    chosen = [str(told[name]) for name in ("recur_pool_size", "eviction", "pool_codec") if name in told]
+    told |= {"tier": ",".join(run.tiers.tier)} if has_tiers else {}
     variant = Variant(
         name="-".join([store, *chosen, *(["tier"] if has_tiers else [])]),
         store=store,
