@@ -70,6 +70,7 @@ def try_triton_operations(workspace: Workspace, kind: RuleKind, rule: TensorHalf
     What is missing is most often a C compiler, with which Triton builds the code that launches a kernel.
     """
     steps = TritonOperations(workspace, kind, rule)
+    workspace.chance_memory.fill_(1.0)  # something to reckon with; every search is given its own
     try:
         steps.plant()
         steps.select(1)
