@@ -23,7 +23,7 @@ class Path:
         """Add the action that was taken, if any, and the observation after it."""
         if action is not None:
             self.actions.append(action)
-        self.latents.append(self.network.encode(torch.from_numpy(observation)[None])[0])
+        self.latents.append(self.network.encode(torch.from_numpy(observation)[None].to(self.network.device))[0])
 
     def fork(self) -> "Path":
         return Path(self.network, list(self.latents), list(self.actions))
@@ -74,7 +74,7 @@ def action_token(network: Network, action: Action) -> Tensor:
     weight = network.action_table.weight
     if not network.spec.is_continuous:
         return weight[action]
-    projected = weight @ torch.as_tensor(action) + network.action_table.bias
+    projected = weight @ torch.as_tensor(action).to(weight) + network.action_table.bias
     if network.config.latent_norm == "layernorm":
         return (projected - projected.mean()) / (projected.var(correction=0) + 1e-5).sqrt()
     return torch.cat([group.softmax(0) for group in projected.split(8)])
@@ -84,7 +84,7 @@ def turn(vectors: Tensor) -> Tensor:
     """Rotate pairs of numbers by the index of their token, as complex numbers in float64."""
     num_tokens, _, width = vectors.shape
     pairs = torch.complex(vectors[..., : width // 2].double(), vectors[..., width // 2 :].double())
-    speeds = 10_000.0 ** -(torch.arange(width // 2, dtype=torch.float64) * 2 / width)
-    angles = torch.arange(num_tokens, dtype=torch.float64)[:, None] * speeds
+    speeds = 10_000.0 ** -(torch.arange(width // 2, dtype=torch.float64, device=vectors.device) * 2 / width)
+    angles = torch.arange(num_tokens, dtype=torch.float64, device=vectors.device)[:, None] * speeds
     turned = pairs * torch.polar(torch.ones_like(angles), angles)[:, None]
     return torch.cat([turned.real, turned.imag], dim=-1).float()

@@ -13,7 +13,15 @@ from kvzero.agent.findings import Findings
 from kvzero.agent.history import History
 from kvzero.agent.namespaces import result_namespace
 from kvzero.cache import CodecName, ContextStore, Namespace, ResultCache
-from kvzero.engines import Engine, SamplingConfig, SearchNetwork, build_engine, build_store
+from kvzero.engines import (
+    Engine,
+    EnginePlan,
+    SamplingConfig,
+    SearchNetwork,
+    build_engine,
+    build_store,
+    settle_engine,
+)
 from kvzero.errors import ConfigError, StaleContextError
 from kvzero.model import Network
 from kvzero.search import Outcome
@@ -225,12 +233,14 @@ def open_engine(network: Network, config: AgentConfig, *, num_envs: int) -> Engi
             f"{config.sampling} would have no effect, as actions are numbered here; leave sampling at its defaults"
         )
     searched = SearchNetwork(network, config.search_dtype)
+    asked = EnginePlan(config.engine, config.one_pass)
+    plan = settle_engine(asked, searched, config.store, config.search, num_envs=num_envs)
     store = build_store(
         config.store,
         searched,
         config.cache,
         num_envs=num_envs,
         num_simulations=config.search.num_simulations,
-        has_all_actions=config.one_pass,
+        has_all_actions=plan.one_pass,
     )
-    return build_engine(config.engine, searched, store, config.search, config.sampling)
+    return build_engine(plan.kind, searched, store, config.search, config.sampling)
