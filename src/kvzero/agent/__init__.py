@@ -3,9 +3,11 @@
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.planner import Planner, open_engine
+from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import (
     CHECKPOINTS,
     check_environment,
+    find_checkpoint,
     load_network,
     load_tensors,
     load_weights,
@@ -22,7 +24,9 @@ __all__ = [
     "Agent",
     "AgentConfig",
     "Planner",
+    "SearchRecord",
     "check_environment",
+    "find_checkpoint",
     "load_network",
     "load_tensors",
     "load_weights",

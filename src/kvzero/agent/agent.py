@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.planner import Planner
+from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import check_environment, load_network, read_newest
 from kvzero.checks import read_int, read_mask
 from kvzero.envs import read_spec
@@ -121,6 +122,17 @@ class Agent:
             actions = self.network.spec.to_bounds(self._actions)
             return actions[0] if is_single else actions
         return int(self._actions[0]) if is_single else self._actions.copy()
+
+    def explain(self, env: int = 0) -> SearchRecord:
+        """Return what the search behind the last action of an environment thought: its tree, and what it read where.
+
+        It costs nothing until it is called. Call it after `act` and before the next one, whose search takes the place
+        of this one; the record itself stays as it is.
+
+        Raises:
+            SearchError: if there is no such environment, or none has acted yet.
+        """
+        return self._planner.explain(env)
 
     def _read(self, observations: np.ndarray) -> Shaped[np.ndarray, "env ..."]:
         """Return observations in the type that the network reads."""

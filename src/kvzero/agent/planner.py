@@ -6,10 +6,12 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.explain import make_record
 from kvzero.agent.history import History
+from kvzero.agent.search_record import SearchRecord
 from kvzero.cache import ContextStore
 from kvzero.engines import Engine, SamplingConfig, SearchNetwork, build_engine, build_store
-from kvzero.errors import ConfigError
+from kvzero.errors import ConfigError, SearchError
 from kvzero.model import Network
 from kvzero.search import Outcome
 
@@ -34,6 +36,9 @@ class Planner:
         search = config.search if num_simulations is None else replace(config.search, num_simulations=num_simulations)
         self.engine: Engine = open_engine(network, replace(config, search=search), num_envs=num_envs)
         self._network = network
+        self._search = search
+        self._store_kind = config.store
+        self._last: tuple[Int[np.ndarray, " env"], Outcome] | None = None
         self._history = History(network.spec, num_envs=num_envs, num_steps=config.model.layout.history_steps)
 
     @property
@@ -43,6 +48,7 @@ class Planner:
 
     def set_discount(self, discount: float) -> None:
         """Search with another discount from now on: that of the values which the network has learnt by now."""
+        self._search = replace(self._search, discount=discount)
         self.engine.set_discount(discount)
 
     def observe(
@@ -61,6 +67,7 @@ class Planner:
             EnvError: if a number is too large for the network's encoder. Nothing has changed then.
         """
         self._network.check_observations(envs, observations)
+        self._last = None
         begun = envs[starts]
         self.store.reset(begun)
         self._history.reset(begun)
@@ -86,8 +93,36 @@ class Planner:
             StaleContextError: if one of the environments was never observed.
             SearchError: if the network has diverged, or an environment has no legal action.
         """
+        self._last = None
         self._rebuild_stale(envs)
-        return self.engine.search(envs, action_masks, rng=rng, temperature=temperature)
+        outcome = self.engine.search(envs, action_masks, rng=rng, temperature=temperature)
+        self._last = envs.copy(), outcome
+        return outcome
+
+    def explain(self, env: int) -> SearchRecord:
+        """Return what the last search thought of an environment, before anything is observed after it.
+
+        Nothing is gathered before it is asked for: trees stay as they are, what is in the store is copied now.
+
+        Raises:
+            SearchError: if that search left the environment out, something was observed since, or there was none.
+        """
+        envs, outcome = (np.zeros(0, np.int64), None) if self._last is None else self._last
+        rows = np.flatnonzero(envs == env)
+        if outcome is None or not rows.size:
+            raise SearchError(
+                f"there is no search below environment {env} to explain: the last one since anything was observed was "
+                f"below {envs.tolist() or 'none'}; ask after planning, before the next observation"
+            )
+        return make_record(
+            outcome,
+            int(rows[0]),
+            env=env,
+            store=self.store,
+            search=self._search,
+            engine=self.engine.name,
+            store_kind=self._store_kind,
+        )
 
     def _rebuild_stale(self, envs: Int[np.ndarray, " env"]) -> bool:
         """Rebuild the roots of these environments from their raw past if one of them is stale; tell whether it was."""

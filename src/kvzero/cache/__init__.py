@@ -34,12 +34,13 @@ from kvzero.cache.pools import (
     ManagerStats,
     plan_sizes,
 )
-from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
+from kvzero.cache.store import BlockTable, ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
     "MISSING",
     "NO_ACTION",
+    "BlockTable",
     "CacheConfig",
     "CacheStats",
     "ContextBatch",
