@@ -34,10 +34,9 @@ class Planner:
             EngineError: if `config.engine` is native or device and cannot serve.
         """
         search = config.search if num_simulations is None else replace(config.search, num_simulations=num_simulations)
-        self.engine: Engine = open_engine(network, replace(config, search=search), num_envs=num_envs)
+        self._config = replace(config, search=search)
+        self.engine: Engine = open_engine(network, self._config, num_envs=num_envs)
         self._network = network
-        self._search = search
-        self._store_kind = config.store
         self._last: tuple[Int[np.ndarray, " env"], Outcome] | None = None
         self._history = History(network.spec, num_envs=num_envs, num_steps=config.model.layout.history_steps)
 
@@ -48,8 +47,8 @@ class Planner:
 
     def set_discount(self, discount: float) -> None:
         """Search with another discount from now on: that of the values which the network has learnt by now."""
-        self._search = replace(self._search, discount=discount)
         self.engine.set_discount(discount)
+        self._config = self._config.with_discount(discount)
 
     def observe(
         self,
@@ -119,9 +118,9 @@ class Planner:
             int(rows[0]),
             env=env,
             store=self.store,
-            search=self._search,
+            search=self._config.search,
             engine=self.engine.name,
-            store_kind=self._store_kind,
+            store_kind=self._config.store,
         )
 
     def _rebuild_stale(self, envs: Int[np.ndarray, " env"]) -> bool:
