@@ -23,8 +23,13 @@ function showSlots({ step, node }) {
   const row = rowOf("block_table", step, node), context = row.length, held = nameSlots(step);
   const own = new Set(node ? row.subarray(context - 2) : row.subarray(context - 1)), read = new Set(row);
   const slots = Array.from({ length: facts.num_slots }, (_, slot) => {
-    const marks = ["slot", slot < context && "root", own.has(slot) ? "own" : read.has(slot) && "read", !held.has(slot) && "empty"];
-    return html("span", { class: marks.filter(Boolean).join(" "), "data-slot": slot, title: `slot ${slot}: ${held.get(slot) || "nothing"}` });
+    const use = own.has(slot) ? "own" : read.has(slot) && "read";
+    const marks = [slot < context && "root", use, !held.has(slot) && "empty"];
+    return html("span", {
+      class: ["slot", ...marks].filter(Boolean).join(" "),
+      "data-slot": slot,
+      title: `slot ${slot}: ${held.get(slot) || "nothing"}`,
+    });
   });
   const listed = Array.from(row).filter((slot) => slot >= 0);
   const list = listed.map((slot) =>
@@ -34,11 +39,13 @@ function showSlots({ step, node }) {
     html("div", { class: "row", id: "row" }, ...list),
     html("div", { class: "slots", id: "slots" }, ...slots),
     legend(["a", "read"], ["b", "its own"]),
-    html("p", { class: "soft" }, `z: latent, a: action; a number alone is a step of the game, →n belongs to node n. Dashed: the ring of the ${context} newest tokens of the game.`),
+    html("p", { class: "soft" }, "z: latent, a: action; a number alone is a step of the game, →n belongs to node " +
+      `n. Dashed: the ring of the ${context} newest tokens of the game.`),
   ];
 }
 
-function showPools({ step }) {
+// What each pool counts now, and by how much that changed since the step before.
+function readPools(step) {
   const now = rowOf("figures", step), before = step ? rowOf("figures", step - 1) : now.map(() => 0);
   const pools = new Map();
   facts.figures.forEach((name, place) => {
@@ -46,15 +53,30 @@ function showPools({ step }) {
     if (!pools.has(pool)) pools.set(pool, new Map());
     pools.get(pool).set(figure, { now: now[place], change: now[place] - before[place] });
   });
-  if (!pools.size) return [html("p", { class: "soft" }, `the store ${facts.store} counts nothing in this run`)];
-  return [...pools].flatMap(([pool, figures]) => {
-    const size = figures.get("size"), room = figures.get("pool_size");
-    const rows = [...figures].map(([name, { now, change }]) =>
-      html("tr", {}, html("th", {}, name), cell(now, `${pool}/${name}`), html("td", { class: "soft" }, change ? `${change > 0 ? "+" : ""}${format(change)}` : "")));
-    const fill = size && room && room.now ? [svg("svg", { width: "100%", height: 8 },
+  return pools;
+}
+
+function showPools({ step }) {
+  const pools = [...readPools(step)];
+  if (!pools.length) return [html("p", { class: "soft" }, `the store ${facts.store} counts nothing in this run`)];
+  return pools.flatMap(([pool, figures]) => [...drawFill(pool, figures), drawFigures(pool, figures)]);
+}
+
+function drawFill(pool, figures) {
+  const size = figures.get("size"), room = figures.get("pool_size");
+  if (!size || !room || !room.now) return [html("p", {}, html("strong", {}, pool))];
+  return [
+    html("p", {}, html("strong", {}, pool), ` holds ${format(size.now)} of ${format(room.now)}`),
+    svg("svg", { width: "100%", height: 8 },
       svg("rect", { width: "100%", height: 8, fill: "none", class: "axis" }),
-      svg("rect", { class: "bar", height: 8, width: `${(100 * size.now) / room.now}%` }))] : [];
-    return [html("p", {}, html("strong", {}, pool), size && room ? ` holds ${format(size.now)} of ${format(room.now)}` : ""), ...fill,
-      html("table", {}, html("tr", {}, html("th"), html("th", { class: "number" }, "so far"), html("th", { class: "number" }, "since last step")), ...rows)];
-  });
+      svg("rect", { class: "bar", height: 8, width: `${(100 * size.now) / room.now}%` })),
+  ];
+}
+
+function drawFigures(pool, figures) {
+  const sign = (change) => (change ? `${change > 0 ? "+" : ""}${format(change)}` : "");
+  const rows = [...figures].map(([name, { now, change }]) => html("tr", {}, html("th", {}, name),
+    cell(now, `${pool}/${name}`), html("td", { class: "soft" }, sign(change))));
+  const heads = ["so far", "since last step"].map((text) => html("th", { class: "number" }, text));
+  return html("table", {}, html("tr", {}, html("th"), ...heads), ...rows);
 }

@@ -28,7 +28,11 @@ function chart(name, foreseen, followed) {
           svg("title", {}, `${depth + 1} steps later: ${number}`))),
   ];
   const label = (text, at, anchor) => svg("text", { ...at, "text-anchor": anchor, class: "soft" }, text);
-  return caption(name, svg("svg", { viewBox: `0 0 ${CHART.width} ${CHART.height}`, width: "100%", role: "img", "aria-label": name, "data-chart": name.split(" ")[0] },
+  const frame = {
+    viewBox: `0 0 ${CHART.width} ${CHART.height}`, width: "100%", role: "img", "aria-label": name,
+    "data-chart": name.split(" ")[0],
+  };
+  return caption(name, svg("svg", frame,
     svg("line", { class: "axis", x1: CHART.left, x2: right, y1: y(span[0]), y2: y(span[0]) }),
     label(round(span[1]), { x: CHART.left - 3, y: 12 }, "end"),
     label(round(span[0]), { x: CHART.left - 3, y: CHART.height - 14 }, "end"),

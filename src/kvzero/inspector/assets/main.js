@@ -28,7 +28,8 @@ function go(step) {
 
 function choose(node) {
   state.node = node;
-  for (let above = numberOf("parents", state.step, node); above >= 0; above = numberOf("parents", state.step, above)) state.folded.delete(above);
+  const parents = rowOf("parents", state.step);
+  for (let above = parents[node]; above >= 0; above = parents[above]) state.folded.delete(above);
   showNodes();
 }
 
@@ -123,7 +124,9 @@ function listen() {
 function listenToTree() {
   const nodes = find("nodes");
   let held = null;
-  nodes.addEventListener("pointerdown", ({ clientX, clientY }) => (held = { clientX, clientY, view: state.view, isMoved: false }));
+  nodes.addEventListener("pointerdown", ({ clientX, clientY }) => {
+    held = { clientX, clientY, view: state.view, isMoved: false };
+  });
   nodes.addEventListener("pointermove", ({ clientX, clientY }) => {
     if (!held) return;
     const dx = clientX - held.clientX, dy = clientY - held.clientY;

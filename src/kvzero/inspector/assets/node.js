@@ -11,15 +11,15 @@ function showNode({ step, node }) {
   const parent = numberOf("parents", step, node);
   const below = childrenOf(step)[node];
   const rows = below.map((child) => html("tr", {}, html("th", {}, nameEdge(step, child)),
-    cell(numberOf("priors", step, child)), cell(numberOf("visits", step, child)), cell(numberOf("rewards", step, child)),
-    cell(numberOf("values", step, child))));
+    ...["priors", "visits", "rewards", "values"].map((name) => cell(numberOf(name, step, child)))));
   const head = html("tr", {}, html("th", {}, "child"),
     ...["prior", "visits", "reward", "value"].map((name) => html("th", { class: "number" }, name)));
   bodyOf("node").replaceChildren(
     html("p", { id: "path", "data-node": node }, describePath(step, node)),
     html("table", { id: "numbers" },
       html("tr", {}, html("th", {}, "action"), html("td", { "data-field": "action" }, nameEdge(step, node))),
-      html("tr", {}, html("th", {}, "below"), html("td", { "data-field": "parent" }, parent < 0 ? "–" : `node ${parent}`)),
+      html("tr", {}, html("th", {}, "below"),
+        html("td", { "data-field": "parent" }, parent < 0 ? "–" : `node ${parent}`)),
       ...fields.map(([name, number]) => html("tr", {}, html("th", {}, titles[name] || name), cell(number, name)))),
     ...(below.length ? [html("table", {}, head, ...rows)] : []),
     html("p", { class: "soft" }, `${numActions - below.length} actions were not tried here`));

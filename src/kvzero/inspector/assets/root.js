@@ -10,7 +10,8 @@ function showRoot({ step }) {
   const byVisits = Array.from(visits.keys()).sort((one, other) => visits[other] - visits[one] || one - other);
   const shown = byVisits.slice(0, MOST_ROWS).sort((one, other) => one - other);
   const height = shown.length > MOST_TALL_ROWS ? 3 : 5;
-  const bar = (kind, place, width) => svg("rect", { class: `bar ${kind}`, x: 0, y: 1 + place * (height + 1), height, width });
+  const bar = (kind, place, width) =>
+    svg("rect", { class: `bar ${kind}`, x: 0, y: 1 + place * (height + 1), height, width });
   const rows = shown.map((action) => {
     const marks = `${action === chosen ? "chosen" : ""} ${legal[action] ? "" : "illegal"}`;
     const bars = ["a", "b", "c"].map((kind, place) => bar(kind, place, 60 * (shares[place][action] / most)));
@@ -18,7 +19,8 @@ function showRoot({ step }) {
     bars.push(bar("d", 3, 2 + 58 * share));
     return html("tr", { class: marks, "data-action": action }, html("th", {}, nameRootAction(step, action)),
       html("td", {}, svg("svg", { width: 62, height: 4 * (height + 1) + 1 }, ...bars)),
-      cell(priors[action], "prior"), cell(visits[action], "visits"), cell(policy[action], "policy"), cell(q[action], "q"));
+      cell(priors[action], "prior"), cell(visits[action], "visits"), cell(policy[action], "policy"),
+      cell(q[action], "q"));
   });
   const head = html("tr", {}, html("th", {}, "action"), html("th"),
     ...["prior", "visits", "policy", "Q"].map((name) => html("th", { class: "number" }, name)));

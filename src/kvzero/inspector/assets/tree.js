@@ -38,19 +38,23 @@ function layOut(children, folded) {
 // The view that shows a whole tree in the middle of its box.
 function fit({ width, height }) {
   const box = find("nodes").getBoundingClientRect(), k = Math.min(1, box.width / width, box.height / height);
-  return { x: 24 * k + Math.max(0, (box.width - width * k) / 2), y: 20 * k + Math.max(0, (box.height - height * k) / 2), k };
+  const middle = (room, size) => Math.max(0, (room - size * k) / 2);
+  return { x: 24 * k + middle(box.width, width), y: 20 * k + middle(box.height, height), k };
 }
 
 function drawNode(step, node, { places, gap }, { children, folded, chosenNode, span }) {
-  const { x, y, isLeaf } = places.get(node), visits = numberOf("visits", step, node), value = numberOf("values", step, node);
+  const { x, y, isLeaf } = places.get(node);
+  const visits = numberOf("visits", step, node), value = numberOf("values", step, node);
   const parent = node ? places.get(numberOf("parents", step, node)) : null;
   const isPrincipal = numberOf("is_principal", step, node) === 1;
   const radius = 3 + 6 * Math.sqrt(visits / (facts.num_simulations + 1));
   const hidden = folded.has(node) ? countBelow(children, node) : 0;
   const marks = ["node", isPrincipal && "principal", node === chosenNode && "chosen"].filter(Boolean).join(" ");
   const width = 0.8 + 4 * Math.sqrt(visits / (facts.num_simulations + 1));
-  const edge = parent && svg("g", { class: isPrincipal ? "principal" : "" }, svg("path", { class: "edge", "stroke-width": width,
-    d: `M${parent.x} ${parent.y}C${parent.x + gap.x / 2} ${parent.y} ${x - gap.x / 2} ${y} ${x} ${y}` }));
+  const bend = gap.x / 2;
+  const curve = parent && `M${parent.x} ${parent.y}C${parent.x + bend} ${parent.y} ${x - bend} ${y} ${x} ${y}`;
+  const edge = parent && svg("g", { class: isPrincipal ? "principal" : "" },
+    svg("path", { class: "edge", "stroke-width": width, d: curve }));
   const isTight = gap.y < ROOM_FOR_VALUES;
   const share = (value - span[0]) / (span[1] - span[0]);
   return [edge, svg("g", { class: marks, "data-node": node, transform: `translate(${x} ${y})` },
