@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int, Shaped
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.contexts import LoadedContexts
 from kvzero.agent.planner import Planner
+from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import check_environment, load_network, read_newest
 from kvzero.cache import CodecName, ResultCache
 from kvzero.checks import read_int, read_mask
@@ -163,6 +164,17 @@ class Agent:
         loaded, carried = self._planner.archive.load(Path(folder), carries=("starts", "actions"), rng=None)
         self._starts, self._actions = carried["starts"].copy(), carried["actions"].copy()
         return loaded
+
+    def explain(self, env: int = 0) -> SearchRecord:
+        """Return what the search behind the last action of an environment thought: its tree, and what it read where.
+
+        It costs nothing until it is called. Call it after `act` and before the next one, whose search takes the place
+        of this one; the record itself stays as it is.
+
+        Raises:
+            SearchError: if there is no such environment, or none has acted yet.
+        """
+        return self._planner.explain(env)
 
     def _read(self, observations: np.ndarray) -> Shaped[np.ndarray, "env ..."]:
         """Return observations in the type that the network reads."""

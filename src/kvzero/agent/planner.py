@@ -9,9 +9,11 @@ from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.contexts import ContextArchive, LoadedContexts
+from kvzero.agent.explain import make_record
 from kvzero.agent.findings import Findings
 from kvzero.agent.history import History
 from kvzero.agent.namespaces import result_namespace
+from kvzero.agent.search_record import SearchRecord
 from kvzero.cache import CodecName, ContextStore, Namespace, ResultCache
 from kvzero.engines import (
     Engine,
@@ -22,7 +24,7 @@ from kvzero.engines import (
     build_store,
     settle_engine,
 )
-from kvzero.errors import ConfigError, StaleContextError
+from kvzero.errors import ConfigError, SearchError, StaleContextError
 from kvzero.model import Network
 from kvzero.search import Outcome
 
@@ -49,6 +51,7 @@ class Planner:
         self.engine: Engine = open_engine(network, self._config, num_envs=num_envs)
         self._network = network
         self._named: tuple[bytes, Namespace] | None = None  # the weights whose results it is for
+        self._last: tuple[Int[np.ndarray, " env"], Outcome] | None = None
         self._history = History(network.spec, num_envs=num_envs, num_steps=config.model.layout.history_steps)
         self.archive = ContextArchive(network, config, self.engine, self._history)
 
@@ -81,6 +84,7 @@ class Planner:
             EnvError: if a number is too large for the network's encoder. Nothing has changed then.
         """
         self._network.check_observations(envs, observations)
+        self._last = None
         begun = envs[starts]
         self.store.reset(begun)
         self._history.reset(begun)
@@ -109,9 +113,37 @@ class Planner:
             StaleContextError: if one of the environments was never observed.
             SearchError: if the network has diverged, or an environment has no legal action.
         """
+        self._last = None
         if self._is_behind(envs):
             self._catch_up(envs)
-        return self.engine.search(envs, action_masks, rng=rng, temperature=temperature)
+        outcome = self.engine.search(envs, action_masks, rng=rng, temperature=temperature)
+        self._last = envs.copy(), outcome
+        return outcome
+
+    def explain(self, env: int) -> SearchRecord:
+        """Return what the last search thought of an environment, before anything is observed after it.
+
+        Nothing is gathered before it is asked for: trees stay as they are, what is in the store is copied now.
+
+        Raises:
+            SearchError: if that search left the environment out, something was observed since, or there was none.
+        """
+        envs, outcome = (np.zeros(0, np.int64), None) if self._last is None else self._last
+        rows = np.flatnonzero(envs == env)
+        if outcome is None or not rows.size:
+            raise SearchError(
+                f"there is no search below environment {env} to explain: the last one since anything was observed was "
+                f"below {envs.tolist() or 'none'}; ask after planning, before the next observation"
+            )
+        return make_record(
+            outcome,
+            int(rows[0]),
+            env=env,
+            store=self.store,
+            search=self._config.search,
+            engine=self.engine.name,
+            store_kind=self._config.store,
+        )
 
     def recall(
         self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"], results: ResultCache

@@ -45,7 +45,7 @@ from kvzero.cache.pools import (
     plan_sizes,
 )
 from kvzero.cache.result_cache import DEFAULT_RESULT_BYTES, ResultCache
-from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
+from kvzero.cache.store import BlockTable, ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tiers import Tier, TierConfig, TierStats, open_tier
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
@@ -54,6 +54,7 @@ __all__ = [
     "KEY_BYTES",
     "MISSING",
     "NO_ACTION",
+    "BlockTable",
     "CacheConfig",
     "CacheStats",
     "Codec",
