@@ -11,8 +11,8 @@ import tyro
 from kvzero.cli.parse import parse
 from kvzero.cli.streams import make_console
 from kvzero.errors import ConfigError
+from kvzero.files import write_atomically
 from kvzero.inspector import check_kind, inspect_run, render_page, serve_page, write_records
-from kvzero.reports import write_atomically
 
 __all__ = ["inspect"]
 

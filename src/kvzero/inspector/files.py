@@ -10,8 +10,8 @@ import numpy as np
 
 from kvzero.agent import SearchRecord
 from kvzero.errors import ConfigError
+from kvzero.files import write_atomically
 from kvzero.inspector.game import Game
-from kvzero.reports import write_atomically
 
 __all__ = ["check_kind", "write_records"]
 
