@@ -8,6 +8,7 @@ from tests.cli.test_train import SMALL
 from tests.compat.samples import CONFIGS
 
 from kvzero import CacheConfig
+from kvzero.cache import TierConfig
 from kvzero.cli.compare import parse_comparison
 from kvzero.errors import ConfigError
 from kvzero.training.comparison import variants
@@ -59,6 +60,7 @@ def test_flags_describe_the_comparison_and_the_runs_in_it():
         (["--seeds", "0,-1"], ["seeds has -1"]),
         (["--env-steps", "0"], ["env_steps is 0"]),
         (["--num-laps", "0"], ["num_laps is 0"]),
+        (["--tier", "lmdb:here"], ["tier would have no effect", "reanalysed_rows"]),
     ],
 )
 def test_what_cannot_work_or_would_have_no_effect_is_refused(words, parts):
@@ -76,9 +78,21 @@ def test_a_flag_that_no_run_has_is_named(capsys):
     assert "kvzero compare cartpole --help" in said
 
 
+def test_with_a_tier_every_store_comes_without_and_with_it():
+    words = ["--stores", "tree,pooled", "--reanalysed-rows", "4", "--tier", "lmdb:here", "--tier", "redis://there"]
+    found = {
+        variant.name: (variant, run.tiers) for variant, run in variants(parse_comparison(["cartpole", *NEEDED, *words]))
+    }
+    assert list(found) == ["tree", "tree-tier", "pooled", "pooled-tier"]
+    assert found["tree"][0].settings == {}
+    assert found["tree"][1] == TierConfig()
+    assert found["pooled-tier"][0].settings == {"tier": "lmdb:here,redis://there"}
+    assert found["pooled-tier"][1].tier == ("lmdb:here", "redis://there")
+
+
 def test_stores_come_in_every_size_and_strategy_that_they_know():
     config = parse_comparison(["cartpole", *NEEDED, "--pool-sizes", "4,256", "--eviction", "fifo,lru"])
-    found = {variant.name: agent for variant, agent in variants(config)}
+    found = {variant.name: run.agent for variant, run in variants(config)}
     assert list(found) == [
         "tree", "pooled-4-fifo", "pooled-4-lru", "pooled-256-fifo", "pooled-256-lru", "legacy-4", "legacy-256",
     ]  # fmt: skip
@@ -106,6 +120,14 @@ def test_an_engine_that_cannot_serve_all_stores_is_refused_before_anything_is_tr
     parse_comparison(["cartpole", *NEEDED, "--engine", "device", "--stores", "tree"])
 
 
+def test_pools_that_round_are_named_after_their_codec():
+    config = parse_comparison(["cartpole", *NEEDED, "--pool-codec", "int8", "--stores", "tree,pooled"])
+    assert [(variant.name, variant.settings) for variant, _ in variants(config)] == [
+        ("tree", {}),
+        ("pooled-int8", {"pool_codec": "int8"}),
+    ]
+
+
 def test_one_engine_serves_all_stores_unless_another_is_asked_for():
     assert parse_comparison(["cartpole", *NEEDED]).run.agent.engine == "eager"
     assert parse_comparison(["cartpole", *NEEDED, "--engine", "auto"]).run.agent.engine == "auto"
@@ -113,7 +135,7 @@ def test_one_engine_serves_all_stores_unless_another_is_asked_for():
 
 def test_settings_of_pools_hold_for_all_stores_that_have_them():
     config = parse_comparison(["cartpole", *NEEDED, "--recur-pool-size", "9", "--stores", "legacy,tree,pooled"])
-    found = {variant.name: agent.cache.recur_pool_size for variant, agent in variants(config)}
+    found = {variant.name: run.agent.cache.recur_pool_size for variant, run in variants(config)}
     assert found == {"legacy": 9, "tree": None, "pooled": 9}
 
 

@@ -32,6 +32,21 @@ def test_flags_change_the_preset(capsys):
     assert config.agent.model.embed_dim == parse_run("atari-small", []).agent.model.embed_dim
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--tier", "lmdb:a,redis://b"],
+        ["--tier", "lmdb:a", "redis://b"],
+        ["--tier", "lmdb:a", "--seed", "7", "--tier=redis://b"],
+        ["--tier=lmdb:a", "--tier", "redis://b", "--seed", "7"],
+    ],
+)
+def test_tiers_may_be_given_in_any_way(words):
+    config = parse_run("cartpole", words)
+    assert config.tiers.tier == ("lmdb:a", "redis://b")
+    assert config.seed == 7 * ("--seed" in words)
+
+
 def test_a_run_says_where_it_is_and_how_it_ended(command, tmp_path):
     said = command("train", "cartpole", *SMALL, "--runs-dir", tmp_path, "--run-name", "one")
     assert said.status == 0

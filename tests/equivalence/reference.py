@@ -42,8 +42,17 @@ class Path:
         self.latents.append(self.network.next_latent_norm(next_latent))
         return self.network.support.decode(reward_logits), self.latents[-1]
 
-    def _forward(self) -> Tensor:
-        """Return the outputs of all tokens: attention written out, without cache or mask function."""
+    def keys_values(self) -> Tensor:
+        """Return what a cache may hold of all tokens: `[token, layer, 2, head, head_dim]`, keys turned."""
+        kept: list[Tensor] = []
+        self._forward(kept)
+        return torch.stack(kept, dim=1)
+
+    def _forward(self, kept: list[Tensor] | None = None) -> Tensor:
+        """Return the outputs of all tokens: attention written out, without cache or mask function.
+
+        Keys and values of every layer are added to `kept`.
+        """
         network, config = self.network, self.network.config
         tokens = []
         for index, latent in enumerate(self.latents):
@@ -59,6 +68,8 @@ class Path:
         for block in network.transformer.blocks:
             projected = block.attention.project(block.attention_norm(stream)).view(len(stream), 3, config.num_heads, -1)
             query, key, value = turned(projected[:, 0]), turned(projected[:, 1]), projected[:, 2]
+            if kept is not None:
+                kept.append(torch.stack([key, value], dim=1))
             scores = torch.einsum("ihd,jhd->hij", query, key) / query.shape[-1] ** 0.5
             for place in range(len(stream)):
                 scores[:, place, place + 1 :] = -torch.inf

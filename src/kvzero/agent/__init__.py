@@ -2,10 +2,15 @@
 
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.contexts import LoadedContexts
+from kvzero.agent.findings import Findings
+from kvzero.agent.namespaces import context_namespace, result_namespace
 from kvzero.agent.planner import Planner, open_engine
+from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import (
     CHECKPOINTS,
     check_environment,
+    find_checkpoint,
     load_network,
     load_tensors,
     load_weights,
@@ -21,8 +26,13 @@ __all__ = [
     "CHECKPOINTS",
     "Agent",
     "AgentConfig",
+    "Findings",
+    "LoadedContexts",
     "Planner",
+    "SearchRecord",
     "check_environment",
+    "context_namespace",
+    "find_checkpoint",
     "load_network",
     "load_tensors",
     "load_weights",
@@ -30,6 +40,7 @@ __all__ = [
     "open_engine",
     "read_newest",
     "refuse_changed",
+    "result_namespace",
     "save_agent",
     "save_tensors",
     "save_weights",

@@ -1,13 +1,20 @@
 """One view of some environments: what they showed, and searches below it."""
 
 from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.contexts import ContextArchive, LoadedContexts
+from kvzero.agent.explain import make_record
+from kvzero.agent.findings import Findings
 from kvzero.agent.history import History
-from kvzero.cache import ContextStore
+from kvzero.agent.namespaces import result_namespace
+from kvzero.agent.search_record import SearchRecord
+from kvzero.cache import CodecName, ContextStore, Namespace, ResultCache
 from kvzero.engines import (
     Engine,
     EnginePlan,
@@ -17,7 +24,7 @@ from kvzero.engines import (
     build_store,
     settle_engine,
 )
-from kvzero.errors import ConfigError
+from kvzero.errors import ConfigError, SearchError, StaleContextError
 from kvzero.model import Network
 from kvzero.search import Outcome
 
@@ -40,9 +47,13 @@ class Planner:
             EngineError: if `config.engine` is native or device and cannot serve.
         """
         search = config.search if num_simulations is None else replace(config.search, num_simulations=num_simulations)
-        self.engine: Engine = open_engine(network, replace(config, search=search), num_envs=num_envs)
+        self._config = replace(config, search=search)
+        self.engine: Engine = open_engine(network, self._config, num_envs=num_envs)
         self._network = network
+        self._named: tuple[bytes, Namespace] | None = None  # the weights whose results it is for
+        self._last: tuple[Int[np.ndarray, " env"], Outcome] | None = None
         self._history = History(network.spec, num_envs=num_envs, num_steps=config.model.layout.history_steps)
+        self.archive = ContextArchive(network, config, self.engine, self._history)
 
     @property
     def store(self) -> ContextStore:
@@ -52,6 +63,8 @@ class Planner:
     def set_discount(self, discount: float) -> None:
         """Search with another discount from now on: that of the values which the network has learnt by now."""
         self.engine.set_discount(discount)
+        self._config = self._config.with_discount(discount)
+        self._named = None
 
     def observe(
         self,
@@ -60,22 +73,28 @@ class Planner:
         *,
         actions: Shaped[np.ndarray, "env *action"],
         starts: Bool[np.ndarray, " env"],
+        can_wait: bool = False,
     ) -> None:
         """Take in what these environments show now, after `actions`; `starts` marks the first of an episode.
 
-        The action of an environment that starts is not read.
+        The action of an environment that starts is not read. With `can_wait`, roots that would have to be rebuilt are
+        left until something is searched below them: perhaps what would be found there is known.
 
         Raises:
             EnvError: if a number is too large for the network's encoder. Nothing has changed then.
         """
         self._network.check_observations(envs, observations)
+        self._last = None
         begun = envs[starts]
         self.store.reset(begun)
         self._history.reset(begun)
         actions = np.where(starts.reshape(-1, *[1] * (actions.ndim - 1)), np.zeros_like(actions), actions)
+        is_behind = self._is_behind(envs)
         self._history.append(envs, actions, observations)
-        if not self._rebuild_stale(envs):
+        if not is_behind:
             self.engine.extend(envs, observations, actions)
+        elif not can_wait:
+            self._catch_up(envs)
 
     def plan(
         self,
@@ -94,15 +113,144 @@ class Planner:
             StaleContextError: if one of the environments was never observed.
             SearchError: if the network has diverged, or an environment has no legal action.
         """
-        self._rebuild_stale(envs)
-        return self.engine.search(envs, action_masks, rng=rng, temperature=temperature)
+        self._last = None
+        if self._is_behind(envs):
+            self._catch_up(envs)
+        outcome = self.engine.search(envs, action_masks, rng=rng, temperature=temperature)
+        self._last = envs.copy(), outcome
+        return outcome
 
-    def _rebuild_stale(self, envs: Int[np.ndarray, " env"]) -> bool:
-        """Rebuild the roots of these environments from their raw past if one of them is stale; tell whether it was."""
-        if not self.store.is_stale(envs, self._network.version):
-            return False
-        self.engine.rebuild(envs, self._history.read(envs), 2 * self._history.counts(envs) - 1)
-        return True
+    def explain(self, env: int) -> SearchRecord:
+        """Return what the last search thought of an environment, before anything is observed after it.
+
+        Nothing is gathered before it is asked for: trees stay as they are, what is in the store is copied now.
+
+        Raises:
+            SearchError: if that search left the environment out, something was observed since, or there was none.
+        """
+        envs, outcome = (np.zeros(0, np.int64), None) if self._last is None else self._last
+        rows = np.flatnonzero(envs == env)
+        if outcome is None or not rows.size:
+            raise SearchError(
+                f"there is no search below environment {env} to explain: the last one since anything was observed was "
+                f"below {envs.tolist() or 'none'}; ask after planning, before the next observation"
+            )
+        return make_record(
+            outcome,
+            int(rows[0]),
+            env=env,
+            store=self.store,
+            search=self._config.search,
+            engine=self.engine.name,
+            store_kind=self._config.store,
+        )
+
+    def recall(
+        self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"], results: ResultCache
+    ) -> Findings:
+        """Return what `plan` finds without an `rng`; search only where `results` do not know it yet, and tell them.
+
+        A search without chance is decided by weights, history and legal actions. Others are not to be recalled: what
+        they draw belongs to them.
+
+        Raises:
+            ConfigError: if `results` may be older than the weights, or are asked of an agent whose roots depend on more
+                than its history.
+            StaleContextError, SearchError: as `plan`.
+        """
+        self.refuse_inexact(results)
+        namespace, keys = self._namespace(), self._keys(envs, action_masks)
+        form = Findings.form(self._network.spec, self._config)
+        found = Findings(np.zeros(len(envs), form))
+        missing = np.flatnonzero(~results.read_into(found.records, namespace, keys))
+        if missing.size:
+            first = {keys[place]: place for place in reversed(missing.tolist())}  # one root for equal histories
+            started, places = perf_counter(), sorted(first.values())
+            searched = Findings.of(self.plan(envs[places], action_masks[places], rng=None), form).records
+            seconds = perf_counter() - started
+            results.write(searched, namespace, [keys[place] for place in places], seconds=seconds)
+            found.records[places] = searched
+            found.records[missing] = found.records[[first[keys[place]] for place in missing]]
+        return found
+
+    def refuse_inexact(self, results: ResultCache) -> None:
+        """Refuse what `recall` cannot take.
+
+        Raises:
+            ConfigError: as `recall`.
+        """
+        if results.max_age_updates:
+            raise ConfigError(
+                f"max_age_updates is {results.max_age_updates}, so that what is played could be what other weights "
+                "found; only reanalysis takes such results: give 0"
+            )
+        self._namespace()
+
+    def save_contexts(
+        self,
+        folder: str | Path,
+        *,
+        codec: CodecName = "none",
+        history_only: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        """Write what was seen so far into a folder, for a planner of another process to go on from.
+
+        It replaces what was saved there, and is whole whenever the process is killed.
+
+        Args:
+            folder: where to.
+            codec: how keys and values are written; all but none round them.
+            history_only: whether to leave keys and values out, which can be made anew.
+            rng: the generator that actions are drawn with; its state goes along.
+
+        Raises:
+            ConfigError: if keys and values could not be found again exactly (learned positions that are shifted, keys
+                of latents alone, pools that round), or a codec would have no effect.
+            RunError: if the folder cannot be written.
+        """
+        self.archive.save(Path(folder), codec=codec, history_only=history_only, carried={}, rng=rng)
+
+    def load_contexts(self, folder: str | Path, *, rng: np.random.Generator | None = None) -> LoadedContexts:
+        """Go on, in all environments, where the planner stood that `save_contexts` was called on.
+
+        Keys and values are taken as they were saved if the same weights and the same kind of engine made them, on the
+        same kind of device and in the same number type; else they are made anew from the histories, which is logged.
+        `rng` continues the draws of the generator that was saved.
+
+        Raises:
+            CheckpointError: if the folder is missing or damaged, of another environment or another number of them, of
+                too short a history, or of a newer format; if it was saved by an agent, or without the state that `rng`
+                is to continue. Nothing has changed then.
+        """
+        loaded, _ = self.archive.load(Path(folder), carries=(), rng=rng)
+        return loaded
+
+    def _namespace(self) -> Namespace:
+        digest = self._network.digest
+        if self._named is None or self._named[0] != digest:
+            self._named = digest, result_namespace(self._network, self._config, self.engine.name, is_drawn=False)
+        return self._named[1]
+
+    def _keys(self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"]) -> list[bytes]:
+        unseen = envs[self._history.counts(envs) == 0]
+        if unseen.size:
+            raise StaleContextError(f"environments {unseen.tolist()} have no root; observe them first")
+        namespace = self._namespace()
+        return [namespace.key(digest) for digest in self._history.digests(envs, action_masks)]
+
+    def _is_behind(self, envs: Int[np.ndarray, " env"]) -> bool:
+        """Tell whether a root of these environments is of other weights, or not of their newest observation."""
+        is_stale = self.store.is_stale(envs, self._network.version)
+        return is_stale or bool((self.store.lengths(envs) != self._num_tokens(envs)).any())
+
+    def _catch_up(self, envs: Int[np.ndarray, " env"]) -> None:
+        """Rebuild the roots of these environments from their raw past."""
+        self.engine.rebuild(envs, self._history.read(envs), self._num_tokens(envs))
+
+    def _num_tokens(self, envs: Int[np.ndarray, " env"]) -> Int[np.ndarray, " env"]:
+        """Return how many tokens their episodes have had; -1 before the first observation."""
+        return 2 * self._history.counts(envs) - 1
 
 
 def open_engine(network: Network, config: AgentConfig, *, num_envs: int) -> Engine:

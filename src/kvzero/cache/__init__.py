@@ -1,5 +1,14 @@
 """Stores of keys and values, their layout and their statistics; knows no model."""
 
+from kvzero.cache.codecs import (
+    Codec,
+    CodecName,
+    coded_context_bytes,
+    from_bytes,
+    is_lossy,
+    read_codec,
+    to_bytes,
+)
 from kvzero.cache.keyed import (
     MISSING,
     NO_ACTION,
@@ -18,6 +27,7 @@ from kvzero.cache.keyed import (
     start_key,
 )
 from kvzero.cache.layout import ContextLayout
+from kvzero.cache.namespace import KEY_BYTES, Namespace, NamespaceKind, digest_history, digest_parts, digest_rows
 from kvzero.cache.pools import (
     CacheConfig,
     CacheStats,
@@ -34,14 +44,21 @@ from kvzero.cache.pools import (
     ManagerStats,
     plan_sizes,
 )
-from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
+from kvzero.cache.result_cache import DEFAULT_RESULT_BYTES, ResultCache
+from kvzero.cache.store import BlockTable, ContextStore, Regenerator, SearchContexts, TreeMemory, Window
+from kvzero.cache.tiers import Tier, TierConfig, TierStats, open_tier
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
+    "DEFAULT_RESULT_BYTES",
+    "KEY_BYTES",
     "MISSING",
     "NO_ACTION",
+    "BlockTable",
     "CacheConfig",
     "CacheStats",
+    "Codec",
+    "CodecName",
     "ContextBatch",
     "ContextLayout",
     "ContextLevels",
@@ -62,19 +79,34 @@ __all__ = [
     "ManagerConfig",
     "ManagerSettings",
     "ManagerStats",
+    "Namespace",
+    "NamespaceKind",
     "OnePassContexts",
     "PooledLevels",
     "Regenerator",
+    "ResultCache",
     "SearchContexts",
     "StaticRows",
     "StaticTreeContexts",
+    "Tier",
+    "TierConfig",
+    "TierStats",
     "TreeMemory",
     "TreeStore",
     "Window",
     "allocate_contexts",
+    "coded_context_bytes",
+    "digest_history",
+    "digest_parts",
+    "digest_rows",
+    "from_bytes",
     "hash_state",
     "held_places",
+    "is_lossy",
     "make_keys",
+    "open_tier",
     "plan_sizes",
+    "read_codec",
     "start_key",
+    "to_bytes",
 ]

@@ -13,7 +13,7 @@ from kvzero.cli.arguments import read_words, to_words
 from kvzero.envs import EnvArguments
 from kvzero.errors import ConfigError
 
-__all__ = ["parse", "parse_some"]
+__all__ = ["join_repeated", "parse", "parse_some"]
 
 Parsed = TypeVar("Parsed")
 
@@ -56,6 +56,27 @@ def parse_some(kind: type[Parsed], words: Sequence[str], *, prog: str) -> tuple[
         lambda: tyro.cli(kind, args=list(words), prog=prog, return_unknown_args=True)
     )
     return found
+
+
+def join_repeated(flag: str, words: Sequence[str]) -> list[str]:
+    """Return the words with all values of a flag after its last occurrence; tyro would take those of the last only."""
+    places = [place for place, word in enumerate(words) if word.partition("=")[0] == flag]
+    if len(places) < 2:
+        return list(words)
+    values: list[str] = []
+    rest: list[str] = []
+    is_value = False
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name == flag:
+            is_value = not equals
+            values += [value] if equals else []
+        elif is_value and not word.startswith("-"):
+            values.append(word)
+        else:
+            is_value = False
+            rest.append(word)
+    return [*rest, flag, *values]
 
 
 def _parsed(read: Callable[[], Parsed]) -> Parsed:

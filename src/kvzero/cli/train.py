@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from kvzero.cli.parse import parse
+from kvzero.cli.parse import join_repeated, parse
 from kvzero.cli.streams import make_console, warn
 from kvzero.compat import LightZeroWarning, load_file
 from kvzero.errors import ConfigError
@@ -116,7 +116,7 @@ def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> Run
     """
     return parse(
         RunConfig,
-        arguments,
+        join_repeated("--tier", arguments),
         prog=prog,
         default=config,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed, tyro.conf.FlagConversionOff),

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from kvzero.agent import AgentConfig
+from kvzero.cache import TierConfig
 from kvzero.checks import changed_fields, check_field, read_fields
 from kvzero.envs import EnvConfig
 from kvzero.errors import ConfigError
@@ -132,6 +133,9 @@ class RunConfig:
 
     reanalysis: ReanalysisConfig = field(default_factory=ReanalysisConfig)
     """Reanalysis."""
+
+    tiers: TierConfig = field(default_factory=TierConfig)
+    """What outlives the run."""
 
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """The schedule."""

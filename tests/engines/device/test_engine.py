@@ -154,7 +154,7 @@ def test_weights_that_are_not_finite_are_refused() -> None:
         life.network.action_head.first.bias.fill_(torch.nan)
     with pytest.raises(StaleContextError, match="rebuild"):
         plan(engine, life, np.arange(3), None)
-    life.planner._rebuild_stale(np.arange(3))
+    life.planner._catch_up(np.arange(3))
     with pytest.raises(SearchError, match="of node 1 of environment 0 is not finite: reward nan"):
         plan(engine, life, np.arange(3), None)
 

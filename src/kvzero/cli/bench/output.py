@@ -11,8 +11,9 @@ from rich.table import Table
 
 from kvzero.cli.streams import make_console
 from kvzero.errors import RunError
+from kvzero.files import write_atomically
 from kvzero.model import choose_device
-from kvzero.reports import machine_facts, write_atomically
+from kvzero.reports import machine_facts
 
 __all__ = ["describe", "make_folder", "refuse_folder", "say", "show", "write"]
 

@@ -12,7 +12,7 @@ from kvzero.cli.bench.output import describe, make_folder, write
 from kvzero.cli.bench.search import SearchCommand
 from kvzero.cli.parse import parse
 from kvzero.engines import EngineKind
-from kvzero.reports import write_atomically
+from kvzero.files import write_atomically
 
 __all__ = ["bench_suite", "table"]
 

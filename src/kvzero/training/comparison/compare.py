@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from kvzero.agent import AgentConfig
 from kvzero.envs import make_environments
 from kvzero.errors import RunError
 from kvzero.model import choose_device
@@ -19,6 +18,7 @@ from kvzero.training.comparison.compared_run import ComparedRun
 from kvzero.training.comparison.config import ComparisonConfig, variants
 from kvzero.training.comparison.identity import measure_identity
 from kvzero.training.comparison.turns import Job
+from kvzero.training.config import RunConfig
 from kvzero.training.stopping import StopSignal
 
 __all__ = ["compare"]
@@ -42,13 +42,13 @@ def compare(config: ComparisonConfig, *, say: Say = lambda line: None) -> Compar
         ConfigError, DeviceError, EnvError: if no variant could work here.
         RunError: if the folder is not empty or cannot be written.
     """
-    agents = variants(config)
+    compared = variants(config)
     say = partial(Dispensable("what says how far it is").attempt, say)
     _refuse_what_cannot_work(config)
     _make_folders(config.out)
     started, machine = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), describe_machine()
     with StopSignal() as should_stop, ExitStack() as opened:
-        runs = [opened.enter_context(closing(each)) for each in _build_runs(config, agents)]
+        runs = [opened.enter_context(closing(each)) for each in _build_runs(config, compared)]
         _run_laps(config, runs, say, should_stop)
         for each in runs:
             each.save()
@@ -61,7 +61,7 @@ def compare(config: ComparisonConfig, *, say: Say = lambda line: None) -> Compar
         num_laps=config.num_laps,
         num_threads=config.num_threads,
         engine=config.run.agent.engine,
-        variants=tuple(variant for variant, _ in agents),
+        variants=tuple(variant for variant, _ in compared),
         runs=tuple(each.measured(config.out) for each in runs),
         identities=tuple(identities.found),
         unprobed=identities.missing,
@@ -92,24 +92,23 @@ def _make_folders(out: Path) -> None:
         raise RunError(f"{out} cannot be written ({error}); choose another --out") from error
 
 
-def _build_runs(config: ComparisonConfig, agents: Sequence[tuple[Variant, AgentConfig]]) -> list[ComparedRun]:
+def _build_runs(config: ComparisonConfig, compared: Sequence[tuple[Variant, RunConfig]]) -> list[ComparedRun]:
     """Return all runs, those of one seed beside each other."""
     return [
-        ComparedRun(variant.name, _job(config, f"{variant.name}-seed{seed}", agent, seed))
+        ComparedRun(variant.name, _job(config, f"{variant.name}-seed{seed}", run, seed))
         for seed in config.seeds
-        for variant, agent in agents
+        for variant, run in compared
     ]
 
 
-def _job(config: ComparisonConfig, name: str, agent: AgentConfig, seed: int) -> Job:
+def _job(config: ComparisonConfig, name: str, run: RunConfig, seed: int) -> Job:
     run = replace(
-        config.run,
+        run,
         seed=seed,
         runs_dir=str(config.out / "runs"),
         run_name=name,
         num_threads=config.num_threads,
-        agent=agent,
-        schedule=replace(config.run.schedule, total_env_steps=config.env_steps),
+        schedule=replace(run.schedule, total_env_steps=config.env_steps),
     )
     return Job(
         name=name,

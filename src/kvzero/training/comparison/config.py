@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from kvzero.agent import AgentConfig
-from kvzero.cache import CacheConfig, EvictionName
+from kvzero.cache import CacheConfig, EvictionName, TierConfig, is_lossy
 from kvzero.checks import check_field, read_fields
 from kvzero.engines import StoreKind, find_limit
 from kvzero.errors import ConfigError
@@ -26,7 +25,8 @@ class ComparisonConfig:
     """One training with every variant and every seed, all alike but for the cache."""
 
     run: RunConfig
-    """What all runs share. Its own seed, store and names are replaced, its evaluations left out."""
+    """What all runs share. Its own seed, store and names are replaced, its evaluations left out. If it has tiers, every
+    variant comes without them and with them."""
 
     env_steps: int
     """Environment steps of each run."""
@@ -65,6 +65,11 @@ class ComparisonConfig:
         if min(self.seeds) < 0:
             raise ConfigError(f"seeds has {min(self.seeds)}; give 0 or more")
         self._refuse_idle_settings()
+        if self.run.tiers.tier and not self.run.reanalysis.reanalysed_rows:
+            raise ConfigError(
+                "tier would have no effect: a comparison does not evaluate, and these runs search no rows again; give "
+                "reanalysed_rows too"
+            )
         self._refuse_narrow_engines()
         variants(self)  # refuses what a store cannot do
 
@@ -104,15 +109,21 @@ class ComparisonConfig:
         return -(-self.env_steps * (lap + 1) // self.num_laps)
 
 
-def variants(config: ComparisonConfig) -> list[tuple[Variant, AgentConfig]]:
-    """Return what is compared, in order, with the agent that each trains.
+def variants(config: ComparisonConfig) -> list[tuple[Variant, RunConfig]]:
+    """Return what is compared, in order, with the run that each is, but for seed, length and place.
 
-    Each store that has pools comes in every size, and the one whose eviction can be chosen with every strategy.
+    Each store that has pools comes in every size, and the one whose eviction can be chosen with every strategy; all
+    come without tiers and, if there are any, with them.
 
     Raises:
         ConfigError: if a store cannot work with the agent's other settings.
     """
-    return [_variant(config.run.agent, store, cache) for store in config.stores for cache in _caches(config, store)]
+    return [
+        _variant(config.run, store, cache, has_tiers=has_tiers)
+        for store in config.stores
+        for cache in _caches(config, store)
+        for has_tiers in ((False, True) if config.run.tiers.tier else (False,))
+    ]
 
 
 def _caches(config: ComparisonConfig, store: StoreKind) -> list[dict[str, Any]]:
@@ -126,10 +137,17 @@ def _caches(config: ComparisonConfig, store: StoreKind) -> list[dict[str, Any]]:
     return [size | strategy for size in sizes for strategy in strategies]
 
 
-def _variant(agent: AgentConfig, store: StoreKind, settings: dict[str, Any]) -> tuple[Variant, AgentConfig]:
-    chosen = [str(settings[name]) for name in ("recur_pool_size", "eviction") if name in settings]
-    cache = replace(agent.cache, **settings) if store in SIZED else CacheConfig()
+def _variant(
+    run: RunConfig, store: StoreKind, settings: dict[str, Any], *, has_tiers: bool
+) -> tuple[Variant, RunConfig]:
+    cache = replace(run.agent.cache, **settings) if store in SIZED else CacheConfig()
+    told = settings | ({"pool_codec": cache.pool_codec} if is_lossy(cache.pool_codec) else {})
+    chosen = [str(told[name]) for name in ("recur_pool_size", "eviction", "pool_codec") if name in told]
+    told |= {"tier": ",".join(run.tiers.tier)} if has_tiers else {}
     variant = Variant(
-        name="-".join([store, *chosen]), store=store, settings={name: str(value) for name, value in settings.items()}
+        name="-".join([store, *chosen, *(["tier"] if has_tiers else [])]),
+        store=store,
+        settings={name: str(value) for name, value in told.items()},
     )
-    return variant, replace(agent, store=store, cache=cache)
+    agent = replace(run.agent, store=store, cache=cache)
+    return variant, replace(run, agent=agent, tiers=run.tiers if has_tiers else TierConfig())

@@ -1,5 +1,6 @@
 """What a run is made of, built from its config and, if it goes on, from a checkpoint."""
 
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 
 from kvzero.agent import Planner
+from kvzero.cache import Tier, open_tier
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import ConfigError
 from kvzero.model import Network, choose_device
@@ -23,10 +25,12 @@ __all__ = ["Components", "build_components"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
-    """The parts that a run works with from its start to its end."""
+    """The parts that a run works with from its start to its end, when they are to be closed."""
 
     envs: Environments
-    """Where it collects; to be closed at its end."""
+    """Where it collects."""
+    tier: Tier | None
+    """Where results outlive it; None in a run without."""
     learner: Learner
     replay: Replay
     planner: Planner
@@ -36,6 +40,12 @@ class Components:
     reanalyser: Reanalyser | None
     """What searches rows again; None in a run that does not."""
 
+    def close(self) -> None:
+        """Close the environments and the tier."""
+        self.envs.close()
+        if self.tier is not None:
+            self.tier.close()
+
 
 def build_components(config: RunConfig, *, resume_from: Path | None = None) -> tuple[Components, Progress]:
     """Return what a run is made of, fresh or as a checkpoint left it, and how far it has come.
@@ -44,15 +54,19 @@ def build_components(config: RunConfig, *, resume_from: Path | None = None) -> t
         ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint do not
             allow it.
     """
-    envs = make_environments(config.env, num_envs=config.env.num_envs, training=True)
-    try:
-        return _build_around(envs, config, resume_from)
-    except BaseException:
-        envs.close()
-        raise
+    with ExitStack() as opened:
+        envs = opened.enter_context(closing(make_environments(config.env, num_envs=config.env.num_envs, training=True)))
+        tier = open_tier(config.tiers)
+        if tier is not None:
+            opened.enter_context(closing(tier))
+        built = _build_around(envs, tier, config, resume_from)
+        opened.pop_all()  # from here on, whoever has the components closes them
+    return built
 
 
-def _build_around(envs: Environments, config: RunConfig, resume_from: Path | None) -> tuple[Components, Progress]:
+def _build_around(
+    envs: Environments, tier: Tier | None, config: RunConfig, resume_from: Path | None
+) -> tuple[Components, Progress]:
     learner, replay = _build_learner(config, envs.spec), _build_replay(config, envs)
     rng = np.random.default_rng(config.seed_for("search"))
     progress = _restore(learner, replay, rng, resume_from)
@@ -61,6 +75,7 @@ def _build_around(envs: Environments, config: RunConfig, resume_from: Path | Non
     sink = ReturnWatch(replay, learner.network.support, num_envs=envs.num_envs, discount=lambda: learner.discount)
     components = Components(
         envs=envs,
+        tier=tier,
         learner=learner,
         replay=replay,
         planner=planner,

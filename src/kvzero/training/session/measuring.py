@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kvzero.cache import Tier
 from kvzero.reports import TRAIN_RETURN, WALL_SECONDS, rss_bytes
 from kvzero.training.collector import Episode
 from kvzero.training.learning import Learner
@@ -42,6 +43,8 @@ class Meter:
         figures["replay_steps"] = float(len(self._components.replay))
         figures["rss_bytes"] = float(rss_bytes())
         figures |= {f"cache/{name}": figure for name, figure in self._components.planner.store.figures().items()}
+        if self._components.tier is not None:
+            figures |= _tier_figures(self._components.tier)
         if self._components.reanalyser is not None:
             figures |= self._components.reanalyser.figures()
         return figures | self._read_episodes()
@@ -59,6 +62,15 @@ class Meter:
             TRAIN_RETURN: float(np.mean([episode.raw_return for episode in episodes])),
             "train_episode_steps": float(np.mean([episode.num_steps for episode in episodes])),
         }
+
+
+def _tier_figures(tier: Tier) -> dict[str, float]:
+    """Return what each tier did, beside what is said of pools."""
+    return {
+        f"cache/{name}/{figure}": value
+        for name, stats in tier.stats().items()
+        for figure, value in stats.figures().items()
+    }
 
 
 def _schedule_figures(learner: Learner) -> dict[str, float]:

@@ -148,8 +148,8 @@ class Trainer:
         )
 
     def close(self) -> None:
-        """Close the environments."""
-        self._components.envs.close()
+        """Close the environments and what outlives the run."""
+        self._components.close()
 
     def _progress(self) -> Progress:
         reanalyser = self._components.reanalyser

@@ -1,0 +1,83 @@
+"""Under what name the contexts and the results of an agent's searches are kept, the same in every process."""
+
+import json
+from importlib.metadata import version
+
+import torch
+
+from kvzero.agent.config import AgentConfig
+from kvzero.cache import Namespace, is_lossy
+from kvzero.engines import EngineKind
+from kvzero.errors import ConfigError
+from kvzero.model import Network
+from kvzero.records import unstructure
+
+__all__ = ["context_namespace", "result_namespace"]
+
+
+def context_namespace(network: Network, config: AgentConfig, engine: EngineKind, *, codec: str = "none") -> Namespace:
+    """Return the namespace of roots that the weights of now make; `engine` is the one that serves, never auto.
+
+    Raises:
+        ConfigError: if roots are not a function of weights and history.
+    """
+    return _make(network, config, engine, codec=codec, search="")
+
+
+def result_namespace(network: Network, config: AgentConfig, engine: EngineKind, *, is_drawn: bool) -> Namespace:
+    """Return the namespace of what searches find that the weights of now make, just as `config.search` says.
+
+    `is_drawn` says whether they draw random numbers, as a search with an `rng` does.
+
+    Raises:
+        ConfigError: if roots are not a function of weights and history.
+    """
+    parts = config.search, config.sampling, config.store, config.cache, config.one_pass, is_drawn
+    return _make(network, config, engine, codec="none", search=_text(parts))
+
+
+def _make(network: Network, config: AgentConfig, engine: EngineKind, *, codec: str, search: str) -> Namespace:
+    _refuse_inexact(config)
+    number_type = torch.bfloat16 if config.search_dtype == "bfloat16" else network.action_table.weight.dtype
+    return Namespace(
+        kind="result" if search else "context",
+        software=f"kvzero {version('kvzero')}, torch {torch.__version__}",
+        model=_text(config.model),
+        spec=_text(network.spec),
+        engine=engine,
+        device=_describe(network.device),
+        number_type=str(number_type),
+        codec=codec,
+        search=search,
+        weights=network.digest,
+    )
+
+
+def _describe(device: torch.device) -> str:
+    """Return what decides how a device rounds, as far as PyTorch tells."""
+    if device.type == "cuda":
+        return f"cuda {torch.cuda.get_device_name(device)}"
+    return f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _text(record: object) -> str:
+    return json.dumps(unstructure(record), sort_keys=True)
+
+
+def _refuse_inexact(config: AgentConfig) -> None:
+    """Refuse what makes a root depend on more than weights and history."""
+    if config.model.positions == "learned" and config.model.window == "shift":
+        raise ConfigError(
+            "window is shift, an approximation that depends on where an episode was first looked at: nothing made with "
+            "it can be found again exactly; choose window=rebuild, or keep no results and contexts"
+        )
+    if config.store != "tree" and config.cache.key_mode == "latent":
+        raise ConfigError(
+            "key_mode is latent, which may take one history for another: nothing made with it can be found again "
+            "exactly; choose key_mode=path, or keep no results and contexts"
+        )
+    if is_lossy(config.cache.pool_codec):
+        raise ConfigError(
+            f"pool_codec is {config.cache.pool_codec}, which rounds what contexts are made from: nothing made with it "
+            "can be found again exactly; choose pool_codec=none, or keep no results and contexts"
+        )

@@ -1,0 +1,143 @@
+"""A file keeps what several tiers and processes give it, within its bound, whoever is killed meanwhile."""
+
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import lmdb  # noqa: F401  # who is not root meanwhile might not be able to
+import pytest
+from tests.cache.tiers.fakes import NAMESPACE, entries, entry, key, wait_until
+
+from kvzero.cache.tiers import TierConfig, open_tier
+from kvzero.cache.tiers.backend import BackendError
+from kvzero.cache.tiers.embedded import LmdbBackend
+from kvzero.errors import KvzeroWarning
+
+ROOT = Path(__file__).parents[3]
+MAX_BYTES = 16 << 20
+
+
+def test_what_one_process_kept_is_there_for_the_next(disk: Path) -> None:
+    with closing(LmdbBackend(disk, MAX_BYTES)) as backend:
+        assert backend.put_many({key(1): b"one", key(2): b"two"}) == [key(1), key(2)]
+    with closing(LmdbBackend(disk, MAX_BYTES)) as backend:
+        assert backend.put_many({key(2): b"another", key(3): b"three"}) == [key(3)]
+        assert backend.get_many([key(3), key(2), key(4)], 100) == [b"three", b"two", None]
+        assert backend.get_many([key(3)], 2) == [b"thr"]
+        backend.drop_many([key(1)])
+        assert backend.exists_many([key(1), key(2)]) == [False, True]
+
+
+def test_a_process_may_open_a_file_twice(disk: Path) -> None:
+    with closing(LmdbBackend(disk, MAX_BYTES)) as first:
+        with closing(LmdbBackend(disk / ".." / disk.name, MAX_BYTES)) as second:
+            first.put_many({key(1): b"one"})
+            assert second.get_many([key(1)], 100) == [b"one"]
+        assert first.get_many([key(1)], 100) == [b"one"]
+
+
+@pytest.mark.parametrize("num_bytes", [300, 5_000, 200_000])
+def test_a_full_file_forgets_the_older_half_and_stays_within_its_bound(disk: Path, num_bytes: int) -> None:
+    rng = random.Random(num_bytes)
+    given: list[bytes] = []
+    with closing(LmdbBackend(disk, MAX_BYTES)) as backend:
+        for _ in range(2 * MAX_BYTES // (1 << 17)):
+            batch = {rng.randbytes(32): rng.randbytes(num_bytes) for _ in range(max(1, (1 << 17) // num_bytes))}
+            assert backend.put_many(batch) == list(batch)
+            assert backend.get_many(list(batch), num_bytes) == list(batch.values())
+            given += batch
+        is_there = backend.exists_many(given)
+        assert is_there == sorted(is_there)  # what is gone is older than all that is there
+        assert MAX_BYTES // 6 < sum(is_there) * num_bytes < MAX_BYTES
+    assert sum(path.stat().st_size for path in disk.rglob("data.mdb")) <= MAX_BYTES
+
+
+def test_writers_that_are_killed_leave_nothing_torn_behind(disk: Path) -> None:
+    """The same for a minute with 100 kills is in `results/tiers`."""
+    script = ROOT / "results/tiers/kill_writers.py"
+    words = ["--folder", str(disk), "--seconds", "2", "--processes", "3", "--kills", "10", "--keys", "500"]
+    done = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["kills"] == 10
+    assert found["hits"] > 0
+    assert found["wrong"] == 0
+    assert found["misses"].keys() == {"absent"}
+    assert found["file_bytes"] <= found["max_bytes"]
+
+
+@contextmanager
+def largest_file(num_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond that."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_where_a_file_cannot_grow_it_is_still_read_and_used_again_later(disk: Path) -> None:
+    tier = open_tier(TierConfig(tier=(f"lmdb:{disk}",)))
+    assert tier is not None
+    with closing(tier):
+        tier.set_many(NAMESPACE, entries(1))
+        wait_until(lambda: tier.stats()["lmdb"].written == 1)
+        with largest_file(500_000):
+            tier.set_many(NAMESPACE, entries(2, num_bytes=1_000_000))
+            with pytest.warns(KvzeroWarning, match="keeps nothing for now: .*; the run goes on without"):
+                wait_until(lambda: tier.stats()["lmdb"].dropped["sick"] == 1)
+        assert tier.get_many(NAMESPACE, [key(1), key(2)]) == [entry(1), None]
+        tier.set_many(NAMESPACE, entries(3))
+        wait_until(lambda: tier.get_many(NAMESPACE, [key(3), key(2)]) == [entry(3), None])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_full_disk_is_told_of_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path)], check=True)
+    monkeypatch.setattr("psutil.disk_partitions", lambda **_: [])  # whose kind would be refused
+    try:
+        tier = open_tier(TierConfig(tier=(f"lmdb:{tmp_path}",)))
+        assert tier is not None
+        with closing(tier):
+            tier.set_many(NAMESPACE, entries(1))
+            wait_until(lambda: tier.stats()["lmdb"].written == 1)
+            tier.set_many(NAMESPACE, entries(2, num_bytes=1_100_000))
+            with pytest.warns(KvzeroWarning, match="keeps nothing for now: .*the disk is full.*; the run goes on"):
+                wait_until(lambda: tier.stats()["lmdb"].dropped["sick"] == 1)
+            assert tier.get_many(NAMESPACE, [key(1), key(2)]) == [entry(1), None]
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+@pytest.fixture
+def read_only() -> Iterator[Path]:
+    """Return a folder that the user, who is not root meanwhile, may read only."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        Path(name).chmod(0o555)
+        os.seteuid(65534 if user == 0 else user)
+        yield Path(name)
+        os.seteuid(user)
+        Path(name).chmod(0o755)
+
+
+def test_a_folder_that_may_only_be_read_is_told_of_in_one_sentence(read_only: Path) -> None:
+    for folder in (read_only, read_only / "new"):
+        with pytest.warns(KvzeroWarning, match=r"is not used: .*Permission denied.*; the run goes on without$") as said:
+            assert open_tier(TierConfig(tier=(f"lmdb:{folder}",))) is None
+        assert len(said) == 1
+
+
+def test_what_is_no_file_of_lmdb_is_told_of(disk: Path) -> None:
+    (disk / "b").mkdir()
+    (disk / "b" / "data.mdb").write_bytes(b"something else" * 1_000)
+    with pytest.raises(BackendError, match="MDB_INVALID"):
+        LmdbBackend(disk, MAX_BYTES)
