@@ -3,7 +3,7 @@
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.findings import Findings
-from kvzero.agent.namespaces import context_namespace, result_namespace
+from kvzero.agent.namespaces import context_namespace, refuse_inexact, result_namespace
 from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.weights import (
     CHECKPOINTS,
@@ -34,6 +34,7 @@ __all__ = [
     "open_engine",
     "read_newest",
     "refuse_changed",
+    "refuse_inexact",
     "result_namespace",
     "save_agent",
     "save_tensors",

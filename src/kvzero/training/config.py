@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from kvzero.agent import AgentConfig
+from kvzero.agent import AgentConfig, refuse_inexact
 from kvzero.cache import TierConfig
 from kvzero.checks import changed_fields, check_field, read_fields
 from kvzero.envs import EnvConfig
@@ -150,6 +150,8 @@ class RunConfig:
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
                 "group_kl compares simplices: use latent_norm=simnorm, or latent_loss=mse or smooth_l1"
             )
+        if self.keeps_results:
+            refuse_inexact(self.agent)
         self._check_images()
         self._check_positions()
         self._check_pools()
@@ -165,6 +167,11 @@ class RunConfig:
     def keeps_searches(self) -> bool:
         """Whether rows of the replay keep what searches found, to be searched again or to learn values from."""
         return self.reanalysis.reanalysed_rows > 0 or self.learner.reads_searches
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether what searches of reanalysis found is kept, to be taken again."""
+        return bool(self.tiers.tier) or self.reanalysis.max_age_updates > 0
 
     def seed_for(self, purpose: Purpose, salt: int = 0) -> int:
         """Return a seed of its own for every purpose, so that no two draw the same numbers."""
