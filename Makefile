@@ -1,7 +1,7 @@
 # One command per thing a newcomer wants; `make help` lists them.
 #
 #   PYTHON=python3.12   the interpreter that .venv is made with (3.11, 3.12 or 3.13; only when .venv does not exist yet)
-#   ARGS="--seed 1"     passed on to kvzero (train, bench) or pytest (test)
+#   ARGS="--seed 1"     passed on to kvzero (train, bench), pytest (test) or results/gpu/prove.py (gpu)
 
 PYTHON ?= python3
 ARGS ?=
@@ -19,10 +19,10 @@ export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup train test kernels check gates docs bench clean distclean
+.PHONY: help setup train test kernels check gates docs bench gpu gpu-wheels clean distclean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
 
 setup: .venv/dev.stamp ## make .venv with kvzero, its extras and the developers' tools
 
@@ -39,6 +39,14 @@ test: .venv/dev.stamp ## run the tests (ARGS="-k search")
 		$(BIN)/python -m pytest -o addopts="--strict-markers --import-mode=importlib" -m compile; \
 	fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not compile" $(ARGS)
+
+# A machine with a GPU is taken as it is: its Python has PyTorch with CUDA, and .wheels what it lacks. Where this clone has
+# a .venv, that is taken.
+gpu: ## prove and measure all that only a GPU can show, part by part; call it again to go on (ARGS="--seconds 540")
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) results/gpu/prove.py $(ARGS)
+
+gpu-wheels: .venv/dev.stamp ## collect in .wheels what a machine with a GPU and no network lacks (ARGS="--python 3.12")
+	$(BIN)/python results/gpu/wheels.py $(ARGS)
 
 # Triton lies apart: beside PyTorch's CPU build it has no use but this, and takes a gigabyte.
 kernels: .triton/stamp ## test the kernels for GPUs, interpreted and compiled; installs Triton for it
@@ -62,7 +70,7 @@ clean: ## remove what the gates and builds leave behind; runs/ and .venv stay
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	rm -rf .venv .triton
+	rm -rf .venv .triton .wheels .gpu
 
 # A stamp is as old as the last whole install; it is made again when what to install changes.
 .venv/run.stamp: $(INPUTS) | .venv/bin/pip

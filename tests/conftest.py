@@ -1,4 +1,4 @@
-"""What all tests share: one thread for PyTorch, and one tiny run that has been trained to its end."""
+"""What all tests share: one thread for PyTorch, what needs a GPU skipped without one, and one tiny trained run."""
 
 import importlib
 import tempfile
@@ -12,6 +12,14 @@ import kvzero
 from kvzero.cache.tiers.backend import BackendError
 from kvzero.cache.tiers.folders import make_folder
 from tests.training.samples import tiny_config
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a GPU"))
 
 
 @pytest.fixture(autouse=True, scope="session")

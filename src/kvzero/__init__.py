@@ -3,7 +3,7 @@
 from importlib.metadata import version as _version
 
 import kvzero.interrupts as _interrupts  # noqa: F401  # before all that takes time
-from kvzero.agent import Agent, AgentConfig
+from kvzero.agent import Agent, AgentConfig, SearchRecord
 from kvzero.cache import CacheConfig, CacheStats, EvictionStrategy, KeysValues, KVCacheManager, KVCachePool
 from kvzero.compat import LightZeroWarning, Tokenizer, TransformerConfig, WorldModel
 from kvzero.envs import EnvConfig
@@ -37,6 +37,7 @@ __all__ = [
     "RunConfig",
     "ScheduleConfig",
     "SearchConfig",
+    "SearchRecord",
     "Tokenizer",
     "TransformerConfig",
     "WorldModel",

@@ -86,8 +86,12 @@ def test_two_networks_of_one_version_have_nothing_in_common():
             "window is shift, .* choose window=rebuild",
         ),
         (replace(CONFIG, store="pooled", cache=CacheConfig(key_mode="latent")), "key_mode is latent, .* key_mode=path"),
+        (
+            replace(CONFIG, store="pooled", cache=CacheConfig(pool_codec="int8")),
+            "pool_codec is int8, .* pool_codec=none",
+        ),
     ],
-    ids=["shift", "latent"],
+    ids=["shift", "latent", "int8"],
 )
 def test_roots_that_are_no_function_of_history_are_refused(config, says):
     network = network_of(config.model)

@@ -56,6 +56,17 @@ def test_the_device_is_waited_for_before_the_clock_is_read(clock):
     assert stopwatch.seconds == {"part": 5}
 
 
+def test_inside_a_block_it_is_not_waited_for(clock):
+    waited = []
+    stopwatch = Stopwatch(clock=clock, synchronise=lambda: waited.append(clock.seconds))
+    before = len(waited)
+    with stopwatch.unsynchronised(), timed(stopwatch, "part"):
+        clock.seconds += 1
+    assert len(waited) == before
+    stopwatch.now()
+    assert len(waited) == before + 1
+
+
 def test_an_encoder_is_timed_inside_the_block_only(clock):
     class Slow(nn.Module):
         def forward(self, number):

@@ -26,6 +26,8 @@ def test_all_parts_of_a_tiny_run_are_measured_and_add_up(tmp_path, make_config):
     assert sum(updates.values()) == pytest.approx(1000 / figures.updates_per_second, rel=0.02)
     seconds = 1 / figures.env_steps_per_second + run.schedule.replay_ratio / figures.updates_per_second
     assert figures.training_env_steps_per_second == pytest.approx(1 / seconds, rel=0.02)
+    assert 0 < figures.step_device_idle_share < 1
+    assert 0 < figures.update_device_idle_share < 1
 
 
 def test_a_run_that_updates_never_is_as_fast_as_its_collecting(tmp_path):

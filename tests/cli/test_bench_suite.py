@@ -59,6 +59,33 @@ def test_the_suite_writes_figures_and_a_table(command, tmp_path, monkeypatch):
     assert "| 8, 768, heads of 4 E | bfloat16 |" in text
 
 
+def test_a_suite_that_was_cut_short_is_resumed(command, tmp_path, monkeypatch):
+    asked = []
+
+    def measure(config):
+        asked.append(config)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return Measured(**FIGURES)
+
+    monkeypatch.setattr(suite, "measure_search", measure)
+    flags = ("bench", "suite", "--out", tmp_path, "--resume", "--num-rows", 4, "--engine", "device", "--one-pass")
+    command(*flags)
+    assert len(asked) == 3
+    assert command(*flags).status == 0
+    assert len(asked) == 3 + 2
+    assert {(each.engine, each.one_pass) for each in asked} == {("device", True)}
+    held = json.loads((tmp_path / "suite.json").read_text(encoding="utf-8"))
+    assert [case["config"]["num_envs"] for case in held["cases"]] == [case["num_envs"] for case in CASES[:4]]
+    assert command(*flags).status == 0
+    assert len(asked) == 5
+    held["device_name"] = "another card"
+    (tmp_path / "suite.json").write_text(json.dumps(held), encoding="utf-8")
+    command(*flags)
+    command(*flags[:-1])
+    assert len(asked) == 5 + 4 + 4
+
+
 def test_a_row_of_the_table_rounds_and_names_what_the_figures_depend_on():
     config = {"num_envs": 8, "embed_dim": 64, "head_expansion": 1, "dtype": "float32"}
     head, rule, line = table([{**FIGURES, "config": config}]).splitlines()
@@ -66,7 +93,7 @@ def test_a_row_of_the_table_rounds_and_names_what_the_figures_depend_on():
     assert line == "| 8, 64 | float32 | 12,346 | 5,000 (float32) | 2.47 (2.10 to 2.75) | 0.057 (XLA) | 61% | 61,440 |"
 
 
-@pytest.mark.parametrize("flag", ["--num-threads", "--num-pairs"])
+@pytest.mark.parametrize("flag", ["--num-threads", "--num-pairs", "--num-rows"])
 def test_nothing_is_measured_with_nothing(command, flag):
     said = command("bench", "suite", flag, 0)
     assert said.status == 2

@@ -120,6 +120,14 @@ def test_an_engine_that_cannot_serve_all_stores_is_refused_before_anything_is_tr
     parse_comparison(["cartpole", *NEEDED, "--engine", "device", "--stores", "tree"])
 
 
+def test_pools_that_round_are_named_after_their_codec():
+    config = parse_comparison(["cartpole", *NEEDED, "--pool-codec", "int8", "--stores", "tree,pooled"])
+    assert [(variant.name, variant.settings) for variant, _ in variants(config)] == [
+        ("tree", {}),
+        ("pooled-int8", {"pool_codec": "int8"}),
+    ]
+
+
 def test_one_engine_serves_all_stores_unless_another_is_asked_for():
     assert parse_comparison(["cartpole", *NEEDED]).run.agent.engine == "eager"
     assert parse_comparison(["cartpole", *NEEDED, "--engine", "auto"]).run.agent.engine == "auto"

@@ -60,6 +60,12 @@ def test_the_store_that_is_built_is_the_one_that_was_named():
     ("store", "cache", "message"),
     [
         ("tree", CacheConfig(init_pool_size=3, key_mode="latent"), "init_pool_size, key_mode would have no effect"),
+        (
+            "tree",
+            CacheConfig(pool_codec="int8"),
+            "pool_codec would have no effect in a tree store.*choose store=pooled",
+        ),
+        ("legacy", CacheConfig(pool_codec="int8"), "pool_codec would have no effect in a legacy store"),
         ("tree", CacheConfig(pool_stats=False), "pool_stats would have no effect in a tree store"),
         ("legacy", CacheConfig(eviction="lru"), "eviction would have no effect in a legacy store.*choose store=pooled"),
         ("legacy", CacheConfig(recur_pool_bounds=(2, 99)), "recur_pool_bounds would have no effect"),
@@ -68,6 +74,19 @@ def test_the_store_that_is_built_is_the_one_that_was_named():
 def test_a_setting_without_effect_is_an_error(store, cache, message):
     with pytest.raises(ConfigError, match=message):
         AgentConfig(store=store, cache=cache)
+
+
+def test_a_codec_that_makes_nothing_smaller_is_refused():
+    with pytest.raises(ConfigError, match=r"codec is float16, which makes nothing of torch\.bfloat16 smaller"):
+        planner_of("pooled", CacheConfig(pool_codec="float16"), search_dtype="bfloat16", engine="eager")
+
+
+def test_a_codec_takes_the_memory_that_was_promised_and_changes_few_searches():
+    exact, coded = planner_of("pooled"), planner_of("pooled", CacheConfig(pool_codec="int8"))
+    assert exact.store.nbytes * (4 + 2) == coded.store.nbytes * 4 * 4  # heads of 4 numbers: as many bytes and a scale
+    wanted, found = live(exact), live(coded)
+    changed = np.mean([one != other for one, other in zip(wanted, found, strict=True)])
+    assert 0 <= changed < 0.5
 
 
 def test_an_unknown_store_is_refused():

@@ -23,7 +23,7 @@ class Path:
         """Add the action that was taken, if any, and the observation after it."""
         if action is not None:
             self.actions.append(action)
-        self.latents.append(self.network.encode(torch.from_numpy(observation)[None])[0])
+        self.latents.append(self.network.encode(torch.from_numpy(observation)[None].to(self.network.device))[0])
 
     def fork(self) -> "Path":
         return Path(self.network, list(self.latents), list(self.actions))
@@ -42,8 +42,17 @@ class Path:
         self.latents.append(self.network.next_latent_norm(next_latent))
         return self.network.support.decode(reward_logits), self.latents[-1]
 
-    def _forward(self) -> Tensor:
-        """Return the outputs of all tokens: attention written out, without cache or mask function."""
+    def keys_values(self) -> Tensor:
+        """Return what a cache may hold of all tokens: `[token, layer, 2, head, head_dim]`, keys turned."""
+        kept: list[Tensor] = []
+        self._forward(kept)
+        return torch.stack(kept, dim=1)
+
+    def _forward(self, kept: list[Tensor] | None = None) -> Tensor:
+        """Return the outputs of all tokens: attention written out, without cache or mask function.
+
+        Keys and values of every layer are added to `kept`.
+        """
         network, config = self.network, self.network.config
         tokens = []
         for index, latent in enumerate(self.latents):
@@ -59,6 +68,8 @@ class Path:
         for block in network.transformer.blocks:
             projected = block.attention.project(block.attention_norm(stream)).view(len(stream), 3, config.num_heads, -1)
             query, key, value = turned(projected[:, 0]), turned(projected[:, 1]), projected[:, 2]
+            if kept is not None:
+                kept.append(torch.stack([key, value], dim=1))
             scores = torch.einsum("ihd,jhd->hij", query, key) / query.shape[-1] ** 0.5
             for place in range(len(stream)):
                 scores[:, place, place + 1 :] = -torch.inf
@@ -74,7 +85,7 @@ def action_token(network: Network, action: Action) -> Tensor:
     weight = network.action_table.weight
     if not network.spec.is_continuous:
         return weight[action]
-    projected = weight @ torch.as_tensor(action) + network.action_table.bias
+    projected = weight @ torch.as_tensor(action).to(weight) + network.action_table.bias
     if network.config.latent_norm == "layernorm":
         return (projected - projected.mean()) / (projected.var(correction=0) + 1e-5).sqrt()
     return torch.cat([group.softmax(0) for group in projected.split(8)])
@@ -84,7 +95,7 @@ def turn(vectors: Tensor) -> Tensor:
     """Rotate pairs of numbers by the index of their token, as complex numbers in float64."""
     num_tokens, _, width = vectors.shape
     pairs = torch.complex(vectors[..., : width // 2].double(), vectors[..., width // 2 :].double())
-    speeds = 10_000.0 ** -(torch.arange(width // 2, dtype=torch.float64) * 2 / width)
-    angles = torch.arange(num_tokens, dtype=torch.float64)[:, None] * speeds
+    speeds = 10_000.0 ** -(torch.arange(width // 2, dtype=torch.float64, device=vectors.device) * 2 / width)
+    angles = torch.arange(num_tokens, dtype=torch.float64, device=vectors.device)[:, None] * speeds
     turned = pairs * torch.polar(torch.ones_like(angles), angles)[:, None]
     return torch.cat([turned.real, turned.imag], dim=-1).float()

@@ -1,6 +1,8 @@
 """A random life of several environments, in which every prediction through the cache is held against the reference."""
 
+import os
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
@@ -13,13 +15,22 @@ from tests.equivalence.reference import Path
 from kvzero.agent import AgentConfig, Planner
 from kvzero.cache import CacheConfig
 from kvzero.engines import EngineKind, SearchDtype, StoreKind
+from kvzero.engines.device import DeviceEngine
 from kvzero.engines.device.expanders import OnePassExpander
+from kvzero.engines.device.recordings import DirectRecorder, Recordings
 from kvzero.envs.observations import read_observation_space
 from kvzero.model import Expansion, ModelConfig, Network, NodeStepper, SlidingStepper
 from kvzero.records import EnvSpec
-from kvzero.search import DeviceLeaves, Evaluation, Leaves, Outcome, RuleKind, SearchConfig
+from kvzero.search import DeviceEvaluation, DeviceLeaves, Evaluation, Leaves, Outcome, RuleKind, SearchConfig
 
-TOLERANCE = 1e-5
+DEVICE = torch.device(os.environ.get("KVZERO_TEST_DEVICE", "cpu"))
+"""Where the networks of all lives are; `make gpu` sets it."""
+
+TOLERANCE = 1e-5 if DEVICE.type == "cpu" else 1e-4
+"""Largest difference in float32. On a GPU sums are formed in another order, and in float32 as well: without TF32."""
+
+if DEVICE.type == "cuda":
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
 Engine = EngineKind | Literal["one_pass"]
 """What computes a search; one_pass is the device engine that evaluates all actions of a new node together."""
@@ -73,7 +84,7 @@ class Recorder:
 
     def expand(self, leaves: Leaves) -> Evaluation:
         found = self._expander.expand(leaves)
-        self._life.asked.append(self._expander.choices.find(leaves).numpy())
+        self._life.asked.append(self._expander.choices.find(leaves).cpu().numpy())
         self._life.expansions.append(self._expander.expansion)
         return found
 
@@ -95,7 +106,7 @@ class Life:
         self.rng = np.random.default_rng(seed)
         if shape.space is not None:
             shape.space.seed(seed)
-        self.network = network or random_network(shape, seed)
+        self.network = network or random_network(shape, seed).to(DEVICE)
         self.config = AgentConfig(
             model=shape.model,
             search=SearchConfig(num_simulations=shape.num_simulations, rule=shape.rule),
@@ -107,6 +118,8 @@ class Life:
         )
         self.tolerance = tolerance
         self.planner = Planner(self.network, self.config, num_envs=shape.num_envs)
+        if DEVICE.type == "cuda":
+            self._record_nothing()
         self.actions = shape.spec.blank_actions(shape.num_envs)
         self.observed: list[list[np.ndarray]] = [[] for _ in range(shape.num_envs)]
         self.taken: list[list[int | np.ndarray]] = [[] for _ in range(shape.num_envs)]
@@ -139,26 +152,51 @@ class Life:
         self.actions[envs] = self._choose(len(envs))
         return outcome
 
+    def _record_nothing(self) -> None:
+        """Let a search on the device be done launch by launch: of a replayed recording nothing could be kept."""
+        if isinstance(self.planner.engine, DeviceEngine):
+            self.planner.engine._recordings = Recordings(DirectRecorder())
+
     def _record(self, patch: pytest.MonkeyPatch) -> None:
         """Keep all expansions of the search that follows, by either engine."""
         kind = SlidingStepper if self.shape.model.layout.is_sliding else NodeStepper
         step = kind.__call__
 
         def keep(stepper: NodeStepper | SlidingStepper, actions: torch.Tensor, *rest: object) -> Expansion:
-            self.asked.append(actions.numpy())
+            self.asked.append(actions.cpu().numpy())
             self.expansions.append(step(stepper, actions, *rest))
             return self.expansions[-1]
 
         look_up = OnePassExpander.look_up
 
         def keep_looked_up(expander: OnePassExpander, leaves: DeviceLeaves) -> Expansion:
-            self.asked.append(leaves.actions.numpy().copy())
+            self.asked.append(leaves.actions.cpu().numpy().copy())
             self.expansions.append(look_up(expander, leaves))
             return self.expansions[-1]
 
         patch.setattr(kind, "__call__", keep)
         patch.setattr(OnePassExpander, "look_up", keep_looked_up)
+        if find_spec("triton") is not None:
+            self._record_kernels(patch)
         search_in_python(patch, lambda expander: Recorder(expander, self))
+
+    def _record_kernels(self, patch: pytest.MonkeyPatch) -> None:
+        """Keep what kernels expand, where there are any."""
+        from kvzero.engines.device.fused_one_pass import FusedExpander  # noqa: PLC0415  # optional
+
+        expand = FusedExpander.expand
+
+        def keep(expander: FusedExpander, leaves: DeviceLeaves) -> DeviceEvaluation:
+            rows = torch.arange(len(leaves.actions), device=leaves.actions.device)
+            latents = expander._held.latents[rows, leaves.parents, leaves.actions]
+            found = expand(expander, leaves)
+            self.asked.append(leaves.actions.cpu().numpy().copy())
+            self.expansions.append(
+                Expansion(found.rewards.clone(), found.values.clone(), found.logits.clone(), latents)
+            )
+            return found
+
+        patch.setattr(FusedExpander, "expand", keep)
 
     def some_envs(self) -> np.ndarray:
         """Return a random subset of the environments in random order, never an empty one."""
@@ -205,7 +243,7 @@ class Life:
         self._compare(expansion.policy_logits[row], logits)
 
     def _compare(self, found: object, wanted: torch.Tensor) -> None:
-        difference = (torch.as_tensor(found) - wanted).abs().max()
+        difference = (torch.as_tensor(found).cpu() - wanted.cpu()).abs().max()
         assert difference.isfinite(), "a prediction is not finite"
         self.worst = max(self.worst, float(difference))
 

@@ -31,7 +31,7 @@ class RecomputingExpander:
             rewards.append(reward)
             values.append(value)
             logits.append(policy)
-        return Evaluation(*(torch.stack(column).numpy() for column in (rewards, values, logits)))
+        return Evaluation(*(torch.stack(column).cpu().numpy() for column in (rewards, values, logits)))
 
 
 class Numbered:
@@ -57,7 +57,7 @@ class Drawn:
         return self._drawn[row, node][index]
 
     def offer(self, row: int, node: int, policy: torch.Tensor) -> torch.Tensor:
-        means, scales = np.split(policy.double().numpy(), 2)
+        means, scales = np.split(policy.double().cpu().numpy(), 2)
         means, scales = 3 * np.tanh(means / 3), np.exp(-3 + 4 / (1 + np.exp(-scales) / 3))
         numbers = np.clip(means + scales * self._noise[node], -4, 4)
         self._drawn[row, node] = np.tanh(numbers).astype(np.float32)
@@ -67,7 +67,12 @@ class Drawn:
 @pytest.mark.parametrize(
     ("name", "engine", "rule"),
     [
-        *((n, e, "puct") for n in ("vector", "image", "three_layers_layernorm") for e in ("device", "one_pass")),
+        *(
+            (n, e, rule)
+            for n in ("vector", "image", "three_layers_layernorm")
+            for e in ("device", "one_pass")
+            for rule in ("puct", "gumbel")
+        ),
         *(
             (n, e, rule)
             for n in ("vector", "image", "three_layers_layernorm", "continuous")
@@ -96,7 +101,7 @@ def search_anew(life: Life, envs: np.ndarray) -> Outcome:
     readings = [path.read() for path in paths]
     spec, num_choices = life.shape.spec, life.config.sampling.num_sampled_actions
     choices = Drawn(life.shape.num_simulations, num_choices, spec.action_dim) if spec.is_continuous else Numbered()
-    logits = torch.stack([choices.offer(row, 0, policy) for row, (_, policy) in enumerate(readings)]).numpy()
-    values = torch.stack([value for value, _ in readings]).numpy()
+    logits = torch.stack([choices.offer(row, 0, policy) for row, (_, policy) in enumerate(readings)]).cpu().numpy()
+    values = torch.stack([value for value, _ in readings]).cpu().numpy()
     roots = Roots(logits, values, np.ones(logits.shape, bool))
     return search(roots, RecomputingExpander(paths, choices), life.config.search, rng=None)

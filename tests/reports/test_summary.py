@@ -14,7 +14,6 @@ from kvzero.reports import (
     peak_rss_bytes,
     read_summary,
     rss_bytes,
-    write_atomically,
     write_summary,
 )
 
@@ -65,20 +64,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, summary: Summary) ->
     with pytest.raises(RunError, match=r"cannot write .*summary\.json"):
         write_summary(tmp_path, replace(summary, seed=9))
     assert read_summary(tmp_path) == summary
-
-
-def test_nothing_temporary_stays_of_what_could_not_be_written(tmp_path: Path) -> None:
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(RunError, match=r"cannot write .*free some space, or choose another place"):
-        write_atomically(tmp_path / "taken", b"content")
-    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
-
-
-def test_nothing_temporary_stays(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "a", b"one")
-    write_atomically(tmp_path / "a", b"two")
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert (tmp_path / "a").read_bytes() == b"two"
 
 
 def test_the_peak_grows_with_what_is_held() -> None:

@@ -1,11 +1,13 @@
 """The search on tensors grows the trees of the compiled search, node by node; it runs here on the CPU."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.search.models import Ask, PathModel, bandit, flat_roots, hashed_answers
 from tests.search.test_twin import Case, cases
 from tests.search.twin import Answer, Path
@@ -16,13 +18,20 @@ from kvzero.search import (
     DeviceEvaluation,
     DeviceLeaves,
     DeviceSearch,
+    GumbelConfig,
     Leaves,
     Outcome,
+    PuctConfig,
     Roots,
+    RuleKind,
     SearchConfig,
     search,
 )
+from kvzero.search.device_rules import TensorHalf, make_tensor_half
 from kvzero.search.device_search import TreeOperations
+from kvzero.search.device_tree import Workspace
+
+Steps = Callable[[Workspace, RuleKind, TensorHalf], TreeOperations]
 
 CPU = torch.device("cpu")
 EXACT = ("parents", "actions", "depths", "visit_counts", "children", "tie_keys", "action_masks")
@@ -47,13 +56,14 @@ def device_search(
     rng: np.random.Generator | None,
     *,
     spare: int = 0,
-    steps: type[TreeOperations] | None = None,
+    steps: Steps | None = None,
 ) -> Outcome:
     """Search on tensors, with as many rows to spare as asked for."""
     num_envs, num_actions = roots.logits.shape
     searching = DeviceSearch(num_envs + spare, num_actions, config, device=CPU)
     if steps is not None:
-        searching._operations = steps(searching._work)
+        rule = make_tensor_half(config.rule, searching._work)
+        searching._operations = steps(searching._work, config.rule, rule)
     load(searching, roots, rng, spare=spare)
     searching.run(TensorModel(asks + [hashed_answers(99, env, num_actions) for env in range(spare)]))
     return searching.read(num_envs)
@@ -76,42 +86,64 @@ def assert_same_outcome(found: Outcome, wanted: Outcome) -> None:
     np.testing.assert_array_equal(found.visit_counts, wanted.visit_counts)
     np.testing.assert_allclose(found.values, wanted.values, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found.action_values, wanted.action_values, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(found.chosen, wanted.chosen)
+    np.testing.assert_allclose(found.policy, wanted.policy, rtol=1e-9, atol=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
-@given(cases())
+gumbels = st.builds(
+    GumbelConfig,
+    num_considered_actions=st.sampled_from([1, 2, 3, 5, 16, 10_000]),
+    c_visit=st.sampled_from([0.0, 50.0]),
+    c_scale=st.sampled_from([0.01, 0.1, 1.0]),
+)
+
+
+@st.composite
+def cases_of_all_rules(draw: st.DrawFn) -> Case:
+    case = draw(cases())
+    if draw(st.booleans()):
+        return case
+    config = replace(case.config, rule="gumbel", puct=PuctConfig(), gumbel=draw(gumbels))
+    return replace(case, config=config)
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases_of_all_rules())
 def test_every_node_of_every_tree_is_that_of_the_compiled_search(case: Case) -> None:
     wanted = search(case.roots(), PathModel(case.asks()), case.config, rng=case.rng())
     assert_same_outcome(device_search(case.roots(), case.asks(), case.config, case.rng()), wanted)
 
 
-@settings(max_examples=25, deadline=None)
-@given(cases())
+@settings(max_examples=50, deadline=None)
+@given(cases_of_all_rules())
 def test_rows_to_spare_change_nothing(case: Case) -> None:
     wanted = search(case.roots(), PathModel(case.asks()), case.config, rng=case.rng())
     assert_same_outcome(device_search(case.roots(), case.asks(), case.config, case.rng(), spare=3), wanted)
 
 
-def test_hundreds_of_simulations_give_the_same_trees() -> None:
-    config = SearchConfig(num_simulations=300)
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+def test_hundreds_of_simulations_give_the_same_trees(rule: RuleKind) -> None:
+    config = SearchConfig(num_simulations=300, rule=rule)
     asks = [hashed_answers(5, env, 4, grain=0.5) for env in range(3)]
     wanted = search(flat_roots(3, 4), PathModel(asks), config, rng=np.random.default_rng(1))
     assert_same_outcome(device_search(flat_roots(3, 4), asks, config, np.random.default_rng(1)), wanted)
 
 
 @pytest.mark.parametrize("num_simulations", [1, 2, 3, 4, 5, 16, 17, 18, 33])
-def test_a_chain_is_descended_to_its_end(num_simulations: int) -> None:
-    config = SearchConfig(num_simulations=num_simulations, discount=0.5)
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+def test_a_chain_is_descended_to_its_end(num_simulations: int, rule: RuleKind) -> None:
+    config = SearchConfig(num_simulations=num_simulations, discount=0.5, rule=rule)
     asks = [lambda path: (float(len(path)), 1.0, [0.0])] * 2
     found = device_search(flat_roots(2, 1), asks, config, None)
     assert found.tree.depths.tolist() == [list(range(num_simulations + 1))] * 2
     assert_same_outcome(found, search(flat_roots(2, 1), PathModel(asks), config, rng=None))
 
 
-def test_one_search_after_another_uses_the_same_tensors_and_leaves_outcomes_alone() -> None:
-    config = SearchConfig(num_simulations=20)
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+def test_one_search_after_another_uses_the_same_tensors_and_leaves_outcomes_alone(rule: RuleKind) -> None:
+    config = SearchConfig(num_simulations=20, rule=rule)
     searching = DeviceSearch(2, 3, config, device=CPU)
-    tensors = [*searching._work.tree, *searching._work.chance, searching._work.evaluations]
+    tensors = [*searching._work.tree, *searching._work.chance, searching._work.evaluations, searching._work.root_scores]
     places = [tensor.data_ptr() for tensor in tensors]
     outcomes, wanted = [], []
     for seed in range(4):
@@ -127,8 +159,10 @@ def test_one_search_after_another_uses_the_same_tensors_and_leaves_outcomes_alon
     assert [tensor.data_ptr() for tensor in tensors] == places
 
 
-def test_another_discount_needs_no_other_tensors() -> None:
-    config, asks = SearchConfig(num_simulations=20, discount=0.4), [hashed_answers(7, env, 3) for env in range(2)]
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+def test_another_discount_needs_no_other_tensors(rule: RuleKind) -> None:
+    config = SearchConfig(num_simulations=20, discount=0.4, rule=rule)
+    asks = [hashed_answers(7, env, 3) for env in range(2)]
     searching = DeviceSearch(2, 3, config, device=CPU)
     places = [tensor.data_ptr() for tensor in (*searching._work.tree, *searching._work.chance)]
     load(searching, flat_roots(2, 3), None)
@@ -140,6 +174,30 @@ def test_another_discount_needs_no_other_tensors() -> None:
     wanted = search(flat_roots(2, 3), PathModel(asks), replace(config, discount=0.95), rng=None)
     assert_same_outcome(searching.read(2), wanted)
     assert [tensor.data_ptr() for tensor in (*searching._work.tree, *searching._work.chance)] == places
+
+
+@pytest.mark.parametrize("considered", [1, 3, 5, 16])
+@pytest.mark.parametrize("is_collecting", [False, True])
+def test_gumbel_halves_whatever_is_legal(considered: int, is_collecting: bool) -> None:
+    """One legal action, fewer than are considered, and all equally likely, with and without chance."""
+    config = SearchConfig(num_simulations=11, rule="gumbel", gumbel=GumbelConfig(num_considered_actions=considered))
+    roots, asks = flat_roots(3, 5), [hashed_answers(2, env, 5, grain=100.0) for env in range(3)]
+    roots.action_masks[:] = [[False, False, True, False, False], [True, False, True, True, False], [True] * 5]
+    rngs = [np.random.default_rng(8) if is_collecting else None for _ in range(2)]
+    wanted = search(roots, PathModel(asks), config, rng=rngs[0])
+    found = device_search(roots, asks, config, rngs[1], spare=2)
+    assert_same_outcome(found, wanted)
+    assert not found.visit_counts[~roots.action_masks].any()
+    assert (found.visit_counts > 0).sum(axis=1).max() <= considered
+
+
+def test_gumbel_considers_a_legal_action_of_no_prior_before_an_illegal_one() -> None:
+    config = SearchConfig(num_simulations=6, rule="gumbel")
+    roots, asks = flat_roots(1, 3), [hashed_answers(2, 0, 3)]
+    roots.logits[0], roots.action_masks[0, 0] = [0.0, -3e38, 0.0], False
+    wanted = search(roots, PathModel(asks), config, rng=None)
+    assert_same_outcome(device_search(roots, asks, config, None), wanted)
+    assert wanted.visit_counts[0, 1] > 0
 
 
 def broken_at(path: Path, answer: Answer) -> Ask:
@@ -223,11 +281,12 @@ class Constant:
         return self.answer
 
 
-def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_host() -> None:
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_host(rule: RuleKind) -> None:
     """Else a recording would be wrong, or could not be made. What copies: reading one number, and making a tensor."""
     heard = []
     for seed in range(3):
-        searching = DeviceSearch(3, 4, SearchConfig(num_simulations=12), device=CPU)
+        searching = DeviceSearch(3, 4, SearchConfig(num_simulations=12, rule=rule), device=CPU)
         generator = torch.Generator().manual_seed(seed)
         load(searching, flat_roots(3, 4, value=seed), None if seed else np.random.default_rng(seed))
         model = Constant(torch.randn(3, 6, generator=generator))
@@ -240,7 +299,8 @@ def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_hos
     assert not names & {"_local_scalar_dense", "lift_fresh", "nonzero", "equal", "masked_select", "scalar_tensor"}
 
 
-def test_a_bandits_best_arm_is_found() -> None:
-    rewards = [0.1, 1.0, 0.0, 0.3]
-    outcome = device_search(flat_roots(2, 4), bandit(rewards, 2).asks, SearchConfig(num_simulations=100), None)
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+def test_a_bandits_best_arm_is_found(rule: RuleKind) -> None:
+    rewards, config = [0.1, 1.0, 0.0, 0.3], SearchConfig(num_simulations=100, rule=rule)
+    outcome = device_search(flat_roots(2, 4), bandit(rewards, 2).asks, config, None)
     assert (outcome.visit_counts.argmax(axis=1) == 1).all()

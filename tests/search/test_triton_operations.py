@@ -15,7 +15,8 @@ from tests.search.models import PathModel, flat_roots, hashed_answers
 from tests.search.test_device_search import TensorModel, assert_same_outcome, broken_at, device_search, load
 
 from kvzero.errors import SearchError
-from kvzero.search import DeviceSearch, SearchConfig, search
+from kvzero.search import DeviceSearch, RuleKind, SearchConfig, search
+from kvzero.search.device_rules import make_tensor_half
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 needs_interpreter = pytest.mark.skipif(
@@ -26,11 +27,11 @@ needs_interpreter = pytest.mark.skipif(
 COMPILE = """
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
-from kvzero.search import triton_operations
+from kvzero.search import triton_operations, triton_selection
 
 numbers = dict.fromkeys(["parents", "actions", "depths", "children", "visit_counts", "failures"], "*i64")
 sizes = {"num_nodes": 51, "num_actions": 6, "num_lanes": 8}
-for kernel in (triton_operations._select, triton_operations._back_up):
+for kernel in (triton_selection.select_puct, triton_selection.select_gumbel, triton_operations._back_up):
     names = kernel.arg_names
     types = {name: numbers.get(name, "*fp64") for name in names} | {"node": "i32", "evaluations": "*fp32"}
     types = {name: "constexpr" if name in sizes else types[name] for name in names}
@@ -46,10 +47,12 @@ ON_THE_CPU = """
 import torch
 from kvzero.search import SearchConfig
 from kvzero.search.device_tree import allocate_workspace
+from kvzero.search.device_rules import make_tensor_half
 from kvzero.search.triton_operations import try_triton_operations
 
 config = SearchConfig(num_simulations=3)
-print(try_triton_operations(allocate_workspace(2, 3, config, device=torch.device("cpu"))))
+workspace = allocate_workspace(2, 3, config, device=torch.device("cpu"))
+print(try_triton_operations(workspace, "puct", make_tensor_half("puct", workspace)))
 """
 
 
@@ -66,11 +69,12 @@ def steps() -> type:
 
 @needs_interpreter
 @pytest.mark.parametrize("grain", [None, 0.5, 100.0])
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
 @pytest.mark.parametrize(("num_actions", "is_collecting"), [(1, True), (4, True), (5, False)])
 def test_interpreted_kernels_grow_the_trees_of_the_compiled_search(
-    grain: float | None, num_actions: int, is_collecting: bool
+    grain: float | None, num_actions: int, is_collecting: bool, rule: RuleKind
 ) -> None:
-    config = SearchConfig(num_simulations=17)
+    config = SearchConfig(num_simulations=17, rule=rule)
     asks = [hashed_answers(4, env, num_actions, grain=grain) for env in range(3)]
     roots = flat_roots(3, num_actions, value=0.5)
     roots.action_masks[1, 1:] = False
@@ -91,7 +95,7 @@ def test_interpreted_kernels_note_what_is_not_finite(answer: tuple) -> None:
 def test_the_kernels_compile_for_a_gpu_and_need_no_barrier() -> None:
     done = run_without_interpreter(COMPILE)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["0", "0"]
+    assert done.stdout.split() == ["0", "0", "0"]
 
 
 @needs_triton
@@ -103,12 +107,13 @@ def test_kernels_that_cannot_run_are_done_without_and_the_log_says_why() -> None
 
 
 @needs_interpreter
-def test_steps_that_were_tried_leave_nothing_behind() -> None:
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+def test_steps_that_were_tried_leave_nothing_behind(rule: RuleKind) -> None:
     from kvzero.search.triton_operations import try_triton_operations  # noqa: PLC0415  # optional
 
-    config, asks = SearchConfig(num_simulations=9), [hashed_answers(7, env, 3) for env in range(2)]
+    config, asks = SearchConfig(num_simulations=9, rule=rule), [hashed_answers(7, env, 3) for env in range(2)]
     searching = DeviceSearch(2, 3, config, device=torch.device("cpu"))
-    searching._steps = try_triton_operations(searching._work)
+    searching._operations = try_triton_operations(searching._work, rule, make_tensor_half(rule, searching._work))
     load(searching, flat_roots(2, 3), None)
     searching.run(TensorModel(asks))
     assert_same_outcome(searching.read(2), search(flat_roots(2, 3), PathModel(asks), config, rng=None))
@@ -124,9 +129,10 @@ class CudaModel(TensorModel):
         return type(found)(found.rewards.cuda(), found.values.cuda(), found.logits.cuda())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu_the_trees_are_those_of_the_compiled_search() -> None:
-    config = SearchConfig(num_simulations=60)
+@pytest.mark.gpu
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+def test_on_a_gpu_the_trees_are_those_of_the_compiled_search(rule: RuleKind) -> None:
+    config = SearchConfig(num_simulations=60, rule=rule)
     asks = [hashed_answers(4, env, 6) for env in range(3)]
     searching = DeviceSearch(3, 6, config, device=torch.device("cuda"))
     load(searching, flat_roots(3, 6), np.random.default_rng(0))

@@ -2,12 +2,15 @@
 
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.contexts import LoadedContexts
 from kvzero.agent.findings import Findings
 from kvzero.agent.namespaces import context_namespace, refuse_inexact, result_namespace
 from kvzero.agent.planner import Planner, open_engine
+from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import (
     CHECKPOINTS,
     check_environment,
+    find_checkpoint,
     load_network,
     load_tensors,
     load_weights,
@@ -24,9 +27,12 @@ __all__ = [
     "Agent",
     "AgentConfig",
     "Findings",
+    "LoadedContexts",
     "Planner",
+    "SearchRecord",
     "check_environment",
     "context_namespace",
+    "find_checkpoint",
     "load_network",
     "load_tensors",
     "load_weights",

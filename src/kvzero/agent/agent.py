@@ -10,9 +10,11 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.contexts import LoadedContexts
 from kvzero.agent.planner import Planner
+from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import check_environment, load_network, read_newest
-from kvzero.cache import ResultCache
+from kvzero.cache import CodecName, ResultCache
 from kvzero.checks import read_int, read_mask
 from kvzero.envs import read_spec
 from kvzero.errors import ConfigError
@@ -130,6 +132,49 @@ class Agent:
             actions = self.network.spec.to_bounds(self._actions)
             return actions[0] if is_single else actions
         return int(self._actions[0]) if is_single else self._actions.copy()
+
+    def save_contexts(self, folder: str | Path, *, codec: CodecName = "none", history_only: bool = False) -> None:
+        """Write all that the agent remembers of its games into a folder, to go on with them after a restart.
+
+        It replaces what was saved there, and is whole whenever the process is killed. Weights are not part of it.
+
+        Args:
+            folder: where to.
+            codec: how keys and values are written; all but none round them.
+            history_only: whether to leave keys and values out, which can be made anew.
+
+        Raises:
+            ConfigError: if keys and values could not be found again exactly (learned positions that are shifted, keys
+                of latents alone, pools that round), or a codec would have no effect.
+            RunError: if the folder cannot be written.
+        """
+        carried = {"starts": self._starts, "actions": self._actions}
+        self._planner.archive.save(Path(folder), codec=codec, history_only=history_only, carried=carried, rng=None)
+
+    def load_contexts(self, folder: str | Path) -> LoadedContexts:
+        """Go on, in all environments, where the agent stood that `save_contexts` was called on.
+
+        Keys and values are taken as they were saved if the same weights and the same kind of engine made them, on the
+        same kind of device and in the same number type; else they are made anew from the histories, which is logged.
+
+        Raises:
+            CheckpointError: if the folder is missing or damaged, of another environment or another number of them, of
+                too short a history, of a newer format, or was saved by a planner. Nothing has changed then.
+        """
+        loaded, carried = self._planner.archive.load(Path(folder), carries=("starts", "actions"), rng=None)
+        self._starts, self._actions = carried["starts"].copy(), carried["actions"].copy()
+        return loaded
+
+    def explain(self, env: int = 0) -> SearchRecord:
+        """Return what the search behind the last action of an environment thought: its tree, and what it read where.
+
+        It costs nothing until it is called. Call it after `act` and before the next one, whose search takes the place
+        of this one; the record itself stays as it is.
+
+        Raises:
+            SearchError: if there is no such environment, or none has acted yet.
+        """
+        return self._planner.explain(env)
 
     def _read(self, observations: np.ndarray) -> Shaped[np.ndarray, "env ..."]:
         """Return observations in the type that the network reads."""

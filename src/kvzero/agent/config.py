@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from kvzero.cache import CacheConfig, ManagerSettings, plan_sizes
+from kvzero.cache import CacheConfig, ManagerSettings, plan_sizes, read_codec
 from kvzero.checks import changed_fields, read_fields
 from kvzero.engines import EngineKind, SamplingConfig, SearchDtype, StoreKind
 from kvzero.errors import ConfigError
@@ -40,7 +40,8 @@ class AgentConfig:
     engine: EngineKind = "auto"
     """What computes a search: native is machine code compiled on first use; device keeps a whole search where the
     network is, and on CUDA replays it as one recording; eager is PyTorch, node by node. auto is native
-    where that can serve, else eager; with another choice, a search that it cannot serve is an error."""
+    where that can serve, else eager; on CUDA, over a tree of numbered actions, it is the fastest engine that finds what
+    eager finds. With another choice, a search that it cannot serve is an error."""
 
     one_pass: bool = False
     """engine=device only: a new node's latent and all its actions pass through the network together, so that a
@@ -64,6 +65,7 @@ class AgentConfig:
             raise ConfigError(
                 f"{', '.join(idle)} would have no effect in a {self.store} store; leave it out, or choose store=pooled"
             )
+        read_codec(self.cache.pool_codec, torch.bfloat16 if self.search_dtype == "bfloat16" else torch.float32)
         if self.one_pass and self.engine != "device":
             raise ConfigError(
                 f"one_pass would have no effect with engine={self.engine}; choose engine=device, or leave it out"
@@ -93,5 +95,5 @@ class AgentConfig:
 
 _UNKNOWN_TO: dict[str, tuple[str, ...]] = {
     "pooled": (),
-    "legacy": ("eviction", "init_pool_bounds", "recur_pool_bounds"),
+    "legacy": ("eviction", "init_pool_bounds", "recur_pool_bounds", "pool_codec"),
 }

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Int, Shaped
 
 from kvzero.cache import digest_history, digest_rows
 from kvzero.engines import Past
+from kvzero.errors import CheckpointError
 from kvzero.records import EnvSpec
 
 __all__ = ["History"]
@@ -40,9 +41,9 @@ class History:
         self._counts[envs] = counts + 1
 
     def read(self, envs: Int[np.ndarray, " env"]) -> Past:
-        """Return the newest steps of these environments, no more than the longest of them holds."""
+        """Return the newest steps of these environments, no more than the longest of them holds, and at least one."""
         counts = self._counts[envs]
-        depth = min(int(counts.max()), self._size)
+        depth = min(max(1, int(counts.max())), self._size)
         times = counts[:, None] + np.arange(-depth, 0)
         places = times % self._size
         return Past(
@@ -50,6 +51,35 @@ class History:
             self._actions[envs[:, None], places[:, :-1]],
             times >= 0,
         )
+
+    def refuse_short(self, past: Past, counts: Int[np.ndarray, " env"]) -> None:
+        """Refuse to load what holds fewer observations than there is room for and have been.
+
+        Raises:
+            CheckpointError: if it does.
+        """
+        wanted, depth = np.minimum(counts, self._size), past.is_valid.shape[1]
+        if (wanted > depth).any():
+            raise CheckpointError(
+                f"histories hold {depth} observations, and to rebuild contexts exactly takes {wanted.max()} here: they "
+                "were saved by an agent with a shorter context"
+            )
+
+    def load(self, past: Past, counts: Int[np.ndarray, " env"]) -> None:
+        """Hold, in place of all episodes, some that have had `counts` observations, of which `past` holds the newest.
+
+        Raises:
+            CheckpointError: if these are too few. Nothing has changed then.
+        """
+        self.refuse_short(past, counts)
+        depth = past.is_valid.shape[1]
+        envs, columns = np.nonzero(past.is_valid & (np.arange(-depth, 0) >= -self._size))
+        places = (counts[envs] - depth + columns) % self._size
+        self._observations[envs, places] = past.observations[envs, columns]
+        is_followed = columns < depth - 1
+        envs, columns, places = envs[is_followed], columns[is_followed], places[is_followed]
+        self._actions[envs, places] = past.actions[envs, columns]
+        self._counts[:] = counts
 
     def digests(self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"]) -> list[bytes]:
         """Return for each environment a digest of all that a search below its root depends on beside the weights."""

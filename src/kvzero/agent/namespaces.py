@@ -6,7 +6,7 @@ from importlib.metadata import version
 import torch
 
 from kvzero.agent.config import AgentConfig
-from kvzero.cache import Namespace
+from kvzero.cache import Namespace, is_lossy
 from kvzero.engines import EngineKind
 from kvzero.errors import ConfigError
 from kvzero.model import Network
@@ -79,4 +79,9 @@ def refuse_inexact(config: AgentConfig) -> None:
         raise ConfigError(
             "key_mode is latent, which may take one history for another: nothing made with it can be found again "
             "exactly; choose key_mode=path, or keep no results and contexts"
+        )
+    if is_lossy(config.cache.pool_codec):
+        raise ConfigError(
+            f"pool_codec is {config.cache.pool_codec}, which rounds what contexts are made from: nothing made with it "
+            "can be found again exactly; choose pool_codec=none, or keep no results and contexts"
         )

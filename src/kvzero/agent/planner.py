@@ -1,18 +1,30 @@
 """One view of some environments: what they showed, and searches below it."""
 
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.contexts import ContextArchive, LoadedContexts
+from kvzero.agent.explain import make_record
 from kvzero.agent.findings import Findings
 from kvzero.agent.history import History
 from kvzero.agent.namespaces import result_namespace
-from kvzero.cache import ContextStore, Namespace, ResultCache
-from kvzero.engines import Engine, SamplingConfig, SearchNetwork, build_engine, build_store
-from kvzero.errors import ConfigError, StaleContextError
+from kvzero.agent.search_record import SearchRecord
+from kvzero.cache import CodecName, ContextStore, Namespace, ResultCache
+from kvzero.engines import (
+    Engine,
+    EnginePlan,
+    SamplingConfig,
+    SearchNetwork,
+    build_engine,
+    build_store,
+    settle_engine,
+)
+from kvzero.errors import ConfigError, SearchError, StaleContextError
 from kvzero.model import Network
 from kvzero.search import Outcome
 
@@ -39,7 +51,9 @@ class Planner:
         self.engine: Engine = open_engine(network, self._config, num_envs=num_envs)
         self._network = network
         self._named: tuple[bytes, Namespace] | None = None  # the weights whose results it is for
+        self._last: tuple[Int[np.ndarray, " env"], Outcome] | None = None
         self._history = History(network.spec, num_envs=num_envs, num_steps=config.model.layout.history_steps)
+        self.archive = ContextArchive(network, config, self.engine, self._history)
 
     @property
     def store(self) -> ContextStore:
@@ -70,6 +84,7 @@ class Planner:
             EnvError: if a number is too large for the network's encoder. Nothing has changed then.
         """
         self._network.check_observations(envs, observations)
+        self._last = None
         begun = envs[starts]
         self.store.reset(begun)
         self._history.reset(begun)
@@ -98,9 +113,37 @@ class Planner:
             StaleContextError: if one of the environments was never observed.
             SearchError: if the network has diverged, or an environment has no legal action.
         """
+        self._last = None
         if self._is_behind(envs):
             self._catch_up(envs)
-        return self.engine.search(envs, action_masks, rng=rng, temperature=temperature)
+        outcome = self.engine.search(envs, action_masks, rng=rng, temperature=temperature)
+        self._last = envs.copy(), outcome
+        return outcome
+
+    def explain(self, env: int) -> SearchRecord:
+        """Return what the last search thought of an environment, before anything is observed after it.
+
+        Nothing is gathered before it is asked for: trees stay as they are, what is in the store is copied now.
+
+        Raises:
+            SearchError: if that search left the environment out, something was observed since, or there was none.
+        """
+        envs, outcome = (np.zeros(0, np.int64), None) if self._last is None else self._last
+        rows = np.flatnonzero(envs == env)
+        if outcome is None or not rows.size:
+            raise SearchError(
+                f"there is no search below environment {env} to explain: the last one since anything was observed was "
+                f"below {envs.tolist() or 'none'}; ask after planning, before the next observation"
+            )
+        return make_record(
+            outcome,
+            int(rows[0]),
+            env=env,
+            store=self.store,
+            search=self._config.search,
+            engine=self.engine.name,
+            store_kind=self._config.store,
+        )
 
     def recall(
         self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"], results: ResultCache
@@ -143,6 +186,46 @@ class Planner:
             )
         self._namespace()
 
+    def save_contexts(
+        self,
+        folder: str | Path,
+        *,
+        codec: CodecName = "none",
+        history_only: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        """Write what was seen so far into a folder, for a planner of another process to go on from.
+
+        It replaces what was saved there, and is whole whenever the process is killed.
+
+        Args:
+            folder: where to.
+            codec: how keys and values are written; all but none round them.
+            history_only: whether to leave keys and values out, which can be made anew.
+            rng: the generator that actions are drawn with; its state goes along.
+
+        Raises:
+            ConfigError: if keys and values could not be found again exactly (learned positions that are shifted, keys
+                of latents alone, pools that round), or a codec would have no effect.
+            RunError: if the folder cannot be written.
+        """
+        self.archive.save(Path(folder), codec=codec, history_only=history_only, carried={}, rng=rng)
+
+    def load_contexts(self, folder: str | Path, *, rng: np.random.Generator | None = None) -> LoadedContexts:
+        """Go on, in all environments, where the planner stood that `save_contexts` was called on.
+
+        Keys and values are taken as they were saved if the same weights and the same kind of engine made them, on the
+        same kind of device and in the same number type; else they are made anew from the histories, which is logged.
+        `rng` continues the draws of the generator that was saved.
+
+        Raises:
+            CheckpointError: if the folder is missing or damaged, of another environment or another number of them, of
+                too short a history, or of a newer format; if it was saved by an agent, or without the state that `rng`
+                is to continue. Nothing has changed then.
+        """
+        loaded, _ = self.archive.load(Path(folder), carries=(), rng=rng)
+        return loaded
+
     def _namespace(self) -> Namespace:
         digest = self._network.digest
         if self._named is None or self._named[0] != digest:
@@ -182,12 +265,14 @@ def open_engine(network: Network, config: AgentConfig, *, num_envs: int) -> Engi
             f"{config.sampling} would have no effect, as actions are numbered here; leave sampling at its defaults"
         )
     searched = SearchNetwork(network, config.search_dtype)
+    asked = EnginePlan(config.engine, config.one_pass)
+    plan = settle_engine(asked, searched, config.store, config.search, num_envs=num_envs)
     store = build_store(
         config.store,
         searched,
         config.cache,
         num_envs=num_envs,
         num_simulations=config.search.num_simulations,
-        has_all_actions=config.one_pass,
+        has_all_actions=plan.one_pass,
     )
-    return build_engine(config.engine, searched, store, config.search, config.sampling)
+    return build_engine(plan.kind, searched, store, config.search, config.sampling)

@@ -11,13 +11,14 @@ from safetensors.torch import load_file, save_file
 
 from kvzero.agent.config import AgentConfig
 from kvzero.errors import CheckpointError, RunError
+from kvzero.files import reachable
 from kvzero.model import Network
 from kvzero.records import EnvSpec, structure, unstructure
-from kvzero.reports import reachable
 
 __all__ = [
     "CHECKPOINTS",
     "check_environment",
+    "find_checkpoint",
     "load_network",
     "load_tensors",
     "load_weights",
@@ -50,6 +51,19 @@ def newest_checkpoint(run: Path) -> Path:
     if not whole:
         raise RunError(f"{run} holds no checkpoint (looked for {CHECKPOINTS}/step_*); train it first")
     return whole[-1]
+
+
+def find_checkpoint(run: Path, name: str) -> Path:
+    """Return the folder of a run's checkpoint that has this name, such as `step_0000010000_0000004750`.
+
+    Raises:
+        RunError: if the folder is missing, or holds no checkpoint of that name.
+    """
+    newest = newest_checkpoint(run)
+    whole = sorted(found.name for found in newest.parent.glob("step_*"))
+    if name not in whole:
+        raise RunError(f"{run} holds no checkpoint {name!r}; choose one of {', '.join(whole)}")
+    return newest.with_name(name)
 
 
 def read_newest(run: Path, read: Callable[[Path], Found]) -> Found:

@@ -1,5 +1,6 @@
 """How fast search and training are on this machine, and how fast a peer is: measurements, returned as records."""
 
+from kvzero.bench.codecs import CodecBench, CodecFigures, measure_codecs
 from kvzero.bench.config import SearchBench
 from kvzero.bench.figures import SearchFigures
 from kvzero.bench.own import random_network
@@ -10,6 +11,8 @@ from kvzero.bench.training import TrainBench, TrainFigures, measure_training
 
 __all__ = [
     "CASES",
+    "CodecBench",
+    "CodecFigures",
     "Line",
     "SearchBench",
     "SearchFigures",
@@ -17,6 +20,7 @@ __all__ = [
     "TrainBench",
     "TrainFigures",
     "draw_sweep",
+    "measure_codecs",
     "measure_search",
     "measure_sweep",
     "measure_training",

@@ -35,6 +35,7 @@ class OwnSearch:
         self._rng = np.random.default_rng(config.seed)
         self._everyone = np.arange(config.num_envs)
         self._masks = np.ones((config.num_envs, self._spec.num_actions), bool)
+        self._is_cuda = network.device.type == "cuda"
         self.step_seconds: list[float] = []
         """Seconds of each observation and search together."""
         for step in range(config.context_tokens // 2 + 1):
@@ -54,6 +55,8 @@ class OwnSearch:
         """Observe, then search once; return the seconds that the search took."""
         before = time.perf_counter()
         self._observe()
+        if self._is_cuda:  # else the search would begin with waiting for what was observed
+            torch.cuda.synchronize()
         observed = time.perf_counter()
         self._planner.plan(self._everyone, self._masks, rng=self._rng)
         after = time.perf_counter()

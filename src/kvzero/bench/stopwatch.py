@@ -59,6 +59,15 @@ class Stopwatch:
         self.seconds.clear()
         self._since = self.now()
 
+    @contextmanager
+    def unsynchronised(self) -> Iterator[None]:
+        """Inside the block nobody waits for the device: what is read there is when work was given, not when done."""
+        synchronise, self._synchronise = self._synchronise, None
+        try:
+            yield
+        finally:
+            self._synchronise = synchronise
+
     def milliseconds(self, names: Sequence[str], *, total_seconds: float, count: int) -> dict[str, float]:
         """Return the mean of each named part over so many times, and of the rest of the total."""
         parts = {name: self.seconds[name] for name in names}

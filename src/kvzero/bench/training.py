@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from kvzero.bench.floor import UpdateFloor, record_products
+from kvzero.bench.idle import measure_idle_share
 from kvzero.bench.stopwatch import (
     Stopwatch,
     TimedEnvironments,
@@ -30,6 +31,8 @@ WARM_UP_STEPS = 3
 WARM_UP_UPDATES = 2
 NUM_BLOCKS = 5
 """Blocks of updates between which their floor is measured."""
+MOST_PROFILED = 5
+"""Steps, and updates, that are watched for what the device idles."""
 STEP_PARTS = ("environment", "encode", "roots", "search", "replay")
 UPDATE_PARTS = ("sample", "targets", "forward", "backward", "optimiser", "ema")
 
@@ -84,6 +87,10 @@ class TrainFigures:
     """Time of the matrix products and convolutions of one update alone, each computed in the fastest way known."""
     update_floor_share: float
     """Share of an update's time that the floor is: 1 would be an update that costs its products only."""
+    step_device_idle_share: float
+    """Share of the time of a few more steps in which nothing that PyTorch gave the device ran there."""
+    update_device_idle_share: float
+    """The same share of a few more updates."""
     num_threads: int
     """Threads that PyTorch used."""
 
@@ -119,10 +126,13 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
         run = replace(run, learner=replace(run.learner, precision=config.precision))
     keep_freed_memory()
     threads = torch_threads(config.num_threads or run.num_threads)
+    temperature = run.schedule.first_temperature
     with threads as num_threads, _built(config, run) as (collector, learning, stopwatch):
         with time_encoder(learning.learner.network.encoder, stopwatch):
-            step = _measure_steps(collector, stopwatch, config.num_steps, run.schedule.first_temperature)
+            step = _measure_steps(collector, stopwatch, config.num_steps, temperature)
         update, floor = _measure_updates(learning, stopwatch, config.num_updates)
+        with stopwatch.unsynchronised():
+            step_idle, update_idle = _measure_idle(collector, learning, stopwatch, config, temperature)
     env_step_seconds = step.seconds / run.env.num_envs
     return TrainFigures(
         env_steps_per_second=round(1 / env_step_seconds, 2),
@@ -132,6 +142,8 @@ def measure_training(config: TrainBench, run: RunConfig) -> TrainFigures:
         update_milliseconds=update.milliseconds,
         update_floor_milliseconds=round(floor, 4),
         update_floor_share=round(floor / (1000 * update.seconds), 3),
+        step_device_idle_share=step_idle,
+        update_device_idle_share=update_idle,
         num_threads=num_threads,
     )
 
@@ -202,6 +214,22 @@ def _measure_updates(learning: Learning, stopwatch: Stopwatch, num_updates: int)
         stopwatch.mark("floor")
     figures = stopwatch.milliseconds(parts, total_seconds=seconds, count=num_updates)
     return Measured(seconds / num_updates, figures), floor.milliseconds
+
+
+def _measure_idle(
+    collector: Collector, learning: Learning, stopwatch: Stopwatch, config: TrainBench, temperature: float
+) -> tuple[float, float]:
+    """Return what the device idles in a few steps, and in a few updates."""
+
+    def collect() -> None:
+        for _ in range(min(config.num_steps, MOST_PROFILED)):
+            collector.step(temperature)
+
+    def learn() -> None:
+        _update(learning, stopwatch, min(config.num_updates, MOST_PROFILED))
+
+    device = learning.learner.network.device
+    return measure_idle_share(collect, device), measure_idle_share(learn, device)
 
 
 def _update(learning: Learning, stopwatch: Stopwatch, num_updates: int) -> None:

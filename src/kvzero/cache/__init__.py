@@ -1,5 +1,14 @@
 """Stores of keys and values, their layout and their statistics; knows no model."""
 
+from kvzero.cache.codecs import (
+    Codec,
+    CodecName,
+    coded_context_bytes,
+    from_bytes,
+    is_lossy,
+    read_codec,
+    to_bytes,
+)
 from kvzero.cache.keyed import (
     MISSING,
     NO_ACTION,
@@ -36,7 +45,7 @@ from kvzero.cache.pools import (
     plan_sizes,
 )
 from kvzero.cache.result_cache import DEFAULT_RESULT_BYTES, ResultCache
-from kvzero.cache.store import ContextStore, Regenerator, SearchContexts, TreeMemory, Window
+from kvzero.cache.store import BlockTable, ContextStore, Regenerator, SearchContexts, TreeMemory, Window
 from kvzero.cache.tiers import Tier, TierConfig, TierStats, open_tier
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
@@ -45,8 +54,11 @@ __all__ = [
     "KEY_BYTES",
     "MISSING",
     "NO_ACTION",
+    "BlockTable",
     "CacheConfig",
     "CacheStats",
+    "Codec",
+    "CodecName",
     "ContextBatch",
     "ContextLayout",
     "ContextLevels",
@@ -83,13 +95,18 @@ __all__ = [
     "TreeStore",
     "Window",
     "allocate_contexts",
+    "coded_context_bytes",
     "digest_history",
     "digest_parts",
     "digest_rows",
+    "from_bytes",
     "hash_state",
     "held_places",
+    "is_lossy",
     "make_keys",
     "open_tier",
     "plan_sizes",
+    "read_codec",
     "start_key",
+    "to_bytes",
 ]

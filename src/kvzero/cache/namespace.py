@@ -102,8 +102,11 @@ def digest_history(
             f"a history of {len(seen)} observations and {len(actions)} actions from token {first_token} on was to get "
             "a key; give an action between each two observations, and an index of 0 or more"
         )
-    parts = {"first_token": first_token.to_bytes(8, "little"), "seen": b"".join(seen), "actions": actions}
-    return digest_parts(parts if legal is None else parts | {"legal": legal})
+    parts: dict[str, bytes | np.ndarray] = {"first_token": first_token.to_bytes(8, "little"), "seen": b"".join(seen)}
+    parts["actions"] = actions
+    if legal is not None:
+        parts["legal"] = legal
+    return digest_parts(parts)
 
 
 def digest_rows(rows: Shaped[np.ndarray, "time ..."]) -> list[bytes]:

@@ -76,7 +76,7 @@ class ResultCache:
         for place, raw in zip(missed, asked, strict=True):
             raws[place] = raw
         is_hit = np.array([raw is not None and len(raw) == records.itemsize for raw in raws], np.bool_)
-        for place in np.flatnonzero(is_hit):
+        for place in np.flatnonzero(is_hit).tolist():
             records[place] = np.frombuffer(raws[place] or b"", records.dtype)[0]
         self._counts["hits"] += int(is_hit.sum())
         self._counts["misses"] += int((~is_hit).sum())

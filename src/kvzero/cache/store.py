@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-__all__ = ["ContextStore", "Regenerator", "SearchContexts", "TreeMemory", "Window"]
+__all__ = ["BlockTable", "ContextStore", "Regenerator", "SearchContexts", "TreeMemory", "Window"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,20 @@ class TreeMemory:
 
     tokens_per_node: int
     """Slots that each node owns."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTable:
+    """Where the contexts of one environment's root and nodes lie, as a search left them; a copy."""
+
+    slots: Int[np.ndarray, "node token"]
+    """Slots of the keys and values that each node's latent token reads, its own included; oldest first, -1 is none."""
+
+    num_slots: int
+    """Slots of the environment: `C` of its root's ring, then those of the nodes."""
+
+    tokens_per_node: int
+    """Slots that each node owns: node `n` those from `C + tokens_per_node * n` on."""
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
@@ -135,6 +149,12 @@ class ContextStore(Protocol):
 
         Raises:
             StaleContextError: if a root was made by other weights.
+        """
+
+    def block_table(self, env: int) -> BlockTable | None:
+        """Return where the last search below an environment's root had its contexts; None where they have no address.
+
+        It holds until that root changes or is searched below again.
         """
 
     def figures(self) -> dict[str, float]:

@@ -7,13 +7,26 @@ from typing import Literal
 from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
-__all__ = ["EngineKind", "SamplingConfig", "SearchDtype", "StoreKind"]
+__all__ = ["EngineKind", "EnginePlan", "SamplingConfig", "SearchDtype", "StoreKind"]
 
 EngineKind = Literal["auto", "native", "device", "eager"]
 
 SearchDtype = Literal["float32", "bfloat16"]
 
 StoreKind = Literal["tree", "pooled", "legacy"]
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlan:
+    """An engine, and what else there is to choose about it."""
+
+    kind: EngineKind
+    one_pass: bool = False
+    """Whether a new node and all its actions pass through the network together."""
+
+    def __str__(self) -> str:
+        """Name it as the settings do."""
+        return f"{self.kind}{', one_pass' * self.one_pass}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,10 @@ class EagerEngine:
         """Return what the network said of the newest observation at each root."""
         return self._searches.readings(envs)
 
+    def keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
+        """Take in what the network said of roots that were put into the store as they were saved."""
+        self._searches.keep(envs, reading)
+
     def set_discount(self, discount: float) -> None:
         """Search with another discount from now on."""
         self._searches.set_discount(discount)

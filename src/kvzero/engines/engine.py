@@ -70,6 +70,9 @@ class Engine(Protocol):
     def readings(self, envs: Int[np.ndarray, " env"]) -> RootReading:
         """Return what the network said of the newest observation at each root, where the engine keeps it."""
 
+    def keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
+        """Take in what the network said of roots that were put into the store as they were saved."""
+
     def set_discount(self, discount: float) -> None:
         """Search with another discount from now on; roots do not depend on it."""
 

@@ -11,7 +11,6 @@ from kvzero.reports.figures import (
     TRAIN_RETURN,
     WALL_SECONDS,
 )
-from kvzero.reports.files import load_arrays, reachable, save_arrays, write_atomically
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
 from kvzero.reports.page import write_report
 from kvzero.reports.pictures import plot_costs, plot_learning_curve
@@ -50,17 +49,13 @@ __all__ = [
     "TensorBoardSink",
     "describe_machine",
     "library_versions",
-    "load_arrays",
     "machine_facts",
     "peak_rss_bytes",
     "plot_costs",
     "plot_learning_curve",
-    "reachable",
     "read_metrics",
     "read_summary",
     "rss_bytes",
-    "save_arrays",
-    "write_atomically",
     "write_report",
     "write_summary",
 ]

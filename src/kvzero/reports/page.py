@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kvzero.errors import RunError
+from kvzero.files import write_atomically
 from kvzero.reports.characters import spell
-from kvzero.reports.files import write_atomically
 from kvzero.reports.rendering import render
 from kvzero.reports.sinks import read_metrics
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary
@@ -38,6 +38,7 @@ def write_report(run_dir: Path) -> Path:
         figures=_figures(summary) if summary else (),
         curves=_curves(run_dir),
         settings=_settings("", config),
+        caveat=_caveat(config),
     )
     path = run_dir / "report.html"
     write_atomically(path, spell(page, "utf-8").encode())
@@ -52,6 +53,14 @@ def _read_config(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise RunError(f"{path} is no configuration ({error}); restore it before writing a report") from error
+
+
+def _caveat(config: dict[str, Any]) -> str | None:
+    """Return what a reader has to know of how the run's predictions were made; nothing where they were exact."""
+    codec = config.get("agent", {}).get("cache", {}).get("pool_codec", "none")
+    if codec == "none":
+        return None
+    return f"Contexts were kept as {codec}, which rounds them: predictions in search were not exact."
 
 
 def _tiles(summary: Summary) -> Rows:

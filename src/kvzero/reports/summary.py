@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kvzero.errors import RunError
-from kvzero.reports.files import write_atomically
+from kvzero.files import write_atomically
 
 __all__ = ["SUMMARY_FILE", "Summary", "read_summary", "write_summary"]
 

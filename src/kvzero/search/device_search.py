@@ -9,11 +9,10 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
-from kvzero.errors import EngineError, SearchError
-from kvzero.search.config import SearchConfig
+from kvzero.errors import SearchError
+from kvzero.search.config import RuleKind, SearchConfig
+from kvzero.search.device_rules import make_host_half, make_tensor_half
 from kvzero.search.device_tree import NO_FAILURE, Workspace, allocate_workspace, read_tree
-from kvzero.search.noise import draw_noise, draw_tie_keys
-from kvzero.search.rules import PuctRule
 from kvzero.search.simulation import Outcome, read_outcome
 from kvzero.search.tensor_operations import TensorOperations
 
@@ -86,25 +85,22 @@ class DeviceSearch:
         """Allocate the trees.
 
         Raises:
-            EngineError: if the rule is not puct, the one that is written in tensors.
+            EngineError: if the rule is not written for devices.
         """
-        if config.rule != "puct":
-            raise EngineError(f"the rule is {config.rule}; searches on the device know puct only")
         is_cuda = device.type == "cuda"
         self.device = device
         self._config = config
-        self._rule = PuctRule(config)
-        self._puct = config.puct
+        self._rule = make_host_half(config)
         self._work = allocate_workspace(num_envs, num_actions, config, device=device)
         self._host = allocate_workspace(
             num_envs, num_actions, config, device=torch.device("cpu"), is_pinned=is_cuda
         )  # what goes to the device and what comes back
-        self._operations = choose_operations(self._work)
+        self._operations = choose_operations(self._work, config.rule)
 
     def set_discount(self, discount: float) -> None:
         """Reckon with another discount from the next `load` on; recordings of `run` stay good."""
         self._config = replace(self._config, discount=discount)
-        self._rule = PuctRule(self._config)
+        self._rule = make_host_half(self._config)
 
     def load(
         self,
@@ -160,20 +156,16 @@ class DeviceSearch:
             torch.cuda.current_stream(self.device).synchronize()
         self._refuse_failure(self._host.tree.failures[:num_asked].numpy())
         tree = read_tree(self._host, num_asked)
-        return read_outcome(tree, self._rule, self._rule.numbers, rng=rng, temperature=temperature)
+        numbers = self._rule.numbers(tree, self._host.chance)
+        return read_outcome(tree, self._rule.rule, numbers, rng=rng, temperature=temperature)
 
     def _draw(self, action_masks: Bool[np.ndarray, "asked action"], rng: np.random.Generator | None) -> None:
-        """Write masks and chance into host memory; rows that were not asked for get no noise and all actions."""
-        num_asked, num_actions = action_masks.shape
-        legal, noise, noise_share, tie_keys, rule = (array.numpy() for array in self._host.chance)
+        """Write masks and chance into host memory; in rows that were not asked for, all actions are legal."""
         self._host.chance_memory.zero_()
-        rule[:] = self._rule.numbers.discount, self._rule.numbers.min_value_range
+        legal = self._host.chance.legal.numpy()
         legal.fill(1.0)
-        legal[:num_asked] = action_masks
-        if rng is not None:  # in the order in which `search` draws
-            tie_keys[:num_asked] = draw_tie_keys((num_asked, tie_keys.shape[1], num_actions), rng)
-            noise[:num_asked] = draw_noise(action_masks, self._puct.dirichlet_alpha, rng)
-            noise_share[:num_asked] = self._puct.noise_weight
+        legal[: len(action_masks)] = action_masks
+        self._rule.draw(self._host.chance, action_masks, rng)
 
     def _refuse_failure(self, failures: Int64[np.ndarray, " asked"]) -> None:
         """Refuse the earliest evaluation that is not finite, of several the one of the first environment."""
@@ -183,17 +175,17 @@ class DeviceSearch:
             raise SearchError(_describe(self._work, int(failures[env]), env))
 
 
-def choose_operations(workspace: Workspace) -> TreeOperations:
+def choose_operations(workspace: Workspace, kind: RuleKind) -> TreeOperations:
     """Return the fastest operations for where the workspace lies: kernels on a GPU, if there is a Triton."""
-    device = workspace.tree_memory.device
+    device, rule = workspace.tree_memory.device, make_tensor_half(kind, workspace)
     if device.type == "cuda" and find_spec("triton") is not None:
         from kvzero.search.triton_operations import try_triton_operations  # noqa: PLC0415  # optional
 
         with torch.cuda.device(device):
-            operations = try_triton_operations(workspace)
+            operations = try_triton_operations(workspace, kind, rule)
         if operations is not None:
             return operations
-    return TensorOperations(workspace)
+    return TensorOperations(workspace, rule)
 
 
 def _describe(workspace: Workspace, node: int, env: int) -> str:

@@ -40,16 +40,20 @@ class Chance(NamedTuple):
     """1 for the actions that are legal at the root, 0 for the others."""
 
     noise: Float64[Tensor, "env action"]
-    """Probabilities that are mixed into the root priors."""
+    """puct: probabilities that are mixed into the root priors; gumbel: numbers added to the priors' logarithms."""
 
     noise_share: Float64[Tensor, " env"]
-    """Share of the noise in the root priors."""
+    """Share of the noise in the root priors; gumbel leaves it at 0."""
 
     tie_keys: Float64[Tensor, "env node action"]
-    """Which of several equal scores wins: the highest key, then the lowest action."""
+    """Which of several equal scores wins: the highest key, then the lowest action; gumbel leaves all at 0."""
 
-    rule: Float64[Tensor, "2"]
-    """Discount and smallest range of values; they come from the host with the rest, as either may have changed."""
+    schedule: Float64[Tensor, "env simulation"]
+    """gumbel: how often an action at the root was visited that is considered in each simulation."""
+
+    rule: Float64[Tensor, "4"]
+    """Discount, smallest range of values, and of gumbel c_visit and c_scale. As arguments of kernels they would be
+    rounded to float32; and they come from the host with the rest, as the discount may have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,10 @@ class Workspace:
     """Reward, value and policy logits as the model gave them; row 0 is for the roots."""
 
     exploration: Float64[Tensor, " visits"]
-    """Weight of the prior at a node that was visited as often as the index says, see `exploration_weights`."""
+    """puct: weight of the prior at a node that was visited as often as the index says, see `exploration_weights`."""
+
+    root_scores: Float64[Tensor, "env action"]
+    """gumbel: what each action at the root scores beside its value."""
 
 
 def allocate_workspace(
@@ -78,15 +85,16 @@ def allocate_workspace(
     """Return tensors for searches of `num_envs` environments; pinned host memory can be copied without waiting."""
     num_nodes = config.num_simulations + 1
     num_tree = num_envs * (6 * num_nodes + 2 * num_nodes * num_actions + 3)
-    num_chance = num_envs * (2 * num_actions + 1 + num_nodes * num_actions) + 2
+    num_chance = num_envs * (2 * num_actions + 1 + num_nodes * num_actions + config.num_simulations) + 4
     with torch.inference_mode(mode=False):  # written to in every mode
         tree_memory = torch.zeros(num_tree, dtype=torch.int64, device=device, pin_memory=is_pinned)
         chance_memory = torch.zeros(num_chance, dtype=torch.float64, device=device, pin_memory=is_pinned)
         evaluations = torch.zeros(num_nodes, num_envs, 2 + num_actions, device=device)
         exploration = torch.from_numpy(exploration_weights(config)).to(device)
+        root_scores = torch.zeros(num_envs, num_actions, dtype=torch.float64, device=device)
     edges = (num_envs, num_nodes, num_actions)
     tree, chance = _lay_out_tree(tree_memory, edges), _lay_out_chance(chance_memory, edges)
-    return Workspace(tree, chance, tree_memory, chance_memory, evaluations, exploration)
+    return Workspace(tree, chance, tree_memory, chance_memory, evaluations, exploration, root_scores)
 
 
 def exploration_weights(config: SearchConfig) -> Float64[np.ndarray, " visits"]:
@@ -129,9 +137,9 @@ def _lay_out_tree(memory: Int64[Tensor, " word"], edges: tuple[int, int, int]) -
 
 
 def _lay_out_chance(memory: Float64[Tensor, " word"], edges: tuple[int, int, int]) -> Chance:
-    num_envs, _, num_actions = edges
-    actions = (num_envs, num_actions)
-    return Chance(*_cut(memory, (actions, actions, (num_envs,), edges, (2,))))
+    num_envs, num_nodes, num_actions = edges
+    actions, simulations = (num_envs, num_actions), (num_envs, num_nodes - 1)
+    return Chance(*_cut(memory, (actions, actions, (num_envs,), edges, simulations, (4,))))
 
 
 def _cut(memory: Float[Tensor, " word"] | Int64[Tensor, " word"], shapes: tuple[tuple[int, ...], ...]) -> list[Tensor]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from kvzero.search.device_rules import TensorHalf
 from kvzero.search.device_tree import NO_FAILURE, Workspace, clear
 from kvzero.search.tree import UNVISITED
 
@@ -20,10 +21,11 @@ INFINITY = float("inf")
 class TensorOperations:
     """What a search does to its trees, without the model."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, rule: TensorHalf) -> None:
         """Make room for the path to every node: `N * N` numbers per environment with `N` nodes."""
         self._workspace = workspace
-        self._discount, self._min_value_range = workspace.chance.rule.unbind()
+        self._rule = rule
+        self._discount = workspace.chance.rule[0]
         parents = workspace.tree.parents
         num_envs, num_nodes = parents.shape
         with torch.inference_mode(mode=False):
@@ -34,6 +36,7 @@ class TensorOperations:
     def plant(self) -> None:
         """Empty the trees and make their roots of row 0 of the evaluations, as visited once."""
         plant_roots(self._workspace)
+        self._rule.open()
         self._paths.fill_(UNVISITED)
         self._paths[:, 0, 0].fill_(0)
 
@@ -44,7 +47,7 @@ class TensorOperations:
         they reach the end, which takes as many steps as the number of nodes has binary digits.
         """
         tree = self._workspace.tree
-        best = self._best_actions(node)
+        best = self._rule.best_actions(node)
         below = tree.children[:, :node].gather(2, best[:, :, None])[:, :, 0]
         # Where the best edge has no node below, a node links to itself and the descent ends there. Following links of
         # double the length each time, every node finds its end in log2(node) steps, however deep a tree is; and which
@@ -78,24 +81,6 @@ class TensorOperations:
         is_root = path == 0
         torch.minimum(low, edges.masked_fill(is_root, INFINITY).amin(1), out=low)
         torch.maximum(high, edges.masked_fill(is_root, -INFINITY).amax(1), out=high)
-
-    def _best_actions(self, num_nodes: int) -> Int64[Tensor, "env node"]:
-        """Return the action that `tree.select` takes at each of the first nodes."""
-        tree, chance = self._workspace.tree, self._workspace.chance
-        visits, children = tree.visit_counts[:, :num_nodes], tree.children[:, :num_nodes]
-        means = tree.value_sums[:, :num_nodes] / visits
-        edges = tree.rewards[:, :num_nodes] + self._discount * means
-        is_untried = children == UNVISITED
-        below = children.clamp(min=0).flatten(1)
-        values = torch.where(is_untried, means[:, :, None], edges.gather(1, below).view_as(children))
-        counts = visits.gather(1, below).view_as(children).masked_fill(is_untried, 0)
-        low, high = tree.bounds[:, 0, None, None], tree.bounds[:, 1, None, None]
-        scores = ((values - low) / (high - low).clamp(min=self._min_value_range)).clamp(0.0, 1.0)
-        weights = self._workspace.exploration[visits][:, :, None]
-        scores = scores + tree.priors[:, :num_nodes] * weights / (1.0 + counts)
-        scores[:, 0].masked_fill_(chance.legal == 0, -INFINITY)
-        is_worse = scores < scores.amax(2, keepdim=True)
-        return chance.tie_keys[:, :num_nodes].masked_fill(is_worse, -INFINITY).argmax(2)
 
     def _extend_path(self, node: int) -> Int64[Tensor, "env distance"]:
         """Return the nodes from `node` up to the root, padded with -1; remember them for the node's children."""

@@ -3,7 +3,7 @@
 Import this file only where Triton is to be used: PyTorch brings it along with CUDA on Linux, and elsewhere it is
 missing. Arithmetic is in float64 and its order is that of `tree.py`; fused multiplication and addition is switched off,
 which rounds once where the compiled search rounds twice. A program is one warp, and never reads what it has written:
-between threads that would need a barrier.
+between threads that would need a barrier. How each rule selects stands in `triton_selection.py`.
 """
 
 import logging
@@ -13,9 +13,12 @@ from typing import Any
 import triton
 import triton.language as tl
 
+from kvzero.search.config import RuleKind
+from kvzero.search.device_rules import TensorHalf
 from kvzero.search.device_tree import Workspace
 from kvzero.search.kernels import kernel
 from kvzero.search.tensor_operations import plant_roots
+from kvzero.search.triton_selection import SELECTIONS
 
 __all__ = ["TritonOperations", "try_triton_operations"]
 
@@ -25,9 +28,11 @@ logger = logging.getLogger(__name__)
 class TritonOperations:
     """What a search does to its trees, without the model: the same as `TensorOperations`, in kernels."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        """Look at the sizes. The rule's numbers lie on the device: as arguments they would be rounded to float32."""
+    def __init__(self, workspace: Workspace, kind: RuleKind, rule: TensorHalf) -> None:
+        """Look at the sizes; of `rule`, which selects in tensors, only what it does once a search is needed."""
         self._workspace = workspace
+        self._rule = rule
+        self._select = SELECTIONS[kind]
         tree = workspace.tree
         num_envs, num_nodes, num_actions = tree.children.shape
         self._grid = (num_envs,)
@@ -42,14 +47,14 @@ class TritonOperations:
     def plant(self) -> None:
         """Empty the trees and make their roots of row 0 of the evaluations, as visited once."""
         plant_roots(self._workspace)
+        self._rule.open()
 
     def select(self, node: int) -> None:
         """Descend every tree to an action that was not tried, and hang the new `node` there."""
-        tree, chance = self._workspace.tree, self._workspace.chance
-        statistics = (tree.visit_counts, tree.value_sums, tree.rewards, tree.priors, tree.bounds)
+        tree, selection = self._workspace.tree, self._select
+        statistics = (tree.visit_counts, tree.value_sums, tree.rewards, tree.priors)
         links = (tree.children, tree.parents, tree.actions, tree.depths)
-        given = (chance.legal, chance.tie_keys, self._workspace.exploration, chance.rule)
-        _select[self._grid](*statistics, *links, *given, node, **self._sizes)
+        selection.kernel[self._grid](*statistics, *links, *selection.read(self._workspace), node, **self._sizes)
 
     def back_up(self, node: int) -> None:
         """Store the evaluation of the new `node` of every tree, and tell all nodes above what it is worth."""
@@ -59,12 +64,13 @@ class TritonOperations:
         _back_up[self._grid](*statistics, tree.failures, *given, node, **self._sizes)
 
 
-def try_triton_operations(workspace: Workspace) -> TritonOperations | None:
+def try_triton_operations(workspace: Workspace, kind: RuleKind, rule: TensorHalf) -> TritonOperations | None:
     """Return steps that have been taken once, or None and a line in the log where the kernels cannot be made or run.
 
     What is missing is most often a C compiler, with which Triton builds the code that launches a kernel.
     """
-    steps = TritonOperations(workspace)
+    steps = TritonOperations(workspace, kind, rule)
+    workspace.chance_memory.fill_(1.0)  # something to reckon with; every search is given its own
     try:
         steps.plant()
         steps.select(1)
@@ -73,68 +79,6 @@ def try_triton_operations(workspace: Workspace) -> TritonOperations | None:
         logger.warning("searching with PyTorch's operations, not with Triton's kernels: %s", error)
         return None
     return steps
-
-
-@kernel
-def _select(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by itself
-    visit_counts: tl.tensor,
-    value_sums: tl.tensor,
-    rewards: tl.tensor,
-    priors: tl.tensor,
-    bounds: tl.tensor,
-    children: tl.tensor,
-    parents: tl.tensor,
-    actions: tl.tensor,
-    depths: tl.tensor,
-    legal: tl.tensor,
-    tie_keys: tl.tensor,
-    exploration: tl.tensor,
-    rule: tl.tensor,
-    node: tl.tensor,
-    num_nodes: tl.constexpr,
-    num_actions: tl.constexpr,
-    num_lanes: tl.constexpr,
-) -> None:
-    # One program, one tree; its lanes are the actions, padded to a power of two. Addresses are eight bytes wide: the
-    # arrays of many trees pass 2^31 numbers.
-    env = tl.program_id(0).to(tl.int64)
-    trees = env * num_nodes
-    lanes = tl.arange(0, num_lanes)
-    is_action = lanes < num_actions
-    discount = tl.load(rule)
-    low = tl.load(bounds + env * 2)
-    span = tl.maximum(tl.load(bounds + env * 2 + 1) - low, tl.load(rule + 1))
-    is_legal = tl.load(legal + env * num_actions + lanes, mask=is_action, other=0.0) != 0.0
-    here = env * 0  # variables of a loop keep the type that they begin with
-    parent = here
-    action = tl.min(lanes, axis=0)
-    # `rules.puct.select_action` at each node, in the same order of operations, down to an edge without a node below.
-    while here >= 0:
-        parent = here
-        edges = (trees + parent) * num_actions
-        num_visits = tl.load(visit_counts + trees + parent)
-        mean = tl.load(value_sums + trees + parent) / num_visits.to(tl.float64)
-        weight = tl.load(exploration + num_visits)
-        below = tl.load(children + edges + lanes, mask=is_action, other=-1)
-        is_tried = below >= 0
-        num_below = tl.load(visit_counts + trees + below, mask=is_tried, other=0).to(tl.float64)
-        sum_below = tl.load(value_sums + trees + below, mask=is_tried, other=0.0)
-        reward = tl.load(rewards + trees + below, mask=is_tried, other=0.0)
-        value = tl.where(is_tried, reward + discount * (sum_below / tl.maximum(num_below, 1.0)), mean)
-        score = tl.minimum(tl.maximum((value - low) / span, 0.0), 1.0)
-        prior = tl.load(priors + edges + lanes, mask=is_action, other=0.0)
-        score += prior * weight / (1.0 + num_below)
-        score = tl.where(is_action & (is_legal | (parent != 0)), score, -float("inf"))
-        # Of equal scores the highest key wins, of equal keys the lowest action.
-        tie_key = tl.load(tie_keys + edges + lanes, mask=is_action, other=-1.0)
-        tie_key = tl.where(score == tl.max(score, axis=0), tie_key, -1.0)
-        action = tl.min(tl.where(tie_key == tl.max(tie_key, axis=0), lanes, num_lanes), axis=0)
-        here = tl.load(children + edges + action)
-    depth = tl.load(depths + trees + parent) + 1
-    tl.store(children + (trees + parent) * num_actions + action, node)
-    tl.store(parents + trees + node, parent)
-    tl.store(actions + trees + node, action)
-    tl.store(depths + trees + node, depth)
 
 
 @kernel

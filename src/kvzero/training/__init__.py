@@ -6,7 +6,8 @@ from kvzero.training.config import RunConfig, ScheduleConfig
 from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
 from kvzero.training.learning import Learner, LearnerConfig, Precision, Reanalyser, ReanalysisConfig
-from kvzero.training.session import Observer, SessionResult, Trainer
+from kvzero.training.recorder import PlayedEpisode, Recorder
+from kvzero.training.session import Observer, OpenLoop, SessionResult, Trainer, follow_open_loop
 from kvzero.training.storage import read_config
 from kvzero.training.train import Finished, resume, train
 
@@ -16,16 +17,20 @@ __all__ = [
     "Learner",
     "LearnerConfig",
     "Observer",
+    "OpenLoop",
     "Played",
+    "PlayedEpisode",
     "Precision",
     "Reanalyser",
     "ReanalysisConfig",
+    "Recorder",
     "RunConfig",
     "ScheduleConfig",
     "SessionResult",
     "Trainer",
     "evaluate",
     "evaluate_run",
+    "follow_open_loop",
     "keep_freed_memory",
     "read_config",
     "resume",

@@ -3,7 +3,7 @@
 import pytest
 from tests.cache.pools.pool_twin import LAYOUT, context, number_of
 
-from kvzero.cache import KVCachePool, LegacyCaches, LegacyRing, ManagerSettings
+from kvzero.cache import CacheConfig, KVCachePool, LegacyCaches, LegacyRing, ManagerSettings
 from kvzero.errors import CacheError, ConfigError
 
 POOLS = [lambda size: KVCachePool(LAYOUT, size), LegacyRing]
@@ -88,6 +88,12 @@ def test_environments_have_rings_of_their_own_and_clear_together():
 def test_a_ring_without_slots_is_refused(pool_size):
     with pytest.raises(ConfigError, match=f"pool_size is {pool_size}"):
         LegacyRing(pool_size)
+
+
+def test_rings_round_nothing():
+    settings = ManagerSettings(layout=LAYOUT, num_simulations=2, cache=CacheConfig(pool_codec="int8"))
+    with pytest.raises(ConfigError, match="pool_codec is int8, but rings keep every bit"):
+        LegacyCaches(settings, 2)
 
 
 def test_without_statistics_there_is_no_counter():

@@ -7,7 +7,14 @@ import pytest
 import torch
 from tests.cache.pools.pool_twin import LAYOUT, SLIDING, context, number_of
 
-from kvzero.cache import CacheConfig, CacheStats, KVCacheManager, ManagerConfig, ManagerSettings
+from kvzero.cache import (
+    CacheConfig,
+    CacheStats,
+    KVCacheManager,
+    ManagerConfig,
+    ManagerSettings,
+    coded_context_bytes,
+)
 from kvzero.cache.pools import pool as pool_module
 from kvzero.cache.pools.sizing import PoolUse, decide_size
 from kvzero.errors import CacheError, ConfigError
@@ -40,6 +47,14 @@ def test_memory_is_what_the_formula_says(layout):
     stats = manager.stats()
     assert stats.total.bytes == manager.nbytes
     assert stats.total.pool_size == 3 * 7 + 15 + 3
+
+
+@pytest.mark.parametrize("codec", ["float16", "int8"])
+def test_all_pools_have_the_codec_and_the_budget_counts_what_it_leaves(codec):
+    budget = (3 * 7 + 15 + 3) * coded_context_bytes(codec, LAYOUT, torch.float32)
+    assert manager_of(pool_codec=codec, cache_max_bytes=budget).nbytes == budget
+    with pytest.raises(ConfigError, match="pools of up to 39 contexts would take"):
+        manager_of(pool_codec=codec, cache_max_bytes=budget - 1)
 
 
 def test_pools_past_their_budget_are_refused_before_any_is_allocated(monkeypatch):

@@ -13,7 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.cache.pools.pool_twin import LAYOUT, SLIDING, PoolTwin, context, number_of
 
-from kvzero.cache import ContextBatch, ContextLayout, EvictionStrategy, KeysValues, KVCachePool
+from kvzero.cache import (
+    ContextBatch,
+    ContextLayout,
+    EvictionStrategy,
+    KeysValues,
+    KVCachePool,
+    allocate_contexts,
+    coded_context_bytes,
+    from_bytes,
+    to_bytes,
+)
 from kvzero.cache.pools import pool as pool_module
 from kvzero.errors import CacheError, ConfigError, PoolFullError
 
@@ -248,6 +258,38 @@ def test_memory_is_what_the_formula_says_and_never_grows(layout, dtype):
     assert pool.nbytes == 7 * layout.context_bytes(dtype)
     pool.resize(5)
     assert pool.nbytes == 5 * layout.context_bytes(dtype)
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, SLIDING], ids=["rotary", "sliding"])
+@pytest.mark.parametrize("codec", ["float16", "int8"])
+def test_a_pool_with_a_codec_gives_back_what_the_codec_does_on_every_way(layout, codec):
+    generator = torch.Generator().manual_seed(3)
+    numbers = torch.randn(3, *layout.context_shape, generator=generator)
+    tokens = torch.randn(3, layout.context_tokens, layout.embed_dim, generator=generator) if layout.is_sliding else None
+    batch = ContextBatch(numbers, np.array([1, 2, 3]), tokens)
+    pool = KVCachePool(layout, 4, codec=codec)
+    pool.set(6, batch.row(0))
+    pool.set_many([7, 8], ContextBatch(numbers[1:], batch.sizes[1:], None if tokens is None else tokens[1:]))
+    pool.resize(3)
+    rows, whole = (allocate_contexts(layout, 3, pool_module.CPU, torch.float32) for _ in range(2))
+    for row, key in enumerate((6, 7, 8)):
+        pool.copy_row(pool.find(key), rows, row)
+    pool.copy_out([pool.find(key) for key in (6, 7, 8)], whole, [0, 1, 2])
+    for name, wanted in (("keys_values", numbers), ("tokens", tokens)):
+        if wanted is not None:
+            back = from_bytes(codec, to_bytes(codec, wanted), wanted.shape, wanted.dtype)
+            assert 0 < (back - wanted).abs().max() < 0.02
+            one_by_one = torch.stack([getattr(pool.get(key), name) for key in (6, 7, 8)])
+            for found in (one_by_one, getattr(rows, name), getattr(whole, name)):
+                assert torch.equal(found, back)
+    assert pool.nbytes == pool.stats.bytes == 3 * coded_context_bytes(codec, layout, torch.float32)
+
+
+def test_a_budget_is_that_of_coded_contexts():
+    budget = 3 * coded_context_bytes("int8", LAYOUT, torch.float32)
+    assert KVCachePool(LAYOUT, 3, codec="int8", max_bytes=budget).nbytes == budget
+    with pytest.raises(ConfigError, match="of 4 contexts would take"):
+        KVCachePool(LAYOUT, 4, codec="int8", max_bytes=budget)
 
 
 def test_a_pool_past_its_budget_is_refused_before_it_is_allocated(monkeypatch):

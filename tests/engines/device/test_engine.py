@@ -17,7 +17,7 @@ from kvzero.engines.device.expanders import ExpanderMemory, OnePassMemory, TwoPa
 from kvzero.engines.device.recordings import DirectRecorder, Recording, Recordings
 from kvzero.errors import ConfigError, EngineError, SearchError, StaleContextError
 from kvzero.model import Network
-from kvzero.search import DeviceSearch, Outcome, SearchConfig
+from kvzero.search import DeviceSearch, Outcome, RuleKind, SearchConfig
 
 SHAPE = SHAPES["vector"]
 
@@ -44,11 +44,19 @@ def assert_alike(found: Outcome, wanted: Outcome) -> None:
     for name in ("rewards", "value_sums", "priors", "bounds"):
         np.testing.assert_allclose(getattr(found.tree, name), getattr(wanted.tree, name), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(found.visit_counts, wanted.visit_counts)
+    np.testing.assert_array_equal(found.chosen, wanted.chosen)
+    np.testing.assert_allclose(found.policy, wanted.policy, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["vector", "image", "three_layers_layernorm", "smallest_context"])
-def test_trees_are_those_of_the_planners_own_search(name: str) -> None:
-    life = Life(SHAPES[name], seed=8)
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        *((name, "puct") for name in ("vector", "image", "three_layers_layernorm", "smallest_context")),
+        *((name, "gumbel") for name in ("vector", "image")),
+    ],
+)
+def test_trees_are_those_of_the_planners_own_search(name: str, rule: RuleKind) -> None:
+    life = Life(replace(SHAPES[name], rule=rule), seed=8)
     engine = device_engine(life)
     num_actions = life.shape.spec.num_actions
     for step in range(20):
@@ -93,9 +101,11 @@ def test_subsets_share_recordings_by_powers_of_two_and_updates_need_no_other() -
     assert recorder.made == 4
 
 
-@pytest.mark.parametrize("engine", ["device", "one_pass"])
-def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_host(engine: Engine) -> None:
-    life = Life(SHAPES["vector"], seed=3, engine=engine)
+@pytest.mark.parametrize(("engine", "rule"), [("device", "puct"), ("one_pass", "puct"), ("one_pass", "gumbel")])
+def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_host(
+    engine: Engine, rule: RuleKind
+) -> None:
+    life = Life(replace(SHAPES["vector"], rule=rule), seed=3, engine=engine)
     searched = life.planner.engine
     heard: list[list[tuple]] = []
 
@@ -118,11 +128,11 @@ def test_what_runs_depends_on_no_number_and_nothing_is_copied_from_or_to_the_hos
     assert not names & {"_local_scalar_dense", "lift_fresh", "nonzero", "equal", "masked_select", "scalar_tensor"}
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("dtype", "rule"), [(torch.float32, "puct"), (torch.bfloat16, "gumbel")])
 @pytest.mark.parametrize(("tokens_per_node", "make_memory"), [(2, TwoPassMemory), (4, OnePassMemory)])
 @torch.inference_mode()
 def test_a_search_needs_no_numbers_at_all(
-    tokens_per_node: int, make_memory: Callable[[TreeStore, int], ExpanderMemory], dtype: torch.dtype
+    tokens_per_node: int, make_memory: Callable[[TreeStore, int], ExpanderMemory], dtype: torch.dtype, rule: RuleKind
 ) -> None:
     """Tensors on the meta device have none, and refuse to be mixed with tensors on another."""
     meta, shape = torch.device("meta"), SHAPES["vector"]
@@ -130,7 +140,8 @@ def test_a_search_needs_no_numbers_at_all(
     store = TreeStore(
         shape.model.layout, num_envs=5, num_simulations=7, device=meta, dtype=dtype, tokens_per_node=tokens_per_node
     )
-    search = DeviceSearch(5, shape.spec.num_actions, SearchConfig(num_simulations=7), device=meta)
+    config = SearchConfig(num_simulations=7, rule=rule)
+    search = DeviceSearch(5, shape.spec.num_actions, config, device=meta)
     search.run(make_memory(store, 5).begin(network))
     assert search._work.tree.children.shape == (5, 8, 3)
 
@@ -143,7 +154,7 @@ def test_weights_that_are_not_finite_are_refused() -> None:
         life.network.action_head.first.bias.fill_(torch.nan)
     with pytest.raises(StaleContextError, match="rebuild"):
         plan(engine, life, np.arange(3), None)
-    life.planner._rebuild_stale(np.arange(3))
+    life.planner._catch_up(np.arange(3))
     with pytest.raises(SearchError, match="of node 1 of environment 0 is not finite: reward nan"):
         plan(engine, life, np.arange(3), None)
 
@@ -202,10 +213,13 @@ def test_one_pass_is_refused_where_it_would_have_no_effect() -> None:
         replace(config, one_pass=True)
 
 
-@pytest.mark.parametrize("name", ["vector", "three_layers_layernorm"])
+@pytest.mark.parametrize(
+    ("name", "rule"), [("vector", "puct"), ("three_layers_layernorm", "puct"), ("vector", "gumbel")]
+)
 @pytest.mark.parametrize("engine", ["device", "one_pass"])
-def test_visit_counts_are_those_of_the_eager_engine(engine: Engine, name: str) -> None:
-    eager, device = Life(SHAPES[name], seed=9, engine="eager"), Life(SHAPES[name], seed=9, engine=engine)
+def test_visit_counts_are_those_of_the_eager_engine(engine: Engine, name: str, rule: RuleKind) -> None:
+    shape = replace(SHAPES[name], rule=rule)
+    eager, device = Life(shape, seed=9, engine="eager"), Life(shape, seed=9, engine=engine)
     for step in range(20):
         envs = eager.some_envs()
         assert (device.some_envs() == envs).all()
@@ -226,7 +240,7 @@ def test_bfloat16_searches_with_weights_that_follow(engine: Engine) -> None:
     assert life.planner.store.memory.arena.dtype == torch.bfloat16
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("engine", ["device", "one_pass"])
 def test_on_a_gpu_recorded_searches_visit_what_the_eager_engine_visits(engine: Engine) -> None:
     network = random_network(SHAPE, 9).cuda()

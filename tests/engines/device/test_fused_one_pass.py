@@ -20,7 +20,7 @@ from kvzero.engines import SearchDtype
 from kvzero.engines.device import DeviceEngine
 from kvzero.engines.device.choose_memory import choose_memory
 from kvzero.engines.device.expanders import ExpanderMemory, OnePassMemory
-from kvzero.search import DeviceEvaluation, DeviceLeaves, Outcome
+from kvzero.search import DeviceEvaluation, DeviceLeaves, DeviceSearch, Outcome, RuleKind, SearchConfig
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 needs_interpreter = pytest.mark.skipif(
@@ -129,7 +129,20 @@ class CountLaunches(TorchDispatchMode):
     """Counts the operations that would be a launch on a GPU: those that compute or copy."""
 
     NO_LAUNCHES = frozenset(
-        {"chunk", "empty_like", "expand", "flatten", "new_empty", "reshape", "select", "slice", "t", "to", "transpose"}
+        {
+            "alias",
+            "chunk",
+            "empty_like",
+            "expand",
+            "flatten",
+            "new_empty",
+            "reshape",
+            "select",
+            "slice",
+            "t",
+            "to",
+            "transpose",
+        }
         | {"unbind", "unflatten", "unsqueeze", "view", "view_as"}
     )
     """Views and memory; `to` computes nothing where the number type is float32 already."""
@@ -201,6 +214,21 @@ def test_without_kernels_two_passes_are_one_hundred_and_seven_launches() -> None
         with CountLaunches() as counter:
             expander.expand(DeviceLeaves(1, first, first, depths))
     assert sum(counter.counted.values()) == 107
+
+
+@pytest.mark.parametrize(("rule", "num_launches"), [("puct", 37), ("gumbel", 66)])
+def test_without_kernels_selecting_is_so_many_launches_and_one_for_each_doubling(
+    rule: RuleKind, num_launches: int
+) -> None:
+    searching = DeviceSearch(2, 3, SearchConfig(num_simulations=16, rule=rule), device=torch.device("cpu"))
+    searching.load(torch.zeros(2, 3), torch.zeros(2), np.ones((2, 3), bool), rng=None)
+    operations = searching._operations
+    operations.plant()
+    for node in (1, 16):
+        with CountLaunches() as counter:
+            operations.select(node)
+        doublings = (node - 1).bit_length()
+        assert sum(counter.counted.values()) == num_launches + doublings, counter.counted
 
 
 @needs_triton
@@ -283,7 +311,7 @@ def test_on_a_cpu_there_are_no_kernels() -> None:
     assert choose_memory(life.network, life.planner.store) is OnePassMemory
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_on_a_gpu_the_kernels_agree_and_are_used() -> None:
     life = Life(SHAPES["vector"], seed=3)
     network = life.network.cuda()

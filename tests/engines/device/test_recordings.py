@@ -233,7 +233,7 @@ def test_what_cannot_be_captured_is_done_directly_and_the_log_says_why(
     ]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_cuda_graph_sees_values_that_changed_in_place() -> None:
     device = torch.device("cuda")
     source, target = torch.ones(3, device=device), torch.zeros(3, device=device)

@@ -127,6 +127,16 @@ def test_the_configuration_is_shown_part_by_part(tmp_path: Path, write_metrics: 
     assert words == "Configuration run seed 3 agent store tree agent.model embed_dim 64 env sizes 2, 0.5"
 
 
+@pytest.mark.parametrize(("codec", "is_told"), [("none", False), ("int8", True)])
+def test_a_run_whose_pools_rounded_says_so(
+    tmp_path: Path, write_metrics: Callable[[Path], None], codec: str, is_told: bool
+) -> None:
+    write_metrics(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"agent": {"cache": {"pool_codec": codec}}}))
+    shown = Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+    assert (f"kept as {codec}, which rounds them: predictions in search were not exact" in shown) == is_told
+
+
 def test_a_run_that_has_not_ended_has_a_report(tmp_path: Path, write_metrics: Callable[[Path], None]) -> None:
     write_metrics(tmp_path)
     assert "has not ended" in Page(write_report(tmp_path).read_text(encoding="utf-8")).text

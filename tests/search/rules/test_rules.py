@@ -9,7 +9,7 @@ import torch
 from tests.search.models import PathModel, bandit, flat_roots, hashed_answers
 
 from kvzero.errors import EngineError, SearchError
-from kvzero.search import Decision, DeviceSearch, Rule, SearchConfig, Tree, search
+from kvzero.search import Decision, DeviceSearch, Rule, SearchConfig, Tree, device_rules, search
 from kvzero.search import rules as rules_room
 from kvzero.search.compiled import compiled
 from kvzero.search.policies import sample_actions, visit_policy
@@ -93,7 +93,8 @@ def test_a_temperature_that_cannot_work_is_refused(temperature: float, message: 
         search(flat_roots(1, 2), bandit([0.0, 1.0]), SearchConfig(num_simulations=2), rng=rng, temperature=temperature)
 
 
-def test_a_search_on_the_device_refuses_a_rule_that_it_does_not_know() -> None:
+def test_a_search_on_the_device_refuses_a_rule_that_is_not_written_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(device_rules.HOST_HALVES, "gumbel")
     config = SearchConfig(num_simulations=2, rule="gumbel")
     with pytest.raises(EngineError, match="the rule is gumbel; searches on the device know puct only"):
         DeviceSearch(2, 3, config, device=torch.device("cpu"))

@@ -110,6 +110,22 @@ def test_rows_hold_what_planning_live_with_the_ema_network_finds(num_steps):
     assert num_ends > 2
 
 
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+@pytest.mark.parametrize("one_pass", [False, True], ids=["two_passes", "one_pass"])
+def test_the_device_engine_judges_rows_as_the_eager_engine_does(rule, one_pass):
+    search, found = replace(AGENT.search, rule=rule), []
+    for changes in ({}, {"engine": "device", "one_pass": one_pass}):
+        replay = fill(new_replay(), 60)
+        reanalyser, _ = reanalyser_of(replay, num_rows=1_000, agent=replace(AGENT, search=search, **changes))
+        reanalyser.serve(1)
+        found.append(held(replay))
+    eager, device = found
+    for env in range(NUM_ENVS):
+        for name, tolerance in (("policies", 1e-5), ("search_values", 1e-4), ("judged_at", 0)):
+            np.testing.assert_allclose(device[f"{name}.{env}"], eager[f"{name}.{env}"], atol=tolerance, rtol=tolerance)
+        assert (eager[f"judged_at.{env}"] == 5).sum() > 10
+
+
 def test_a_row_written_to_another_place_is_noticed(monkeypatch):
     judge = Replay.judge
 

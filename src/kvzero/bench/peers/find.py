@@ -34,6 +34,7 @@ def find_peer(config: SearchBench, num_threads: int) -> Peer:
         ConfigError: if mctx or JAX is not installed, or JAX already computes with another number of threads.
     """
     _prepare_jax(num_threads)
+    _multiply_as_pytorch(config.dtype)
     from kvzero.bench.peers.mctx_search import MctxSearch  # noqa: PLC0415  # an optional extra
 
     dtypes: tuple[NumberType, ...] = ("float32",) if config.dtype == "float32" else get_args(NumberType)
@@ -54,6 +55,13 @@ def find_peer_floor(config: SearchBench) -> dict[str, Searcher]:
 def _best_seconds(searcher: Searcher) -> float:
     searcher.search()
     return min(searcher.search() for _ in range(HEAT_SEARCHES))
+
+
+def _multiply_as_pytorch(dtype: NumberType) -> None:
+    """Let JAX multiply float32 in float32 on GPUs, as PyTorch does; by itself it would take TF32."""
+    import jax  # noqa: PLC0415  # an optional extra
+
+    jax.config.update("jax_default_matmul_precision", "float32" if dtype == "float32" else None)
 
 
 def _prepare_jax(num_threads: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
+from kvzero.cache.codecs import is_lossy
 from kvzero.cache.keyed.levels import MISSING
 from kvzero.cache.pools import (
     CacheStats,
@@ -119,8 +120,11 @@ class LegacyCaches:
         """Make empty rings of the sizes that a manager's pools would have; of `dtype` will be what they keep.
 
         Raises:
-            ConfigError: if a size is not positive, or full rings would take more than the config's `cache_max_bytes`.
+            ConfigError: if a size is not positive, full rings would take more than the config's `cache_max_bytes`, or
+                contexts were to be rounded.
         """
+        if is_lossy(config.cache.pool_codec):
+            raise ConfigError(f"pool_codec is {config.cache.pool_codec}, but rings keep every bit; leave it at none")
         sizes = plan_sizes(config, env_num, dtype, has_scratch=False)
         self.env_num = env_num
         self.init_rings = [LegacyRing(sizes.init, enable_stats=enable_stats) for _ in range(env_num)]

@@ -118,6 +118,9 @@ class KeyedStore:
         roots = KeyedRoots(envs.tolist(), [self._root_keys[env] for env in envs.tolist()], self._ledger.lengths(envs))
         return KeyedContexts(self._parts, roots, refuse_over=partial(self._ledger.refuse_over, search))
 
+    def block_table(self, env: int) -> None:
+        """Return nothing: a context is one entry, found by its key."""
+
     def stats(self) -> LevelStats | None:
         """Return what the pools have done so far; None where statistics are off."""
         return self.levels.stats()

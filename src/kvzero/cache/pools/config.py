@@ -5,6 +5,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
+from kvzero.cache.codecs import CodecName, coded_context_bytes
 from kvzero.cache.layout import ContextLayout
 from kvzero.checks import read_fields, read_int
 from kvzero.errors import ConfigError
@@ -39,6 +40,10 @@ class CacheConfig:
 
     recur_pool_bounds: tuple[int, int] | None = None
     """The same for the recur pool; the largest must hold one whole search."""
+
+    pool_codec: CodecName = "none"
+    """How pools keep contexts: every bit (none), or rounded, as float16 or int8, in a half or a quarter of the memory;
+    predictions are then no longer exact."""
 
     cache_max_bytes: int | None = None
     """Most bytes that all pools may take together; what would pass it is refused before it is allocated."""
@@ -145,7 +150,7 @@ def plan_sizes(config: ManagerConfig, env_num: int, dtype: torch.dtype, *, has_s
     largest_init = sizes.init if cache.init_pool_bounds is None else cache.init_pool_bounds[1]
     largest_recur = sizes.recur if cache.recur_pool_bounds is None else cache.recur_pool_bounds[1]
     num_contexts = env_num * largest_init + largest_recur + sizes.wm
-    needed = num_contexts * config.layout.context_bytes(dtype)
+    needed = num_contexts * coded_context_bytes(cache.pool_codec, config.layout, dtype)
     if cache.cache_max_bytes is not None and needed > cache.cache_max_bytes:
         raise ConfigError(
             f"pools of up to {num_contexts} contexts would take {needed:,} bytes, and cache_max_bytes is "

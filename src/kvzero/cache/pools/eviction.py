@@ -4,11 +4,11 @@ from collections import OrderedDict
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from kvzero.errors import ConfigError
 
-__all__ = ["EvictionOrder", "EvictionStrategy", "make_order", "read_strategy"]
+__all__ = ["EvictionOrder", "EvictionStrategy", "Standing", "make_order", "read_strategy"]
 
 
 class EvictionStrategy(StrEnum):
@@ -22,6 +22,16 @@ class EvictionStrategy(StrEnum):
 
     PRIORITY = "priority"
     """The one of lowest priority, the first added among equals. A priority is the number of reads unless it was set."""
+
+
+class Standing(NamedTuple):
+    """What an order knows of one entry, beside its place among the others."""
+
+    key: int
+    priority: float
+    """Of no meaning to a queue."""
+    is_fixed: bool
+    """Whether the priority was set."""
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
@@ -48,6 +58,12 @@ class EvictionOrder(Protocol):
 
     def clear(self) -> None:
         """Forget all entries."""
+
+    def standings(self) -> list[Standing]:
+        """Return what is known of every entry, those first that came first among equals."""
+
+    def restore(self, standing: Standing) -> None:
+        """Take in an entry, as the last among equals; it is not held."""
 
 
 class Queue:
@@ -93,6 +109,14 @@ class Queue:
         """Forget all entries."""
         self._queue.clear()
         self._held.clear()
+
+    def standings(self) -> list[Standing]:
+        """Return the queue from its head, then those out of it."""
+        return [Standing(key, 0.0, is_fixed=False) for key in (*self._queue, *sorted(self._held))]
+
+    def restore(self, standing: Standing) -> None:
+        """Append the entry to the queue."""
+        self._queue[standing.key] = None
 
 
 class Priorities:
@@ -149,6 +173,17 @@ class Priorities:
         """Forget all entries."""
         for kept in (self._ranks, self._fixed, self._held, self._heap):
             kept.clear()
+
+    def standings(self) -> list[Standing]:
+        """Return every entry in the order of arrival."""
+        ranks = sorted(self._ranks.items(), key=lambda entry: entry[1][1])
+        return [Standing(key, priority, key in self._fixed) for key, (priority, _) in ranks]
+
+    def restore(self, standing: Standing) -> None:
+        """Take in an entry with its priority."""
+        self._rank(standing.key, standing.priority, next(self._arrivals))
+        if standing.is_fixed:
+            self._fixed.add(standing.key)
 
     def _rank(self, key: int, priority: float, arrival: int) -> None:
         self._ranks[key] = (priority, arrival)

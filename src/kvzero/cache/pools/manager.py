@@ -2,13 +2,15 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from kvzero.cache.pools.config import ManagerConfig, plan_sizes
+from kvzero.cache.pools.config import ManagerConfig, ManagerSettings, plan_sizes
 from kvzero.cache.pools.keys_values import KeysValues
 from kvzero.cache.pools.pool import CPU, KVCachePool
+from kvzero.cache.pools.saving import SavedManager, read_manager, write_manager
 from kvzero.cache.pools.sizing import PoolSizer
 from kvzero.cache.pools.stats import CacheStats, LevelStats
 from kvzero.checks import read_int
@@ -47,7 +49,7 @@ class KVCacheManager:
     """One init pool per environment (roots), one recur pool (nodes of one search), one wm pool (scratch).
 
     Their sizes are `game_segment_length`, `num_simulations * env_num` and `env_num` unless the config's `cache` says
-    otherwise; their memory is (init sizes + recur size + wm size) times `ContextLayout.context_bytes`. Pools with
+    otherwise; their memory is (init sizes + recur size + wm size) times `coded_context_bytes`. Pools with
     bounds adapt their size: when `clear_recur_cache` marks the end of a search they grow or shrink by their hit and
     eviction rates, and a recur pool that fills up during a search grows instead of evicting from it.
     """
@@ -71,6 +73,13 @@ class KVCacheManager:
         cache = config.cache
         self.env_num = env_num
         self.stats_enabled = enable_stats
+        self.dtype = dtype
+        self.settings = ManagerSettings(
+            layout=config.layout,
+            num_simulations=config.num_simulations,
+            game_segment_length=config.game_segment_length,
+            cache=cache,
+        )
 
         def make_pool(pool_size: int, name: str) -> KVCachePool:
             return KVCachePool(
@@ -81,6 +90,7 @@ class KVCacheManager:
                 name=name,
                 device=device,
                 dtype=dtype,
+                codec=cache.pool_codec,
             )
 
         self.init_pools = [make_pool(sizes.init, f"init_pool of environment {env}") for env in range(env_num)]
@@ -93,7 +103,7 @@ class KVCacheManager:
     @property
     def nbytes(self) -> int:
         """Bytes allocated for keys and values in all pools."""
-        return sum(pool.nbytes for pool in self._pools())
+        return sum(pool.nbytes for pool in self.pools())
 
     def init_pool(self, env_id: int) -> KVCachePool:
         """Return the pool of an environment's roots.
@@ -150,7 +160,7 @@ class KVCacheManager:
 
     def clear_recur_cache(self) -> None:
         """Forget all nodes, because their search is over; pools with bounds adapt their size now."""
-        for sizer in self._sizers():
+        for sizer in self.sizers():
             sizer.adapt()
         self.recur_pool.clear()
 
@@ -184,13 +194,51 @@ class KVCacheManager:
 
     def reset_stats(self) -> None:
         """Count from 0 again, in all pools."""
-        for pool in self._pools():
+        for pool in self.pools():
             pool.reset_stats()
-        for sizer in self._sizers():
+        for sizer in self.sizers():
             sizer.restart()
 
-    def _pools(self) -> list[KVCachePool]:
+    def save(self, folder: str | Path, *, made_by: bytes = b"") -> None:
+        """Write all pools into a folder, in place of a manager that was saved there.
+
+        Contexts, sizes, order of eviction and statistics go with it; what is saved is whole whenever the process is
+        killed. A manager does not know what made its contexts: `made_by` should tell all weights apart, as
+        `Network.digest` does, and `load` refuses contexts that something else made.
+
+        Raises:
+            RunError: if the folder cannot be written.
+        """
+        saved = SavedManager(
+            settings=self.settings,
+            env_num=self.env_num,
+            stats_enabled=self.stats_enabled,
+            dtype=self.dtype,
+            pools=tuple(pool.save() for pool in self.pools()),
+            periods=tuple(sizer.save() for sizer in self.sizers()),
+        )
+        write_manager(saved, Path(folder), made_by)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, made_by: bytes = b"", device: torch.device = CPU) -> "KVCacheManager":
+        """Return a manager that goes on as the one that `save` wrote would have, on any device.
+
+        Raises:
+            CheckpointError: if the folder is missing or damaged, holds contexts that were not `made_by` this, or is of
+                a newer format.
+        """
+        saved = read_manager(Path(folder), made_by)
+        manager = cls(saved.settings, saved.env_num, saved.stats_enabled, device=device, dtype=saved.dtype)
+        for pool, state in zip(manager.pools(), saved.pools, strict=True):
+            pool.load(state)
+        for sizer, period in zip(manager.sizers(), saved.periods, strict=True):
+            sizer.load(period)
+        return manager
+
+    def pools(self) -> list[KVCachePool]:
+        """Return all pools: those of roots by environment, then those of nodes and of scratch."""
         return [*self.init_pools, self.recur_pool, self.wm_pool]
 
-    def _sizers(self) -> list[PoolSizer]:
+    def sizers(self) -> list[PoolSizer]:
+        """Return what adapts the sizes of pools, in the order of the pools that have bounds."""
         return self._init_sizers if self._recur_sizer is None else [*self._init_sizers, self._recur_sizer]

@@ -1,6 +1,7 @@
 """A fixed number of contexts under keys: allocated once, found in O(1), evicted by themselves."""
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
 from threading import RLock
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -9,20 +10,39 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kvzero.cache.codecs import CodecName, coded_context_bytes
 from kvzero.cache.layout import ContextLayout
+from kvzero.cache.pools.coded_slots import CodedSlots
 from kvzero.cache.pools.eviction import EvictionStrategy, read_strategy
 from kvzero.cache.pools.keys_values import ContextBatch, KeysValues
-from kvzero.cache.pools.slots import SlotTable
+from kvzero.cache.pools.slots import SavedTable, SlotTable
 from kvzero.cache.pools.stats import CacheStats, Counters
 from kvzero.checks import read_int
 from kvzero.errors import CacheError, ConfigError
 
-__all__ = ["CPU", "KVCachePool", "read_key"]
+__all__ = ["CPU", "KVCachePool", "PoolState", "read_key"]
 
 CPU = torch.device("cpu")
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """All that a pool holds and knows beside what it was made with."""
+
+    table: SavedTable
+    """Who lives where, and who goes next."""
+
+    sizes: tuple[int, ...]
+    """Tokens of each context, in the order of the table's entries."""
+
+    counters: Counters | None
+    """What was counted; None where statistics are off."""
+
+    parts: tuple[Tensor, ...]
+    """Keys and values, and raw tokens where there are any, in the same order, as the pool's codec wrote them."""
 
 
 def whole(
@@ -44,13 +64,15 @@ class KVCachePool:
     What `get` returns is a copy, and `set` copies too: neither ever shares memory with the pool. Writing a known key
     updates its slot in place. A full pool evicts by its strategy, in O(1) for FIFO and LRU and amortised O(log n) for
     PRIORITY. Memory is `pool_size * C * 2 * L * E` numbers, whatever is in it, and `C * E` more per slot where the
-    layout is sliding (`ContextLayout.context_bytes` gives one slot's share).
+    layout is sliding (`ContextLayout.context_bytes` gives one slot's share). With a codec it is two to four times less,
+    and what `get` returns is no longer exactly what `set` was given, see `kvzero.cache.codecs`; raw tokens, which have
+    no heads, have one scale each.
 
     Threads may share a pool: each call is whole before the next begins. Where one look-up takes two calls, `find` and
     then a copy, hold `lock` over both.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is a choice of its own, and all but two have a default
         self,
         layout: ContextLayout,
         pool_size: int,
@@ -61,17 +83,19 @@ class KVCachePool:
         device: torch.device = CPU,
         dtype: torch.dtype = torch.float32,
         max_bytes: int | None = None,
+        codec: CodecName = "none",
     ) -> None:
         """Allocate the slots.
 
         Raises:
-            ConfigError: if the size is not positive, the strategy is unknown, or the slots would take more than
-                `max_bytes`; nothing has been allocated then.
+            ConfigError: if the size is not positive, the strategy or the codec is unknown, the codec would make numbers
+                of this type no smaller, or the slots would take more than `max_bytes`; nothing has been allocated then.
         """
         pool_size = read_int("pool_size", pool_size)
         self.lock = RLock()
         self.layout = layout
         self.name = name
+        self.codec = codec
         self._device, self._dtype, self._max_bytes = device, dtype, max_bytes
         self._check_budget(pool_size)
         self.eviction_strategy = read_strategy(eviction_strategy)
@@ -117,8 +141,8 @@ class KVCachePool:
         slot = self.find(read_key(cache_key))
         if slot is None:
             return None
-        tokens = None if self._tokens is None else self._tokens[slot].clone()
-        return KeysValues(self._keys_values[slot].clone(), self._sizes[slot], tokens)
+        tokens = None if self._tokens is None else self._tokens.read(slot)
+        return KeysValues(self._keys_values.read(slot), self._sizes[slot], tokens)
 
     @whole
     def set(self, cache_key: Hashable, kv_cache: KeysValues) -> int:
@@ -133,9 +157,9 @@ class KVCachePool:
         key = read_key(cache_key)
         self._check_entry(kv_cache)
         slot = self._place(key)
-        self._keys_values[slot] = kv_cache.keys_values.detach()
+        self._keys_values.write(slot, kv_cache.keys_values)
         if self._tokens is not None and kv_cache.tokens is not None:
-            self._tokens[slot] = kv_cache.tokens.detach()
+            self._tokens.write(slot, kv_cache.tokens)
         self._sizes[slot] = kv_cache.size
         return slot
 
@@ -153,9 +177,9 @@ class KVCachePool:
     @whole
     def copy_row(self, slot: int, batch: ContextBatch, row: int) -> None:
         """Copy the context in one slot into one row of a batch."""
-        batch.keys_values[row].copy_(self._keys_values[slot])
+        self._keys_values.copy_to(slot, batch.keys_values[row])
         if self._tokens is not None and batch.tokens is not None:
-            batch.tokens[row].copy_(self._tokens[slot])
+            self._tokens.copy_to(slot, batch.tokens[row])
         batch.sizes[row] = self._sizes[slot]
 
     @whole
@@ -163,9 +187,9 @@ class KVCachePool:
         """Copy the contexts in these slots into these rows of a batch."""
         source, target = self._index(slots), self._index(rows)
         is_whole = len(rows) == len(batch.sizes) and list(rows) == list(range(len(rows)))
-        _copy(self._keys_values.index_select(0, source), batch.keys_values, None if is_whole else target)
+        _copy(self._keys_values.read_many(source), batch.keys_values, None if is_whole else target)
         if self._tokens is not None and batch.tokens is not None:
-            _copy(self._tokens.index_select(0, source), batch.tokens, None if is_whole else target)
+            _copy(self._tokens.read_many(source), batch.tokens, None if is_whole else target)
         batch.sizes[list(rows)] = [self._sizes[slot] for slot in slots]
 
     @whole
@@ -188,10 +212,9 @@ class KVCachePool:
             self._sizes[slot] = sizes[row]
         is_whole = len(rows) == len(sizes)
         source, target = self._index(rows), self._index(slots)
-        contexts, tokens = batch.keys_values.detach(), None if batch.tokens is None else batch.tokens.detach()
-        self._keys_values.index_copy_(0, target, contexts if is_whole else contexts[source])
-        if self._tokens is not None and tokens is not None:
-            self._tokens.index_copy_(0, target, tokens if is_whole else tokens[source])
+        self._keys_values.write_many(target, batch.keys_values if is_whole else batch.keys_values[source])
+        if self._tokens is not None and batch.tokens is not None:
+            self._tokens.write_many(target, batch.tokens if is_whole else batch.tokens[source])
 
     @whole
     def pin(self, key: int) -> None:
@@ -236,13 +259,50 @@ class KVCachePool:
         old_keys_values, old_tokens, old_sizes = self._keys_values, self._tokens, self._sizes
         kept = self._index(old_slots)
         self._allocate(pool_size)
-        self._keys_values[: len(old_slots)] = old_keys_values[kept]
+        self._keys_values.take_over(old_keys_values, kept)
         if self._tokens is not None and old_tokens is not None:
-            self._tokens[: len(old_slots)] = old_tokens[kept]
+            self._tokens.take_over(old_tokens, kept)
         self._sizes = [old_sizes[slot] for slot in old_slots] + [0] * (pool_size - len(old_slots))
         if self._counters is not None:
             self._counters.evictions += num_evicted
             self._counters.resizes += 1
+
+    @whole
+    def save(self) -> PoolState:
+        """Return copies of all that the pool holds and knows."""
+        table = self._table.save()
+        slots = [slot for _, slot in table.slots]
+        index = self._index(slots)
+        return PoolState(
+            table,
+            tuple(self._sizes[slot] for slot in slots),
+            None if self._counters is None else replace(self._counters),
+            tuple(part.index_select(0, index) for part in self._parts()),
+        )
+
+    @whole
+    def load(self, state: PoolState) -> None:
+        """Hold and know what another pool of the same layout, strategy, codec and type did; its size comes, too.
+
+        Raises:
+            ConfigError: if the size is past the pool's `max_bytes`.
+            CacheError: if tensors have other shapes or types. Nothing has changed in both cases.
+        """
+        table, wanted = state.table, self._parts()
+        self._check_budget(table.capacity)
+        found = [(part.shape, part.dtype) for part in state.parts]
+        if found != [((len(table.slots), *part.shape[1:]), part.dtype) for part in wanted]:
+            raise CacheError(f"{self.name} was to hold tensors of {found}, which are not those of its layout and codec")
+        slots = [slot for _, slot in table.slots]
+        self._table = SlotTable.load(table, self.eviction_strategy)
+        self._allocate(table.capacity)
+        self._sizes = [0] * table.capacity
+        for slot, size in zip(slots, state.sizes, strict=True):
+            self._sizes[slot] = size
+        index = self._index(slots)
+        for part, saved in zip(self._parts(), state.parts, strict=True):
+            part.index_copy_(0, index, saved.to(self._device))
+        self._counters = None if state.counters is None else replace(state.counters)
 
     @whole
     def count_miss(self) -> None:
@@ -278,15 +338,19 @@ class KVCachePool:
 
     def _allocate(self, pool_size: int) -> None:
         layout = self.layout
-        with torch.inference_mode(mode=False):
-            self._keys_values = torch.zeros(pool_size, *layout.context_shape, device=self._device, dtype=self._dtype)
-            self._tokens: Tensor | None = None
-            if layout.is_sliding:
-                shape = (pool_size, layout.context_tokens, layout.embed_dim)
-                self._tokens = torch.zeros(shape, device=self._device, dtype=self._dtype)
+
+        def make_slots(*shape: int) -> CodedSlots:
+            return CodedSlots(pool_size, shape, self.codec, device=self._device, dtype=self._dtype)
+
+        self._keys_values = make_slots(*layout.context_shape)
+        self._tokens = make_slots(layout.context_tokens, layout.embed_dim) if layout.is_sliding else None
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        """Return the tensors of all slots, as the codec writes them."""
+        return self._keys_values.parts if self._tokens is None else (*self._keys_values.parts, *self._tokens.parts)
 
     def _check_budget(self, pool_size: int) -> None:
-        needed = pool_size * self.layout.context_bytes(self._dtype)
+        needed = pool_size * coded_context_bytes(self.codec, self.layout, self._dtype)
         if self._max_bytes is not None and needed > self._max_bytes:
             raise ConfigError(
                 f"{self.name} of {pool_size} contexts would take {needed:,} bytes, and its budget is "
@@ -299,16 +363,16 @@ class KVCachePool:
                 f"{self.name} was given a {type(entry).__name__} to keep; give KeysValues(keys_values, size)"
             )
         found, wanted = entry.keys_values, self._keys_values
-        if found.shape != wanted.shape[1:] or found.dtype != wanted.dtype or found.device != wanted.device:
+        if found.shape != wanted.shape or found.dtype != wanted.dtype or found.device != wanted.device:
             raise CacheError(
-                f"{self.name} keeps contexts of shape {tuple(wanted.shape[1:])}, {wanted.dtype} on {wanted.device}; "
+                f"{self.name} keeps contexts of shape {wanted.shape}, {wanted.dtype} on {wanted.device}; "
                 f"this one has shape {tuple(found.shape)}, {found.dtype} on {found.device}"
             )
         if (entry.tokens is None) != (self._tokens is None):
             raise CacheError(f"{self.name} keeps raw tokens with a context if, and only if, its layout is sliding")
-        if self._tokens is not None and entry.tokens is not None and entry.tokens.shape != self._tokens.shape[1:]:
+        if self._tokens is not None and entry.tokens is not None and entry.tokens.shape != self._tokens.shape:
             raise CacheError(
-                f"{self.name} keeps raw tokens of shape {tuple(self._tokens.shape[1:])}; "
+                f"{self.name} keeps raw tokens of shape {self._tokens.shape}; "
                 f"these have shape {tuple(entry.tokens.shape)}"
             )
 

@@ -59,6 +59,15 @@ class PoolSizer:
         self._peak_size = 0
         self._since = self._count()
 
+    def save(self) -> tuple[int, int, int, int]:
+        """Return how far the period has come."""
+        return (self._peak_size, *self._since)
+
+    def load(self, period: tuple[int, int, int, int]) -> None:
+        """Go on with a period that `save` returned."""
+        self._peak_size, *since = period
+        self._since = since[0], since[1], since[2]
+
     def adapt(self) -> None:
         """Look at the pool between two searches, before it is cleared; resize it if a period is full and says so."""
         self._peak_size = max(self._peak_size, len(self._pool))

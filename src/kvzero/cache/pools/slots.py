@@ -1,13 +1,15 @@
 """Which key lives in which slot of a pool, and who makes room for whom; plain Python, without a tensor."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import isnan
 from typing import NamedTuple
 
-from kvzero.cache.pools.eviction import EvictionStrategy, Priorities, make_order
+from kvzero.cache.pools.eviction import EvictionStrategy, Priorities, Standing, make_order
+from kvzero.checks import check_field, read_fields
 from kvzero.errors import CacheError, ConfigError, PoolFullError
 
-__all__ = ["Placement", "SlotTable"]
+__all__ = ["Placement", "SavedTable", "SlotTable"]
 
 
 class Placement(NamedTuple):
@@ -16,6 +18,35 @@ class Placement(NamedTuple):
     slot: int
     evicted: int | None
     """Key of the entry that had to go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedTable:
+    """All that a table knows, as JSON can hold it."""
+
+    capacity: int
+    """Slots in all."""
+
+    slots: tuple[tuple[int, int], ...]
+    """Key and slot of every entry, in the order in which they were added."""
+
+    free: tuple[int, ...]
+    """The other slots; the last is used next."""
+
+    pinned: tuple[int, ...]
+    """Keys that must not be evicted."""
+
+    standings: tuple[tuple[int, float, bool], ...]
+    """What decides who is evicted, as the order that does gives it."""
+
+    def __post_init__(self) -> None:
+        read_fields(self)
+        used, keys = [slot for _, slot in self.slots], [key for key, _ in self.slots]
+        is_whole = sorted([*used, *self.free]) == list(range(self.capacity))
+        check_field(self, "slots", lambda _: is_whole, f"with the free ones, give each of {self.capacity} slots once")
+        is_known = set(self.pinned) <= set(keys) == {key for key, _, _ in self.standings}
+        is_known &= len(set(keys)) == len(keys) == len(self.standings)
+        check_field(self, "standings", lambda _: is_known, "give every entry once")
 
 
 class SlotTable:
@@ -132,6 +163,27 @@ class SlotTable:
         self._slots = {key: slot for slot, key in enumerate(self._slots)}
         self._open(capacity)
         return old_slots, num_evicted
+
+    def save(self) -> SavedTable:
+        """Return all that the table knows."""
+        return SavedTable(
+            capacity=self._capacity,
+            slots=tuple(self._slots.items()),
+            free=tuple(self._free),
+            pinned=tuple(sorted(self._pinned)),
+            standings=tuple(self._order.standings()),
+        )
+
+    @classmethod
+    def load(cls, saved: SavedTable, strategy: EvictionStrategy) -> "SlotTable":
+        """Return a table that goes on as the one that was saved would have."""
+        table = cls(saved.capacity, strategy)
+        table._slots, table._free = dict(saved.slots), list(saved.free)
+        for standing in saved.standings:
+            table._order.restore(Standing(*standing))
+        for key in saved.pinned:
+            table.pin(key)
+        return table
 
     def _open(self, capacity: int) -> None:
         """Make every slot free that no entry lives in; entries live in the first ones."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kvzero.cache.layout import ContextLayout
 from kvzero.cache.ledger import RootLedger
-from kvzero.cache.store import SearchContexts, TreeMemory, Window, as_index
+from kvzero.cache.store import BlockTable, SearchContexts, TreeMemory, Window, as_index
 from kvzero.errors import ConfigError
 
 __all__ = ["TreeStore"]
@@ -112,6 +112,11 @@ class TreeStore:
     def begin_search(self, envs: Int[np.ndarray, " batch"], version: int) -> SearchContexts:
         """Open a search below the roots of these environments; any search opened before is over."""
         return _TreeContexts(self, envs, self.begin_in_place(envs, version))
+
+    def block_table(self, env: int) -> BlockTable:
+        """Return where the last search below an environment's root had its contexts."""
+        rows = self._table[env * self._num_nodes : (env + 1) * self._num_nodes]
+        return BlockTable(rows.numpy(force=True).copy(), self._num_slots, self.memory.tokens_per_node)
 
     def figures(self) -> dict[str, float]:
         """Return nothing: what has an address cannot be missed."""

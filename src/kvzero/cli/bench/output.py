@@ -11,7 +11,9 @@ from rich.table import Table
 
 from kvzero.cli.streams import make_console
 from kvzero.errors import RunError
-from kvzero.reports import machine_facts, write_atomically
+from kvzero.files import write_atomically
+from kvzero.model import choose_device
+from kvzero.reports import machine_facts
 
 __all__ = ["describe", "make_folder", "refuse_folder", "say", "show", "write"]
 
@@ -19,10 +21,16 @@ PEER_PACKAGES = ("jax", "jaxlib", "mctx")
 
 
 def describe(config: Any) -> dict[str, Any]:
-    """Return what figures depend on: the flags, the machine, the versions."""
+    """Return what figures depend on: the flags, the machine, its graphics card if that was measured, the versions.
+
+    Raises:
+        DeviceError: if there is no such device.
+    """
+    device = choose_device(config.device)
     return {
         "config": asdict(config),
         "torch": torch.__version__,
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "machine": machine_facts(also=PEER_PACKAGES),
     }
 

@@ -1,5 +1,6 @@
 """`kvzero bench suite`: the shapes of the documentation in both number types, against the peer, in one table."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,9 +11,12 @@ from kvzero.checks import check_field
 from kvzero.cli.bench.output import describe, make_folder, write
 from kvzero.cli.bench.search import SearchCommand
 from kvzero.cli.parse import parse
-from kvzero.reports import write_atomically
+from kvzero.engines import EngineKind
+from kvzero.files import write_atomically
 
 __all__ = ["bench_suite", "table"]
+
+FIGURES_FILE = "suite.json"
 
 TITLES = (
     "Environments, E",
@@ -39,8 +43,23 @@ class SuiteCommand:
     num_pairs: int | None = None
     """Pairs of turns per row; 8 if not given."""
 
+    num_rows: int | None = None
+    """Measure the first so many rows only; all if not given."""
+
+    device: str = "cpu"
+    """Where kvzero and the peer search."""
+
+    engine: EngineKind = "auto"
+    """What computes kvzero's searches, as in `kvzero bench search`."""
+
+    one_pass: bool = False
+    """engine=device only: pass a new node's latent and all its actions together, one pass to a simulation."""
+
+    resume: bool = False
+    """Keep the rows that `suite.json` holds already, if they were measured here with the same flags."""
+
     def __post_init__(self) -> None:
-        for name in ("num_threads", "num_pairs"):
+        for name in ("num_threads", "num_pairs", "num_rows"):
             check_field(self, name, lambda value: value is None or value >= 1, "give at least 1")
 
 
@@ -49,20 +68,42 @@ def bench_suite(arguments: Sequence[str]) -> int:
     command = parse(SuiteCommand, arguments, prog="kvzero bench suite")
     make_folder(command.out)
     surroundings, rows = describe(command), list[dict[str, Any]]()
+    held = _read_rows(command.out / FIGURES_FILE, surroundings) if command.resume else []
     print(table(rows), end="")
-    for case in CASES:
-        rows.append(_measure_case(command, case))
+    for case in CASES[: command.num_rows]:
+        rows.append(_find(held, _asked(command, case)) or _measure_case(command, case))
         print(table(rows).splitlines()[-1], flush=True)
-        write(surroundings | {"cases": rows}, command.out / "suite.json")
+        write(surroundings | {"cases": rows}, command.out / FIGURES_FILE)
         write_atomically(command.out / "suite.md", table(rows).encode())
     return 0
 
 
+def _asked(command: SuiteCommand, case: Mapping[str, Any]) -> SearchCommand:
+    """Return the flags of one row."""
+    names = ("num_threads", "num_pairs", "device", "engine", "one_pass")
+    return replace(SearchCommand(peer="mctx"), **{name: getattr(command, name) for name in names}, **case)
+
+
 def _measure_case(command: SuiteCommand, case: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures and the flags of one row."""
-    base = SearchCommand(peer="mctx", num_threads=command.num_threads, num_pairs=command.num_pairs)
-    asked = replace(base, **case)
+    asked = _asked(command, case)
     return {**asdict(measure_search(asked)), "config": asdict(asked)}
+
+
+def _read_rows(path: Path, surroundings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows that were measured on this machine with these versions; none where there is no such file."""
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    is_here = all(found[name] == surroundings[name] for name in ("torch", "device_name")) and all(
+        found["machine"][name] == surroundings["machine"][name] for name in ("processor", "versions")
+    )
+    return list(found["cases"]) if is_here else []
+
+
+def _find(rows: Sequence[dict[str, Any]], asked: SearchCommand) -> dict[str, Any] | None:
+    """Return the row that was measured with these flags."""
+    return next((row for row in rows if row["config"] == asdict(asked)), None)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

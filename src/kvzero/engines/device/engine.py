@@ -77,22 +77,28 @@ class DeviceEngine:
         actions: Shaped[np.ndarray, "env *action"],
     ) -> None:
         """Move each root on by the action taken and the observation seen next."""
-        self._keep(envs, extend_roots(self._network, self.store, envs, observations, actions))
+        self.keep(envs, extend_roots(self._network, self.store, envs, observations, actions))
 
     @torch.inference_mode()
     def rebuild(self, envs: Int[np.ndarray, " env"], past: Past, lengths: Int[np.ndarray, " env"]) -> None:
         """Replace each root by that of a sequence."""
-        self._keep(envs, rebuild_roots(self._network, self.store, envs, past, lengths))
+        self.keep(envs, rebuild_roots(self._network, self.store, envs, past, lengths))
 
     @torch.inference_mode()
     def rebuild_along(self, envs: Int[np.ndarray, " env"], past: Past, is_root: Bool[np.ndarray, "chunk time"]) -> None:
         """Replace each root by that of one marked observation."""
-        self._keep(envs, rebuild_along(self._network, self.store, envs, past, is_root))
+        self.keep(envs, rebuild_along(self._network, self.store, envs, past, is_root))
 
     def readings(self, envs: Int[np.ndarray, " env"]) -> RootReading:
         """Return what the network said of the newest observation at each root, on the device."""
         rows = torch.from_numpy(envs.copy()).to(self._device)
         return RootReading(self._readings.values[rows], self._readings.policy_logits[rows])
+
+    def keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
+        """Take in what the network says of the newest observations of these environments; it stays on the device."""
+        rows = torch.from_numpy(envs.copy()).to(self._device, non_blocking=True)
+        self._readings.values[rows] = reading.values.to(self._device, torch.float32)
+        self._readings.policy_logits[rows] = reading.policy_logits.to(self._device, torch.float32)
 
     def set_discount(self, discount: float) -> None:
         """Search with another discount from now on; nothing is recorded anew."""
@@ -123,12 +129,6 @@ class DeviceEngine:
             reads=[*network.parameters(), *network.buffers(), *self._memory()],
         )
         return sized.search.read(len(envs), rng=rng, temperature=temperature)
-
-    def _keep(self, envs: Int[np.ndarray, " env"], reading: RootReading) -> None:
-        """Take in what the network says of the newest observations of these environments; it stays on the device."""
-        rows = torch.from_numpy(envs.copy()).to(self._device, non_blocking=True)
-        self._readings.values[rows] = reading.values.float()
-        self._readings.policy_logits[rows] = reading.policy_logits.float()
 
     def _sized(self, num_asked: int) -> _SizedSearch:
         """Return the search of the smallest size that fits."""

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from copy import deepcopy
 from subprocess import SubprocessError
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch.nn import functional
 from kvzero.cache import StaticRows, TreeStore
 from kvzero.engines.device import triton_kernels as kernels
 from kvzero.engines.device.expanders import ExpanderMemory, Forecasts, OnePassMemory
+from kvzero.engines.device.noisy_copy import copy_with_noise
 from kvzero.model import Affine, Network, look_up_weights
 from kvzero.search import DeviceEvaluation, DeviceLeaves
 
@@ -186,7 +186,7 @@ def try_fused_memory(network: Network, store: TreeStore) -> Callable[[TreeStore,
     if dtype not in TOLERANCE:
         logger.warning("expanding nodes with PyTorch's operations, not with Triton's kernels, which have no %s", dtype)
         return OnePassMemory
-    noisy = _add_noise(network)
+    noisy = copy_with_noise(network)
     wanted = _expand_sample(OnePassMemory, noisy, store)
     try:
         found = _expand_sample(FusedMemory, noisy, store)
@@ -202,17 +202,6 @@ def try_fused_memory(network: Network, store: TreeStore) -> Callable[[TreeStore,
         )
         return OnePassMemory
     return FusedMemory
-
-
-def _add_noise(network: Network) -> Network:
-    """Return a copy of a network whose weights differ from it at random, the same way every time."""
-    with torch.inference_mode(mode=False), torch.no_grad():
-        noisy = deepcopy(network)
-        noise = torch.Generator(network.device).manual_seed(0)
-        for weights in noisy.parameters():
-            drawn = torch.randn(weights.shape, generator=noise, device=weights.device, dtype=torch.float32)
-            weights.add_(drawn * weights.shape[-1] ** -0.5)
-    return noisy
 
 
 @torch.inference_mode()

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from kvzero.files import write_atomically
 from kvzero.records import unstructure
 from kvzero.reports.characters import spell
 from kvzero.reports.comparison.agreement import compare_curves
@@ -10,7 +11,6 @@ from kvzero.reports.comparison.figures import summarise
 from kvzero.reports.comparison.page import render_page
 from kvzero.reports.comparison.records import Comparison
 from kvzero.reports.comparison.verdict import judge
-from kvzero.reports.files import write_atomically
 
 __all__ = ["FORMAT", "write_comparison"]
 

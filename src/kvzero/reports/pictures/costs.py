@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kvzero.reports.files import write_atomically
+from kvzero.files import write_atomically
 
 __all__ = ["plot_costs"]
 

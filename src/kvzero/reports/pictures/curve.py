@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from kvzero.files import write_atomically
 from kvzero.reports.characters import spell
-from kvzero.reports.files import write_atomically
 from kvzero.reports.sinks import read_metrics
 
 __all__ = ["plot_learning_curve"]

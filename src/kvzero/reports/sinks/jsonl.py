@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, SupportsFloat
 
 from kvzero.errors import RunError
+from kvzero.files import write_atomically
 from kvzero.reports.figures import ENV_STEPS
-from kvzero.reports.files import write_atomically
 
 __all__ = ["METRICS_FILE", "JsonlSink", "read_metrics"]
 

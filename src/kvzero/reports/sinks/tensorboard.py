@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import SupportsFloat
 
 from kvzero.errors import RunError
-from kvzero.reports.files import reachable
+from kvzero.files import reachable
 
 __all__ = ["TensorBoardSink"]
 

@@ -5,7 +5,7 @@ from math import ceil, exp, inf, log2
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from kvzero.search.compiled import compiled
 from kvzero.search.config import SearchConfig
@@ -167,22 +167,30 @@ class GumbelRule:
 
     def begin(self, tree: Tree, rng: np.random.Generator | None) -> Gumbel:
         """Draw a Gumbel number for each action at the root; without `rng` all are 0: the likeliest are considered."""
+        shape = tree.action_masks.shape
+        return self.numbers(tree, np.zeros(shape) if rng is None else rng.gumbel(size=shape))
+
+    def numbers(self, tree: Tree, gumbels: Float64[np.ndarray, "env action"]) -> Gumbel:
+        """Return what the kernels compute with, for planted trees and Gumbel numbers."""
         config, gumbel = self._config, self._config.gumbel
         with np.errstate(divide="ignore"):  # what is illegal has no prior
             root_scores = np.log(tree.priors[:, 0])
-        if rng is not None:
-            root_scores += rng.gumbel(size=root_scores.shape)
-        num_considered = np.minimum(tree.action_masks.sum(axis=1), gumbel.num_considered_actions)
-        table = considered_visits(int(num_considered.max()), config.num_simulations)
         return Gumbel(
             float(config.discount),
             float(config.min_value_range),
             float(gumbel.c_visit),
             float(gumbel.c_scale),
-            root_scores,
-            table[num_considered - 1],
+            root_scores + gumbels,
+            self.schedule(tree.action_masks),
             np.zeros(root_scores.shape[1]),
         )
+
+    def schedule(self, action_masks: Bool[np.ndarray, "env action"]) -> Int64[np.ndarray, "env simulation"]:
+        """Return how often an action was visited that is considered in each simulation."""
+        num_considered = np.minimum(action_masks.sum(axis=1), self._config.gumbel.num_considered_actions)
+        table = considered_visits(int(num_considered.max()), self._config.num_simulations)
+        visits: Int64[np.ndarray, "env simulation"] = table[num_considered - 1]
+        return visits
 
     def decide(
         self,

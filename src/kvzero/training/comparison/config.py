@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from kvzero.cache import CacheConfig, EvictionName, TierConfig
+from kvzero.cache import CacheConfig, EvictionName, TierConfig, is_lossy
 from kvzero.checks import check_field, read_fields
 from kvzero.engines import StoreKind, find_limit
 from kvzero.errors import ConfigError
@@ -140,9 +140,10 @@ def _caches(config: ComparisonConfig, store: StoreKind) -> list[dict[str, Any]]:
 def _variant(
     run: RunConfig, store: StoreKind, settings: dict[str, Any], *, has_tiers: bool
 ) -> tuple[Variant, RunConfig]:
-    chosen = [str(settings[name]) for name in ("recur_pool_size", "eviction") if name in settings]
     cache = replace(run.agent.cache, **settings) if store in SIZED else CacheConfig()
-    told = settings | ({"tier": ",".join(run.tiers.tier)} if has_tiers else {})
+    told = settings | ({"pool_codec": cache.pool_codec} if is_lossy(cache.pool_codec) else {})
+    chosen = [str(told[name]) for name in ("recur_pool_size", "eviction", "pool_codec") if name in told]
+    told |= {"tier": ",".join(run.tiers.tier)} if has_tiers else {}
     variant = Variant(
         name="-".join([store, *chosen, *(["tier"] if has_tiers else [])]),
         store=store,

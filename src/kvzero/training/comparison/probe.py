@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from kvzero.agent import Planner, load_network
 from kvzero.envs import Environments, make_environments
+from kvzero.files import load_arrays, save_arrays
 from kvzero.model import Network, choose_device
 from kvzero.records import EnvSpec
-from kvzero.reports import load_arrays, save_arrays
 from kvzero.reports.comparison import Identity
 from kvzero.search import Outcome
 from kvzero.training.config import RunConfig

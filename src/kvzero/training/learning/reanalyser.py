@@ -90,7 +90,7 @@ class Reanalyser:
         for some in chunks:
             judged = self._judge(some, rng)
             self._replay.judge(some, self._fields(judged))
-            self._num_searched += np.count_nonzero(~judged.is_reused)
+            self._num_searched += int(np.count_nonzero(~judged.is_reused))
             self._reused_ages.append(judged.ages[judged.is_reused])
         self.served_updates = goal
         self._seconds += time.perf_counter() - started

@@ -178,8 +178,8 @@ def _digest_roots(chunks: Chunks, history_steps: int) -> list[bytes]:
 def _digest_batch(chunks: Chunks, rng: np.random.Generator) -> bytes:
     """Return a digest of all that a batched search depends on beside weights."""
     parts = {f"field {name}": array for name, array in sorted(chunks.fields.items())}
-    settings = {"rng": np.array(_words(rng), np.uint64), "threads": str(torch.get_num_threads())}
-    return digest_parts({**parts, "is_valid": chunks.is_valid, "is_root": chunks.is_root, **settings})
+    parts |= {"is_valid": chunks.is_valid, "is_root": chunks.is_root, "rng": np.array(_words(rng), np.uint64)}
+    return digest_parts({**parts, "threads": str(torch.get_num_threads())})
 
 
 def _words(rng: np.random.Generator) -> list[int]:

@@ -13,12 +13,39 @@ from kvzero.model import LatentLoss, latent_distance, masked_mean
 from kvzero.reports import OPEN_LOOP
 from kvzero.training.recorder import PlayedEpisode
 
-__all__ = ["open_loop_errors"]
+__all__ = ["OpenLoop", "Root", "follow_open_loop", "open_loop_errors"]
 
 NUM_ROOTS = 32
 """Roots that predictions are followed from, evenly among all steps played."""
 
 TINY = 1e-8
+
+
+Root = tuple[int, int]
+"""Number of an episode and of a step in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoop:
+    """What was predicted below some roots, and what followed there; depth 0 of an array is one step below the root."""
+
+    predicted: RollOut
+    """Predictions along the actions that were played, on latents of the network's own."""
+
+    latents: Float[Tensor, "root depth embed"]
+    """The encoder's latents of what was really seen."""
+
+    rewards: Float[Tensor, "root depth"]
+    """Rewards that really followed."""
+
+    values: Float[Tensor, "root depth"]
+    """Values that were read at the true observations, in their context."""
+
+    is_played: Bool[Tensor, "root depth"]
+    """The step was taken: its reward and where it led are known."""
+
+    is_valued: Bool[Tensor, "root depth"]
+    """Where it led was acted on, so that the network said what it is worth; or the episode ended there, worth 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +78,30 @@ def open_loop_errors(
     if not roots:
         return {}
     num_steps = min(num_steps, max(len(episodes[place].rewards) - start for place, start in roots))
-    past, lengths = _read_past(episodes, roots, network.source.config.layout.history_steps)
+    return _mean_errors(follow_open_loop(network, episodes, roots, num_steps=num_steps), latent_loss)
+
+
+@torch.inference_mode()
+def follow_open_loop(
+    network: SearchNetwork, episodes: Sequence[PlayedEpisode], roots: Sequence[Root], *, num_steps: int
+) -> OpenLoop:
+    """Return what the network predicts below these steps along the actions that were played, and what followed."""
+    source = network.source
+    past, lengths = _read_past(episodes, roots, source.config.layout.history_steps)
     played = _read_played(episodes, roots, num_steps)
     found = roll_out(network, past, lengths, played.actions)
-    return _compare(network, found, played, latent_loss)
+    seen = torch.from_numpy(played.observations).to(source.device)
+    return OpenLoop(
+        predicted=found,
+        latents=torch.stack([source.encode(of_depth) for of_depth in seen.unbind(1)], dim=1).float(),
+        rewards=played.rewards.to(source.device),
+        values=played.values.to(source.device),
+        is_played=torch.from_numpy(played.is_played).to(source.device),
+        is_valued=torch.from_numpy(played.is_valued).to(source.device),
+    )
 
 
-def _choose_roots(episodes: Sequence[PlayedEpisode]) -> list[tuple[int, int]]:
+def _choose_roots(episodes: Sequence[PlayedEpisode]) -> list[Root]:
     """Return episodes and steps in them, evenly among all."""
     steps = [(place, start) for place, episode in enumerate(episodes) for start in range(len(episode.rewards))]
     chosen = np.linspace(0, len(steps) - 1, min(NUM_ROOTS, len(steps))).round().astype(int)
@@ -65,7 +109,7 @@ def _choose_roots(episodes: Sequence[PlayedEpisode]) -> list[tuple[int, int]]:
 
 
 def _read_past(
-    episodes: Sequence[PlayedEpisode], roots: Sequence[tuple[int, int]], history_steps: int
+    episodes: Sequence[PlayedEpisode], roots: Sequence[Root], history_steps: int
 ) -> tuple[Past, Int[np.ndarray, " root"]]:
     """Return what was seen and done before each root, and how many tokens that were."""
     starts = np.array([start for _, start in roots])
@@ -78,7 +122,7 @@ def _read_past(
     return Past(observations, actions, is_valid), 2 * starts + 1
 
 
-def _read_played(episodes: Sequence[PlayedEpisode], roots: Sequence[tuple[int, int]], num_steps: int) -> _Played:
+def _read_played(episodes: Sequence[PlayedEpisode], roots: Sequence[Root], num_steps: int) -> _Played:
     """Return what followed each root; the last step of an episode stands again where it had none."""
     times = np.array([start for _, start in roots])[:, None] + np.arange(num_steps)
     ends = np.array([len(episodes[place].rewards) for place, _ in roots])[:, None]
@@ -98,18 +142,14 @@ def _read_played(episodes: Sequence[PlayedEpisode], roots: Sequence[tuple[int, i
 
 
 @torch.inference_mode()
-def _compare(network: SearchNetwork, found: RollOut, played: _Played, latent_loss: LatentLoss) -> dict[str, float]:
-    source = network.source
-    seen = torch.from_numpy(played.observations).to(source.device)
-    latents = torch.stack([source.encode(of_depth) for of_depth in seen.unbind(1)], dim=1).float()
-    is_played = torch.from_numpy(played.is_played).to(source.device)
-    is_valued = torch.from_numpy(played.is_valued).to(source.device)
+def _mean_errors(loop: OpenLoop, latent_loss: LatentLoss) -> dict[str, float]:
+    found, latents, is_played, is_valued = loop.predicted, loop.latents, loop.is_played, loop.is_valued
     variance = latents[is_played].var(dim=0, correction=0).mean().clamp(min=TINY)
     errors = {
         "latent": (latent_distance(found.latents, latents, latent_loss), is_played),
         "latent_share": ((found.latents - latents).square().mean(-1) / variance, is_played),
-        "reward": ((found.rewards - played.rewards.to(source.device)).abs(), is_played),
-        "value": ((found.values - played.values.to(source.device)).abs(), is_valued),
+        "reward": ((found.rewards - loop.rewards).abs(), is_played),
+        "value": ((found.values - loop.values).abs(), is_valued),
     }
     return {
         f"{OPEN_LOOP}/{what}/{depth:02d}": float(masked_mean(of_depth, counts.float()))

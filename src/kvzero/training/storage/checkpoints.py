@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 
 from kvzero.agent import CHECKPOINTS, AgentConfig
 from kvzero.errors import RunError
+from kvzero.files import flush_folder
 from kvzero.replay import Replay
 from kvzero.training.learning import Learner
 from kvzero.training.storage.contents import write_contents, write_state
@@ -54,7 +55,7 @@ def _save_anew(final: Path, learner: Learner, replay: Replay, progress: Progress
         write_contents(partial, learner, replay, progress, agent)
         _flush(partial)
         partial.rename(final)
-        _flush_folder(final.parent)
+        flush_folder(final.parent)
     except (OSError, SafetensorError):
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -77,12 +78,4 @@ def _flush(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_folder(folder)

@@ -20,8 +20,8 @@ from kvzero.agent import (
     save_weights,
 )
 from kvzero.errors import CheckpointError
+from kvzero.files import load_arrays, save_arrays, write_atomically
 from kvzero.replay import Replay
-from kvzero.reports import load_arrays, save_arrays, write_atomically
 from kvzero.training.learning import Learner
 from kvzero.training.storage.progress import Progress, read_progress
 from kvzero.training.storage.saved_arrays import list_arrays

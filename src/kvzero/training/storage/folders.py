@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kvzero.errors import ConfigError, RunError
+from kvzero.files import write_atomically
 from kvzero.records import structure, unstructure
-from kvzero.reports import write_atomically
 from kvzero.training.config import RunConfig
 from kvzero.training.storage.lock import sole_writer
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
+from kvzero.files import reachable
 from kvzero.replay import SavedArray
-from kvzero.reports import reachable
 
 __all__ = ["list_arrays"]
 

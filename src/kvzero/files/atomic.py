@@ -1,4 +1,4 @@
-"""How a file of a run is replaced: whole or not at all, whenever the process is killed."""
+"""How a file is replaced: whole or not at all, whenever the process is killed."""
 
 import os
 from contextlib import suppress
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kvzero.errors import RunError
 
-__all__ = ["write_atomically"]
+__all__ = ["flush_folder", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -26,3 +26,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise RunError(f"cannot write {path}: {error.strerror}; free some space, or choose another place") from error
+
+
+def flush_folder(folder: Path) -> None:
+    """Return when the names in a folder are on the disk.
+
+    Raises:
+        OSError: if it cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

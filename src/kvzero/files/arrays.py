@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from kvzero.reports.files.reachable import reachable
+from kvzero.files.reachable import reachable
 
 __all__ = ["load_arrays", "save_arrays"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kvzero.reports import load_arrays, reachable, save_arrays
+from kvzero.files import load_arrays, reachable, save_arrays
 
 
 def test_a_path_that_is_text_is_given_as_it_is() -> None:

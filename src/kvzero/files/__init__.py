@@ -1,0 +1,17 @@
+"""Files and folders: replaced whole or not at all, sealed with a checksum, and reached wherever they lie."""
+
+from kvzero.files.arrays import load_arrays, save_arrays
+from kvzero.files.atomic import flush_folder, write_atomically
+from kvzero.files.reachable import reachable
+from kvzero.files.sealed import SealedFolder, read_sealed, write_sealed
+
+__all__ = [
+    "SealedFolder",
+    "flush_folder",
+    "load_arrays",
+    "reachable",
+    "read_sealed",
+    "save_arrays",
+    "write_atomically",
+    "write_sealed",
+]

@@ -1,0 +1,95 @@
+"""`kvzero inspect` writes the page of a game and its records, or serves it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CPU = ("--device", "cpu")
+
+
+def test_a_page_is_written_into_the_run(command, trained_run, tmp_path):
+    run = shutil.copytree(trained_run, tmp_path / "seen")
+    said = command("inspect", run, "--seed", 2, *CPU)
+    assert said.status == 0
+    assert f"{run}, checkpoint step_0000000040_0000000007: return " in said.out
+    page = (run / "inspect.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "seen · tests.training.environments:Ladder · seed 2" in page
+
+
+def test_page_and_records_are_written_where_they_are_wanted(command, trained_run, tmp_path):
+    out, records = tmp_path / "game.html", tmp_path / "game.json"
+    said = command(
+        "inspect", trained_run, "--out", out, "--json", records, "--max-steps", 2, "--num-simulations", 5, *CPU
+    )
+    assert said.status == 0
+    assert f"records in {records}\n" in said.out
+    assert f"page in {out}\n" in said.out
+    assert "in 2 steps, cut off" in said.out
+    found = json.loads(records.read_text())
+    assert [len(record["parents"]) for record in found["records"]] == [6, 6]
+    assert not (trained_run / "inspect.html").exists()
+
+
+def test_records_are_written_as_npz(command, trained_run, tmp_path):
+    assert command("inspect", trained_run, "--out", tmp_path / "a.html", "--json", tmp_path / "a.npz", *CPU).status == 0
+    with np.load(tmp_path / "a.npz") as found:
+        assert found["parents"].shape == (len(found["chosen"]), 4)
+
+
+def test_a_checkpoint_is_named(command, trained_run, tmp_path):
+    (oldest, *_) = sorted(folder.name for folder in (trained_run / "checkpoints").iterdir())
+    said = command("inspect", trained_run, "--checkpoint", oldest, "--out", tmp_path / "a.html", *CPU)
+    assert f"checkpoint {oldest}:" in said.out
+    said = command("inspect", trained_run, "--checkpoint", "step_7", "--out", tmp_path / "b.html", *CPU)
+    assert said.status == 1
+    assert oldest in said.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--host", "0.0.0.0"), "without --serve"),
+        (("--port", "80"), "without --serve"),
+        (("--json", "records.csv"), "neither of .json and .npz"),
+        (("--max-steps", "0"), "max_steps is 0"),
+        (("--num-foreseen", "-1"), "num_foreseen is -1"),
+        (("--num-simulations", "0"), "num_simulations is 0"),
+        (("--seed", "-1"), "seed is -1"),
+    ],
+)
+def test_what_cannot_work_is_refused(command, trained_run, tmp_path, flags, told):
+    said = command("inspect", trained_run, "--out", tmp_path / "none.html", *flags)
+    assert said.status == 2
+    assert told in said.err
+    assert not (tmp_path / "none.html").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(command, tmp_path):
+    assert "nowhere" in command("inspect", tmp_path / "nowhere").err
+
+
+def test_a_page_is_served_on_this_machine_until_interrupted(trained_run):
+    words = ["-u", "-m", "kvzero", "inspect", str(trained_run), "--serve", "--port", "0", *CPU]
+    with subprocess.Popen(
+        [sys.executable, *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
+    ) as served:
+        address = next(line for line in served.stdout if line.startswith("serving ")).split()[1]
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            assert answer.read().startswith(b"<!DOCTYPE html>")
+        served.send_signal(signal.SIGINT)
+        assert served.wait(120) == 0
+    assert not (trained_run / "inspect.html").exists()
