@@ -196,3 +196,12 @@ def test_what_is_no_result_is_refused(given_records, says):
         ResultCache().write(given_records, [history(1)], NAMESPACE)
     with pytest.raises(CacheError, match=says):
         ResultCache().read_into(given_records, [history(1)], NAMESPACE)
+
+
+def test_what_was_counted_is_told_in_lines_beside_those_of_tiers() -> None:
+    tier = DictTier()
+    cache = ResultCache(tier=tier)
+    write(cache, 1, 2)
+    read(cache, 1, 3)
+    line = "hits=1, misses=1, tier_hits=0, evictions=0, entries=2, hit_rate=50.0%"
+    assert cache.get_stats_summary() == {"results": line, "tiers": {}}

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, Shaped
@@ -114,6 +115,17 @@ class ResultCache:
         num_queries = counts["hits"] + counts["misses"]
         figures = {name: float(count) for name, count in counts.items()}
         return figures | {"hit_rate": counts["hits"] / num_queries if num_queries else 0.0}
+
+    def get_stats_summary(self) -> dict[str, Any]:
+        """Return what was counted as lines of text: of memory, and of each tier under its name."""
+        figures = self.figures()
+        line = ", ".join(
+            f"{name}={figures[name]:.0f}" for name in ("hits", "misses", "tier_hits", "evictions", "entries")
+        )
+        return {
+            "results": f"{line}, hit_rate={figures['hit_rate']:.1%}",
+            "tiers": {} if self._tier is None else {name: str(stats) for name, stats in self._tier.stats().items()},
+        }
 
     def _read(self, namespace: Namespace, keys: list[bytes], num_bytes: int) -> list[bytes | None]:
         """Return what memory has under some keys, or else the tier."""
