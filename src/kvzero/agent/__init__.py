@@ -4,7 +4,7 @@ from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.contexts import LoadedContexts
 from kvzero.agent.findings import Findings
-from kvzero.agent.namespaces import context_namespace, result_namespace
+from kvzero.agent.namespaces import context_namespace, refuse_inexact, result_namespace
 from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import (
@@ -40,6 +40,7 @@ __all__ = [
     "open_engine",
     "read_newest",
     "refuse_changed",
+    "refuse_inexact",
     "result_namespace",
     "save_agent",
     "save_tensors",

@@ -159,18 +159,18 @@ class Planner:
             StaleContextError, SearchError: as `plan`.
         """
         self.refuse_inexact(results)
-        namespace, keys = self._namespace(), self._keys(envs, action_masks)
+        namespace, histories = self._namespace(), self._histories(envs, action_masks)
         form = Findings.form(self._network.spec, self._config)
         found = Findings(np.zeros(len(envs), form))
-        missing = np.flatnonzero(~results.read_into(found.records, namespace, keys))
+        missing = np.flatnonzero(results.read_into(found.records, histories, namespace) < 0)
         if missing.size:
-            first = {keys[place]: place for place in reversed(missing.tolist())}  # one root for equal histories
+            first = {histories[place]: place for place in reversed(missing.tolist())}  # one root for equal ones
             started, places = perf_counter(), sorted(first.values())
             searched = Findings.of(self.plan(envs[places], action_masks[places], rng=None), form).records
             seconds = perf_counter() - started
-            results.write(searched, namespace, [keys[place] for place in places], seconds=seconds)
+            results.write(searched, [histories[place] for place in places], namespace, seconds=seconds)
             found.records[places] = searched
-            found.records[missing] = found.records[[first[keys[place]] for place in missing]]
+            found.records[missing] = found.records[[first[histories[place]] for place in missing]]
         return found
 
     def refuse_inexact(self, results: ResultCache) -> None:
@@ -232,12 +232,11 @@ class Planner:
             self._named = digest, result_namespace(self._network, self._config, self.engine.name, is_drawn=False)
         return self._named[1]
 
-    def _keys(self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"]) -> list[bytes]:
+    def _histories(self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"]) -> list[bytes]:
         unseen = envs[self._history.counts(envs) == 0]
         if unseen.size:
             raise StaleContextError(f"environments {unseen.tolist()} have no root; observe them first")
-        namespace = self._namespace()
-        return [namespace.key(digest) for digest in self._history.digests(envs, action_masks)]
+        return self._history.digests(envs, action_masks)
 
     def _is_behind(self, envs: Int[np.ndarray, " env"]) -> bool:
         """Tell whether a root of these environments is of other weights, or not of their newest observation."""

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Annotated
 
 import tyro
 
-from kvzero.cli.parse import parse
+from kvzero.cache import TierConfig
+from kvzero.cli.parse import join_repeated, parse
 from kvzero.cli.streams import make_console
 from kvzero.cli.video import VideoWriter
 from kvzero.errors import ConfigError
@@ -43,6 +44,9 @@ class Evaluate:
     json: bool = False
     """Print one JSON object."""
 
+    tiers: Annotated[TierConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=TierConfig)
+    """Where searches are looked for that were made before."""
+
     def __post_init__(self) -> None:
         if self.episodes < 1:
             raise ConfigError(f"episodes is {self.episodes}; give at least 1")
@@ -50,7 +54,7 @@ class Evaluate:
 
 def evaluate(arguments: Sequence[str]) -> int:
     """Run `kvzero evaluate`."""
-    request = parse(Evaluate, arguments, prog="kvzero evaluate")
+    request = parse(Evaluate, join_repeated("--tier", arguments), prog="kvzero evaluate")
     path = request.run / "videos" / f"evaluation-seed{request.seed}.mp4" if request.video else None
     with VideoWriter(path) as video:
         played = evaluate_run(
@@ -60,6 +64,7 @@ def evaluate(arguments: Sequence[str]) -> int:
             num_simulations=request.num_simulations,
             device=request.device,
             on_frame=video.add if request.video else None,
+            tiers=request.tiers,
         )
     spread = stdev(played.returns) if len(played.returns) > 1 else None
     if request.json:
@@ -72,6 +77,7 @@ def evaluate(arguments: Sequence[str]) -> int:
             "eval_return_std": spread,
             "eval_returns": played.returns,
             "eval_cut_games": played.num_cut,
+            "tiers": {name: stats.figures() for name, stats in played.tiers.items()},
             "video": None if video.written is None else str(video.written),
         }
         print(json.dumps(figures))
@@ -82,6 +88,8 @@ def evaluate(arguments: Sequence[str]) -> int:
     console.print(
         f"return {fmean(played.returns):.1f}{around}, from {min(played.returns):.1f} to {max(played.returns):.1f}"
     )
+    for name, stats in played.tiers.items():
+        console.print(f"tier {name}: {stats}")
     if video.written is not None:
         console.print(f"video in {video.written}")
     return 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kvzero.agent import Planner
+from kvzero.cache import ResultCache, Tier
 from kvzero.engines import SearchNetwork
 from kvzero.envs import make_environments
 from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN
@@ -35,11 +36,12 @@ class Evaluation:
 class Evaluations:
     """Plays with a network as it is, in environments and a store of its own, and remembers when it last did."""
 
-    def __init__(self, config: RunConfig, learner: Learner, *, evaluated_at: int) -> None:
+    def __init__(self, config: RunConfig, learner: Learner, *, tier: Tier | None, evaluated_at: int) -> None:
         self.evaluated_at = evaluated_at
         """Environment steps at the newest evaluation that was played to its end."""
         self._config = config
         self._learner = learner
+        self._results = None if tier is None else ResultCache(tier=tier)
 
     def is_due(self, env_steps: int) -> bool:
         """Whether the curve lacks a point; a run that is over has its final evaluation instead."""
@@ -70,6 +72,7 @@ class Evaluations:
                 on_step=lambda _: on_step(),
                 should_stop=should_stop,
                 recorder=recorder if schedule.open_loop_steps else None,
+                results=self._results,
             )
         finally:
             envs.close()

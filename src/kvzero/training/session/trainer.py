@@ -58,7 +58,10 @@ class Trainer:
         self._clock.resume(progress.seconds)
         self._loop = Loop(config, self._components, progress)
         self._meter = Meter(self._components, self._loop, self._clock)
-        self._evaluations = Evaluations(config, self._components.learner, evaluated_at=progress.evaluated_at)
+        components = self._components
+        self._evaluations = Evaluations(
+            config, components.learner, tier=components.tier, evaluated_at=progress.evaluated_at
+        )
 
     @property
     def env_steps(self) -> int:
