@@ -2,6 +2,7 @@
 
 from kvzero.agent.agent import Agent
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.notes import read_notes
 from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.weights import (
     CHECKPOINTS,
@@ -13,6 +14,7 @@ from kvzero.agent.weights import (
     read_newest,
     refuse_changed,
     save_agent,
+    save_agent_file,
     save_tensors,
     save_weights,
 )
@@ -29,8 +31,10 @@ __all__ = [
     "newest_checkpoint",
     "open_engine",
     "read_newest",
+    "read_notes",
     "refuse_changed",
     "save_agent",
+    "save_agent_file",
     "save_tensors",
     "save_weights",
 ]

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from kvzero.cli.parse import parse
+from kvzero.cli.places import beside
 from kvzero.cli.streams import make_console
 from kvzero.cli.video import VideoWriter
 from kvzero.errors import ConfigError
@@ -23,7 +24,7 @@ class Evaluate:
     """Play whole games with the agent of a run's newest checkpoint, without exploration."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run."""
+    """Folder of the run, or a file that kvzero export wrote."""
 
     episodes: int = 20
     """Games to play; an environment whose game is cut off plays no other, so that it may be fewer."""
@@ -38,7 +39,8 @@ class Evaluate:
     """Where the network lives."""
 
     video: bool = False
-    """Also record the first environment's games as a video in the run's folder; needs the extra `video`."""
+    """Also record the first environment's games as a video in the run's folder, or beside the file; needs the extra
+    `video`."""
 
     json: bool = False
     """Print one JSON object."""
@@ -51,8 +53,8 @@ class Evaluate:
 def evaluate(arguments: Sequence[str]) -> int:
     """Run `kvzero evaluate`."""
     request = parse(Evaluate, arguments, prog="kvzero evaluate")
-    path = request.run / "videos" / f"evaluation-seed{request.seed}.mp4" if request.video else None
-    with VideoWriter(path) as video:
+    path = beside(request.run, f"videos/evaluation-seed{request.seed}.mp4")
+    with VideoWriter(path if request.video else None) as video:
         played = evaluate_run(
             request.run,
             num_episodes=request.episodes,
@@ -77,7 +79,8 @@ def evaluate(arguments: Sequence[str]) -> int:
         print(json.dumps(figures))
         return 0
     console = make_console()
-    console.print(f"{request.run}, checkpoint {played.checkpoint.name}, {_count(played, request.episodes)}")
+    checkpoint = "" if played.checkpoint == request.run else f", checkpoint {played.checkpoint.name}"
+    console.print(f"{request.run}{checkpoint}, {_count(played, request.episodes)}")
     around = "" if spread is None else f" ± {spread:.1f}"
     console.print(
         f"return {fmean(played.returns):.1f}{around}, from {min(played.returns):.1f} to {max(played.returns):.1f}"

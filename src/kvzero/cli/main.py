@@ -14,6 +14,7 @@ from rich.text import Text
 from kvzero.cli.bench import bench
 from kvzero.cli.compare import compare
 from kvzero.cli.evaluate import evaluate
+from kvzero.cli.export import export
 from kvzero.cli.presets import presets
 from kvzero.cli.streams import warn, watched_stdout
 from kvzero.cli.train import train
@@ -29,6 +30,7 @@ CLOSED_PIPE = 141
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
+    "export": export,
     "compare": compare,
     "presets": presets,
     "bench": bench,
@@ -41,7 +43,8 @@ usage: kvzero COMMAND [ARGUMENTS]
   train --lightzero-config FILE.py [--field value ...]
                                      train the agent that a LightZero config describes
   train --resume RUN                 go on with a run from its newest checkpoint
-  evaluate RUN                       play games with a trained agent
+  evaluate RUN                       play games with a trained agent; also of a file that was exported
+  export RUN --out FILE.safetensors  write the agent into one file, to hand on
   compare PRESET --env-steps N --out DIR [--stores tree,... --field value ...]
                                      train with several stores in turn and report on speed, memory and results;
                                      also --lightzero-config FILE.py in place of PRESET

@@ -1,6 +1,6 @@
 """What a run tells people: metrics, progress, plots, summary and report; knows no torch."""
 
-from kvzero.reports.characters import SPELLED
+from kvzero.reports.characters import SPELLED, spell
 from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.figures import (
     ENV_STEPS,
@@ -60,6 +60,7 @@ __all__ = [
     "read_summary",
     "rss_bytes",
     "save_arrays",
+    "spell",
     "write_atomically",
     "write_report",
     "write_summary",

@@ -5,6 +5,7 @@ from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig, ScheduleConfig
 from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
+from kvzero.training.export import export_run
 from kvzero.training.learning import Learner, LearnerConfig, Precision, Reanalyser, ReanalysisConfig
 from kvzero.training.session import Observer, SessionResult, Trainer
 from kvzero.training.storage import read_config
@@ -26,6 +27,7 @@ __all__ = [
     "Trainer",
     "evaluate",
     "evaluate_run",
+    "export_run",
     "keep_freed_memory",
     "read_config",
     "resume",

@@ -24,7 +24,7 @@ class Played:
     """What an evaluation of a run gave."""
 
     checkpoint: Path
-    """The checkpoint that played."""
+    """The checkpoint that played, or the file that was given in place of a run."""
 
     returns: list[float]
     """Raw return of every game; fewer than asked for if an environment was cut off before its last one."""
@@ -42,15 +42,16 @@ def evaluate_run(
     device: str = "auto",
     on_frame: FrameHook | None = None,
 ) -> Played:
-    """Play whole games with a run's newest checkpoint, without exploration.
+    """Play whole games with a run's newest checkpoint, without exploration; `run` may be a file of `kvzero export`.
 
     `on_frame` is given what environment 0 looks like before each step of its games, and how many such frames make a
     second. Where it raises, or no frame can be drawn, that is told of once, and the games go on unseen. As during a
     run, games are cut off at its limit of steps, and an environment whose game was cut off plays no other.
 
     Raises:
-        RunError: if the folder is not that of a run or holds no checkpoint.
-        CheckpointError: if the checkpoint is damaged, or the environment has changed since.
+        RunError: if the folder is not that of a run or holds no checkpoint; if a file's environment is made by code
+            that the file names.
+        CheckpointError: if the checkpoint or file is damaged, or the environment has changed since.
         DeviceError: if there is no such device.
     """
     run = Path(run)
