@@ -31,6 +31,7 @@ OPTIONAL = (
     "minigrid",
     "popgym",
     "pygame",
+    "rliable",
     "tensorboard",
     "triton",
 )

@@ -16,6 +16,7 @@ from kvzero.cli.compare import compare
 from kvzero.cli.evaluate import evaluate
 from kvzero.cli.export import export
 from kvzero.cli.presets import presets
+from kvzero.cli.report import report
 from kvzero.cli.streams import warn, watched_stdout
 from kvzero.cli.train import train
 from kvzero.errors import ConfigError, DeviceError, KvzeroError, KvzeroWarning
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
     "export": export,
+    "report": report,
     "compare": compare,
     "presets": presets,
     "bench": bench,
@@ -45,6 +47,7 @@ usage: kvzero COMMAND [ARGUMENTS]
   train --resume RUN                 go on with a run from its newest checkpoint
   evaluate RUN                       play games with a trained agent; also of a file that was exported
   export RUN --out FILE.safetensors  write the agent into one file, to hand on
+  report RUN... --out FILE           tell of finished runs together: a page, Markdown, JSON or a table
   compare PRESET --env-steps N --out DIR [--stores tree,... --field value ...]
                                      train with several stores in turn and report on speed, memory and results;
                                      also --lightzero-config FILE.py in place of PRESET

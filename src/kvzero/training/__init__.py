@@ -7,6 +7,7 @@ from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
 from kvzero.training.export import export_run
 from kvzero.training.learning import Learner, LearnerConfig, Precision, Reanalyser, ReanalysisConfig
+from kvzero.training.results import flat_settings, read_results
 from kvzero.training.session import Observer, SessionResult, Trainer
 from kvzero.training.storage import read_config
 from kvzero.training.train import Finished, resume, train
@@ -28,8 +29,10 @@ __all__ = [
     "evaluate",
     "evaluate_run",
     "export_run",
+    "flat_settings",
     "keep_freed_memory",
     "read_config",
+    "read_results",
     "resume",
     "train",
 ]
