@@ -34,6 +34,7 @@ OPTIONAL = (
     "rliable",
     "tensorboard",
     "triton",
+    "wandb",
 )
 
 

@@ -12,8 +12,8 @@ import tyro
 from kvzero.cli.parse import parse
 from kvzero.cli.places import beside
 from kvzero.cli.streams import make_console
-from kvzero.cli.video import VideoWriter
 from kvzero.errors import ConfigError
+from kvzero.reports import VideoWriter
 from kvzero.training import Played, evaluate_run
 
 __all__ = ["evaluate"]

@@ -14,16 +14,18 @@ from kvzero.reports.figures import (
 from kvzero.reports.files import load_arrays, reachable, save_arrays, write_atomically
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
 from kvzero.reports.page import write_report
-from kvzero.reports.pictures import plot_costs, plot_learning_curve
+from kvzero.reports.pictures import VideoWriter, plot_costs, plot_learning_curve, require_video
 from kvzero.reports.progress import ProgressDisplay
 from kvzero.reports.sinks import (
     SINKS,
     FigureLog,
     FigureSink,
     JsonlSink,
+    MediaSink,
     SinkName,
     SinkOpener,
     TensorBoardSink,
+    WandbSink,
     read_metrics,
 )
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
@@ -43,11 +45,14 @@ __all__ = [
     "FigureLog",
     "FigureSink",
     "JsonlSink",
+    "MediaSink",
     "ProgressDisplay",
     "SinkName",
     "SinkOpener",
     "Summary",
     "TensorBoardSink",
+    "VideoWriter",
+    "WandbSink",
     "describe_machine",
     "library_versions",
     "load_arrays",
@@ -58,6 +63,7 @@ __all__ = [
     "reachable",
     "read_metrics",
     "read_summary",
+    "require_video",
     "rss_bytes",
     "save_arrays",
     "spell",

@@ -1,22 +1,16 @@
 """Games played by the agent of a run that is on disk."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Int, UInt8
-
 from kvzero.agent import Planner, load_network, read_newest, refuse_changed
-from kvzero.envs import Environments, make_environments
+from kvzero.envs import make_environments
 from kvzero.model import choose_device
-from kvzero.reports import Dispensable
-from kvzero.training.evaluator import StepHook, evaluate
+from kvzero.training.evaluator import evaluate
+from kvzero.training.filming import FrameHook, film
 from kvzero.training.storage import read_config
 
 __all__ = ["Played", "evaluate_run"]
-
-FrameHook = Callable[[UInt8[np.ndarray, "height width 3"], float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +64,8 @@ def evaluate_run(
             num_episodes=num_episodes,
             seed=seed,
             max_steps=config.schedule.max_eval_steps or config.schedule.total_env_steps,
-            on_step=None if on_frame is None else _filming(envs, on_frame),
+            on_step=None if on_frame is None else film(envs, on_frame),
         )
     finally:
         envs.close()
     return Played(checkpoint, games.returns, games.num_cut)
-
-
-def _filming(envs: Environments, on_frame: FrameHook) -> StepHook:
-    """Return what gives a frame to `on_frame` wherever environment 0 is about to play."""
-    frames = Dispensable("what is shown of the games")
-
-    def film(playing: Int[np.ndarray, " env"]) -> None:
-        if 0 in playing:
-            frames.attempt(lambda: on_frame(envs.render(), envs.frames_per_second))
-
-    return film
