@@ -1,6 +1,7 @@
 """What all tests share: one thread for PyTorch, what needs a GPU skipped without one, and one tiny trained run."""
 
 import importlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 import torch
 
 import kvzero
+from kvzero.cache.tiers.backend import BackendError
+from kvzero.cache.tiers.folders import make_folder
 from tests.training.samples import tiny_config
 
 
@@ -35,10 +38,10 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs end without pictures, which would take most of their time; `trained_run` has them."""
     train = importlib.import_module("kvzero.training.train")  # the room's façade has a function of this name
 
-    def draw_nothing(run: Path) -> Path:
-        return run
+    def draw_nothing(*_: object) -> None:
+        pass
 
-    monkeypatch.setattr(train, "plot_learning_curve", draw_nothing)
+    monkeypatch.setattr(train, "_show_curve", draw_nothing)
     monkeypatch.setattr(train, "write_report", draw_nothing)
 
 
@@ -48,3 +51,14 @@ def own_random_state() -> Iterator[None]:
     state = torch.get_rng_state()
     yield
     torch.set_rng_state(state)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Return an empty folder that a tier can keep a file in: the temporary folder of a machine may lie in memory."""
+    try:
+        make_folder(tmp_path / "tier")
+        yield tmp_path / "tier"
+    except BackendError:
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+            yield Path(folder)

@@ -184,9 +184,9 @@ def test_a_history_is_found_at_its_place_in_the_episode_alone():
     planner = planner_of()
     for _ in range(steps):
         planner.observe(EVERYONE, LOOKS, actions=np.ones(2, np.int64), starts=np.zeros(2, bool))
-    keys = planner._keys(EVERYONE, np.ones((2, ACTIONS), bool))
+    before = planner._histories(EVERYONE, np.ones((2, ACTIONS), bool))
     planner.observe(EVERYONE, LOOKS, actions=np.ones(2, np.int64), starts=np.zeros(2, bool))
-    assert not set(keys) & set(planner._keys(EVERYONE, np.ones((2, ACTIONS), bool)))
+    assert not set(before) & set(planner._histories(EVERYONE, np.ones((2, ACTIONS), bool)))
     assert num_found(planner, results) == 0
 
 

@@ -47,8 +47,12 @@ class DictTier:
         pass
 
 
-def key(number: int, namespace=NAMESPACE) -> bytes:
-    return namespace.key(sha256(bytes([number])).digest())
+def history(number: int) -> bytes:
+    return sha256(bytes([number])).digest()
+
+
+def key(number: int) -> bytes:
+    return NAMESPACE.key(history(number))
 
 
 def records(*numbers: int) -> np.ndarray:
@@ -60,12 +64,12 @@ def records(*numbers: int) -> np.ndarray:
 
 def read(cache: ResultCache, *numbers: int, namespace=NAMESPACE) -> dict[int, np.void]:
     found = np.zeros(len(numbers), FORM)
-    is_hit = cache.read_into(found, namespace, [key(number, namespace) for number in numbers])
-    return {number: record for number, record, hit in zip(numbers, found, is_hit, strict=True) if hit}
+    found_in = cache.read_into(found, [history(number) for number in numbers], namespace)
+    return {number: record for number, record, index in zip(numbers, found, found_in, strict=True) if index == 0}
 
 
 def write(cache: ResultCache, *numbers: int) -> None:
-    cache.write(records(*numbers), NAMESPACE, [key(number) for number in numbers], seconds=6.0)
+    cache.write(records(*numbers), [history(number) for number in numbers], NAMESPACE, seconds=6.0)
 
 
 def test_what_was_written_is_read_bit_for_bit():
@@ -100,6 +104,17 @@ def test_another_namespace_finds_nothing():
     cache = ResultCache(tier=DictTier())
     write(cache, 1)
     assert read(cache, 1, namespace=OTHER) == {}
+
+
+@pytest.mark.parametrize("tier", [None, DictTier()], ids=["memory", "tier"])
+def test_of_several_namespaces_the_first_that_knows_is_told(tier):
+    writer = ResultCache(tier=tier)
+    write(writer, 1, 2)
+    writer.write(records(5, 6), [history(2), history(3)], OTHER)
+    cache, found = (writer if tier is None else ResultCache(tier=tier)), np.zeros(4, FORM)
+    found_in = cache.read_into(found, [history(number) for number in (1, 2, 3, 4)], OTHER, NAMESPACE)
+    assert (found_in.tolist(), found["chosen"].tolist()) == ([1, 0, 0, -1], [1, 5, 6, 0])
+    assert (cache.figures()["hits"], cache.figures()["misses"]) == (3, 1)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +166,7 @@ def test_a_result_larger_than_memory_is_in_the_tier_alone():
 def test_of_two_results_of_one_key_the_first_stays():
     cache = ResultCache()
     write(cache, 1)
-    cache.write(records(2), NAMESPACE, [key(1)])
+    cache.write(records(2), [history(1)], NAMESPACE)
     assert read(cache, 1)[1]["chosen"] == 1
 
 
@@ -170,7 +185,7 @@ def test_bounds_that_cannot_be_are_refused(make, says):
 @pytest.mark.parametrize(
     ("given_records", "says"),
     [
-        (records(1, 2), "there are 1 keys for 2 results; give one for each"),
+        (records(1, 2), "there are 1 histories for 2 results; give one for each"),
         (np.zeros(1), "results are float64; give records of numbers"),
         (np.zeros(1, [("it", object)]), "give records of numbers"),
     ],
@@ -178,6 +193,15 @@ def test_bounds_that_cannot_be_are_refused(make, says):
 )
 def test_what_is_no_result_is_refused(given_records, says):
     with pytest.raises(CacheError, match=says):
-        ResultCache().write(given_records, NAMESPACE, [key(1)])
+        ResultCache().write(given_records, [history(1)], NAMESPACE)
     with pytest.raises(CacheError, match=says):
-        ResultCache().read_into(given_records, NAMESPACE, [key(1)])
+        ResultCache().read_into(given_records, [history(1)], NAMESPACE)
+
+
+def test_what_was_counted_is_told_in_lines_beside_those_of_tiers() -> None:
+    tier = DictTier()
+    cache = ResultCache(tier=tier)
+    write(cache, 1, 2)
+    read(cache, 1, 3)
+    line = "hits=1, misses=1, tier_hits=0, evictions=0, entries=2, hit_rate=50.0%"
+    assert cache.get_stats_summary() == {"results": line, "tiers": {}}

@@ -96,3 +96,12 @@ def test_a_checkpoint_whose_agent_is_torn_is_named(command, trained_run, tmp_pat
     said = command("evaluate", run)
     assert said.status == 1
     assert str(path) in said.err
+
+
+def test_a_tier_is_told_of_and_spares_searches_the_second_time(command, trained_run, disk):
+    words = ["evaluate", trained_run, "--episodes", "2", "--device", "cpu", "--tier", f"lmdb:{disk}"]
+    first, second = (json.loads(command(*words, "--json").out) for _ in range(2))
+    assert first["eval_returns"] == second["eval_returns"]
+    assert 0 < first["tiers"]["lmdb"]["written"] <= first["tiers"]["lmdb"]["misses_absent"]
+    assert second["tiers"]["lmdb"]["misses"] == 0
+    assert "tier lmdb: hits=" in command(*words).out

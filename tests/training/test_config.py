@@ -16,6 +16,7 @@ from kvzero import (
     ScheduleConfig,
     SearchConfig,
 )
+from kvzero.cache import TierConfig
 from kvzero.errors import ConfigError
 from kvzero.records import structure, unstructure
 from kvzero.training.config import Purpose
@@ -73,6 +74,8 @@ REFUSED = [
     *((LearnerConfig, name, -1) for name in ("search_value_age", "search_value_starts")),
     (LearnerConfig, "search_value_starts", 10),  # without an age
     (ReanalysisConfig, "reanalysed_rows", -1),
+    *((ReanalysisConfig, "max_age_updates", value) for value in (-1, 5)),  # the second without rows
+    (ReanalysisConfig, "results_max_bytes", 0),
     *((LearnerConfig, "warmup_updates", value) for value in (-1, -9)),
     *((LearnerConfig, "final_bootstrap_steps", value) for value in (0, 11)),
     *((LearnerConfig, "first_discount", value) for value in (-0.1, 1.0, NAN)),
@@ -201,6 +204,16 @@ def test_learned_positions_need_a_table_as_long_as_a_training_window():
 def test_rows_keep_searches_where_something_reads_them(asking):
     assert RunConfig(preset="mine", **asking).keeps_searches
     assert not RunConfig(preset="mine").keeps_searches
+
+
+def test_a_bound_of_results_is_refused_where_reanalysis_keeps_none():
+    tiers = TierConfig(tier=("lmdb:somewhere",))
+    none, old = (ReanalysisConfig(reanalysed_rows=1, results_max_bytes=9, max_age_updates=age) for age in (0, 5))
+    for kept in ({"reanalysis": old}, {"reanalysis": none, "tiers": tiers}):
+        assert RunConfig(preset="mine", **kept).keeps_results
+    for idle in ({"reanalysis": none}, {"reanalysis": ReanalysisConfig(results_max_bytes=9), "tiers": tiers}):
+        with pytest.raises(ConfigError, match=r"results_max_bytes is 9, which would have no effect: .*tier or max_age"):
+            RunConfig(preset="mine", **idle)
 
 
 def test_pools_that_would_not_do_for_reanalysis_are_refused():

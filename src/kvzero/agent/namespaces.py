@@ -12,7 +12,7 @@ from kvzero.errors import ConfigError
 from kvzero.model import Network
 from kvzero.records import unstructure
 
-__all__ = ["context_namespace", "result_namespace"]
+__all__ = ["context_namespace", "refuse_inexact", "result_namespace"]
 
 
 def context_namespace(network: Network, config: AgentConfig, engine: EngineKind, *, codec: str = "none") -> Namespace:
@@ -37,7 +37,7 @@ def result_namespace(network: Network, config: AgentConfig, engine: EngineKind, 
 
 
 def _make(network: Network, config: AgentConfig, engine: EngineKind, *, codec: str, search: str) -> Namespace:
-    _refuse_inexact(config)
+    refuse_inexact(config)
     number_type = torch.bfloat16 if config.search_dtype == "bfloat16" else network.action_table.weight.dtype
     return Namespace(
         kind="result" if search else "context",
@@ -64,8 +64,12 @@ def _text(record: object) -> str:
     return json.dumps(unstructure(record), sort_keys=True)
 
 
-def _refuse_inexact(config: AgentConfig) -> None:
-    """Refuse what makes a root depend on more than weights and history."""
+def refuse_inexact(config: AgentConfig) -> None:
+    """Refuse what makes a root depend on more than weights and history, so that nothing below it can be kept.
+
+    Raises:
+        ConfigError: if something does.
+    """
     if config.model.positions == "learned" and config.model.window == "shift":
         raise ConfigError(
             "window is shift, an approximation that depends on where an episode was first looked at: nothing made with "

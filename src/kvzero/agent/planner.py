@@ -47,7 +47,7 @@ class Planner:
             EngineError: if `config.engine` is native or device and cannot serve.
         """
         search = config.search if num_simulations is None else replace(config.search, num_simulations=num_simulations)
-        self._config = replace(config, search=search)
+        self._config = _settle(network, replace(config, search=search), num_envs=num_envs)
         self.engine: Engine = open_engine(network, self._config, num_envs=num_envs)
         self._network = network
         self._named: tuple[bytes, Namespace] | None = None  # the weights whose results it is for
@@ -159,18 +159,18 @@ class Planner:
             StaleContextError, SearchError: as `plan`.
         """
         self.refuse_inexact(results)
-        namespace, keys = self._namespace(), self._keys(envs, action_masks)
+        namespace, histories = self._namespace(), self._histories(envs, action_masks)
         form = Findings.form(self._network.spec, self._config)
         found = Findings(np.zeros(len(envs), form))
-        missing = np.flatnonzero(~results.read_into(found.records, namespace, keys))
+        missing = np.flatnonzero(results.read_into(found.records, histories, namespace) < 0)
         if missing.size:
-            first = {keys[place]: place for place in reversed(missing.tolist())}  # one root for equal histories
+            first = {histories[place]: place for place in reversed(missing.tolist())}  # one root for equal ones
             started, places = perf_counter(), sorted(first.values())
             searched = Findings.of(self.plan(envs[places], action_masks[places], rng=None), form).records
             seconds = perf_counter() - started
-            results.write(searched, namespace, [keys[place] for place in places], seconds=seconds)
+            results.write(searched, [histories[place] for place in places], namespace, seconds=seconds)
             found.records[places] = searched
-            found.records[missing] = found.records[[first[keys[place]] for place in missing]]
+            found.records[missing] = found.records[[first[histories[place]] for place in missing]]
         return found
 
     def refuse_inexact(self, results: ResultCache) -> None:
@@ -232,12 +232,11 @@ class Planner:
             self._named = digest, result_namespace(self._network, self._config, self.engine.name, is_drawn=False)
         return self._named[1]
 
-    def _keys(self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"]) -> list[bytes]:
+    def _histories(self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"]) -> list[bytes]:
         unseen = envs[self._history.counts(envs) == 0]
         if unseen.size:
             raise StaleContextError(f"environments {unseen.tolist()} have no root; observe them first")
-        namespace = self._namespace()
-        return [namespace.key(digest) for digest in self._history.digests(envs, action_masks)]
+        return self._history.digests(envs, action_masks)
 
     def _is_behind(self, envs: Int[np.ndarray, " env"]) -> bool:
         """Tell whether a root of these environments is of other weights, or not of their newest observation."""
@@ -264,15 +263,22 @@ def open_engine(network: Network, config: AgentConfig, *, num_envs: int) -> Engi
         raise ConfigError(
             f"{config.sampling} would have no effect, as actions are numbered here; leave sampling at its defaults"
         )
+    config = _settle(network, config, num_envs=num_envs)
     searched = SearchNetwork(network, config.search_dtype)
-    asked = EnginePlan(config.engine, config.one_pass)
-    plan = settle_engine(asked, searched, config.store, config.search, num_envs=num_envs)
     store = build_store(
         config.store,
         searched,
         config.cache,
         num_envs=num_envs,
         num_simulations=config.search.num_simulations,
-        has_all_actions=plan.one_pass,
+        has_all_actions=config.one_pass,
     )
-    return build_engine(plan.kind, searched, store, config.search, config.sampling)
+    return build_engine(config.engine, searched, store, config.search, config.sampling)
+
+
+def _settle(network: Network, config: AgentConfig, *, num_envs: int) -> AgentConfig:
+    """Return the config with the engine that auto comes to, where that takes trials; results are known by it."""
+    searched = SearchNetwork(network, config.search_dtype)
+    asked = EnginePlan(config.engine, config.one_pass)
+    plan = settle_engine(asked, searched, config.store, config.search, num_envs=num_envs)
+    return replace(config, engine=plan.kind, one_pass=plan.one_pass)

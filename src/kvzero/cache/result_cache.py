@@ -2,9 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Int64, Shaped
 
 from kvzero.cache.namespace import Namespace
 from kvzero.cache.tiers import Entry, Tier
@@ -59,42 +60,47 @@ class ResultCache:
         return self._nbytes
 
     def read_into(
-        self, records: Shaped[np.ndarray, " record"], namespace: Namespace, keys: Sequence[bytes]
-    ) -> Bool[np.ndarray, " record"]:
-        """Fill in the records that are kept under `keys`; tell which those are.
+        self, records: Shaped[np.ndarray, " record"], histories: Sequence[bytes], *namespaces: Namespace
+    ) -> Int64[np.ndarray, " record"]:
+        """Fill in the records that are kept for some histories, given as digests, see `digest_history`.
 
-        `records` are of a structured type without objects: what is not as long as one of them is no hit.
+        They are looked for in one namespace after another. `records` are of a structured type without objects: what is
+        not as long as one of them is no hit.
+
+        Returns:
+            For each record the index of the namespace that it was found in; -1 where it was not found.
 
         Raises:
-            CacheError: if there is not one key for each record.
+            CacheError: if there is not one history for each record.
         """
-        _refuse_uneven(records, keys)
-        raws = [self._recall(key) for key in keys]
-        missed = [place for place, raw in enumerate(raws) if raw is None]
-        asked = self._ask_tier(namespace, [keys[place] for place in missed], records.itemsize)
-        for place, raw in zip(missed, asked, strict=True):
-            raws[place] = raw
-        is_hit = np.array([raw is not None and len(raw) == records.itemsize for raw in raws], np.bool_)
-        for place in np.flatnonzero(is_hit).tolist():
-            records[place] = np.frombuffer(raws[place] or b"", records.dtype)[0]
-        self._counts["hits"] += int(is_hit.sum())
-        self._counts["misses"] += int((~is_hit).sum())
-        return is_hit
+        _refuse_uneven(records, histories)
+        found_in = np.full(len(records), -1, np.int64)
+        for index, namespace in enumerate(namespaces):
+            missing = np.flatnonzero(found_in < 0).tolist()
+            raws = self._read(namespace, [namespace.key(histories[place]) for place in missing], records.itemsize)
+            for place, raw in zip(missing, raws, strict=True):
+                if raw is not None:
+                    records[place], found_in[place] = np.frombuffer(raw, records.dtype)[0], index
+        num_hits = int((found_in >= 0).sum())
+        self._counts["hits"] += num_hits
+        self._counts["misses"] += len(records) - num_hits
+        return found_in
 
     def write(
         self,
         records: Shaped[np.ndarray, " record"],
+        histories: Sequence[bytes],
         namespace: Namespace,
-        keys: Sequence[bytes],
         *,
         seconds: float = 0.0,
     ) -> None:
-        """Keep records under `keys`; `seconds` is what it took to find all of them.
+        """Keep records for some histories; `seconds` is what it took to find all of them.
 
         Raises:
-            CacheError: if there is not one key for each record.
+            CacheError: if there is not one history for each record.
         """
-        _refuse_uneven(records, keys)
+        _refuse_uneven(records, histories)
+        keys = [namespace.key(history) for history in histories]
         raws = dict(zip(keys, (record.tobytes() for record in records), strict=True))
         for key, raw in raws.items():
             self._remember(key, raw)
@@ -110,8 +116,29 @@ class ResultCache:
         figures = {name: float(count) for name, count in counts.items()}
         return figures | {"hit_rate": counts["hits"] / num_queries if num_queries else 0.0}
 
+    def get_stats_summary(self) -> dict[str, Any]:
+        """Return what was counted as lines of text: of memory, and of each tier under its name."""
+        figures = self.figures()
+        line = ", ".join(
+            f"{name}={figures[name]:.0f}" for name in ("hits", "misses", "tier_hits", "evictions", "entries")
+        )
+        return {
+            "results": f"{line}, hit_rate={figures['hit_rate']:.1%}",
+            "tiers": {} if self._tier is None else {name: str(stats) for name, stats in self._tier.stats().items()},
+        }
+
+    def _read(self, namespace: Namespace, keys: list[bytes], num_bytes: int) -> list[bytes | None]:
+        """Return what memory has under some keys, or else the tier."""
+        raws = [self._recall(key) for key in keys]
+        missed = [place for place, raw in enumerate(raws) if raw is None]
+        for place, raw in zip(
+            missed, self._ask_tier(namespace, [keys[place] for place in missed], num_bytes), strict=True
+        ):
+            raws[place] = raw
+        return [raw if raw is not None and len(raw) == num_bytes else None for raw in raws]
+
     def _ask_tier(self, namespace: Namespace, keys: list[bytes], num_bytes: int) -> list[bytes | None]:
-        """Return what the tier has under keys that memory does not; what has another form is forgotten there."""
+        """Return what the tier has under some keys; what has another form is forgotten there."""
         if self._tier is None or not keys:
             return [None] * len(keys)
         found = self._tier.get_many(namespace.digest, keys)
@@ -151,8 +178,8 @@ def _read(entry: Entry, num_bytes: int) -> bytes | None:
     return entry.payload if fits else None
 
 
-def _refuse_uneven(records: np.ndarray, keys: Sequence[bytes]) -> None:
+def _refuse_uneven(records: np.ndarray, histories: Sequence[bytes]) -> None:
     if records.dtype.hasobject or records.dtype.names is None:
         raise CacheError(f"results are {records.dtype}; give records of numbers, a structured type of NumPy")
-    if len(records) != len(keys):
-        raise CacheError(f"there are {len(keys)} keys for {len(records)} results; give one for each")
+    if len(records) != len(histories):
+        raise CacheError(f"there are {len(histories)} histories for {len(records)} results; give one for each")

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Annotated
 
 import tyro
 
-from kvzero.cli.parse import parse
+from kvzero.cache import TierConfig
+from kvzero.cli.parse import join_repeated, parse
+from kvzero.cli.places import beside
 from kvzero.cli.streams import make_console
-from kvzero.cli.video import VideoWriter
 from kvzero.errors import ConfigError
+from kvzero.reports import VideoWriter
 from kvzero.training import Played, evaluate_run
 
 __all__ = ["evaluate"]
@@ -23,7 +25,7 @@ class Evaluate:
     """Play whole games with the agent of a run's newest checkpoint, without exploration."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run."""
+    """Folder of the run, or a file that kvzero export wrote."""
 
     episodes: int = 20
     """Games to play; an environment whose game is cut off plays no other, so that it may be fewer."""
@@ -38,10 +40,14 @@ class Evaluate:
     """Where the network lives."""
 
     video: bool = False
-    """Also record the first environment's games as a video in the run's folder; needs the extra `video`."""
+    """Also record the first environment's games as a video in the run's folder, or beside the file; needs the extra
+    `video`."""
 
     json: bool = False
     """Print one JSON object."""
+
+    tiers: Annotated[TierConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=TierConfig)
+    """Where searches are looked for that were made before."""
 
     def __post_init__(self) -> None:
         if self.episodes < 1:
@@ -50,9 +56,9 @@ class Evaluate:
 
 def evaluate(arguments: Sequence[str]) -> int:
     """Run `kvzero evaluate`."""
-    request = parse(Evaluate, arguments, prog="kvzero evaluate")
-    path = request.run / "videos" / f"evaluation-seed{request.seed}.mp4" if request.video else None
-    with VideoWriter(path) as video:
+    request = parse(Evaluate, join_repeated("--tier", arguments), prog="kvzero evaluate")
+    path = beside(request.run, f"videos/evaluation-seed{request.seed}.mp4")
+    with VideoWriter(path if request.video else None) as video:
         played = evaluate_run(
             request.run,
             num_episodes=request.episodes,
@@ -60,6 +66,7 @@ def evaluate(arguments: Sequence[str]) -> int:
             num_simulations=request.num_simulations,
             device=request.device,
             on_frame=video.add if request.video else None,
+            tiers=request.tiers,
         )
     spread = stdev(played.returns) if len(played.returns) > 1 else None
     if request.json:
@@ -72,16 +79,20 @@ def evaluate(arguments: Sequence[str]) -> int:
             "eval_return_std": spread,
             "eval_returns": played.returns,
             "eval_cut_games": played.num_cut,
+            "tiers": {name: stats.figures() for name, stats in played.tiers.items()},
             "video": None if video.written is None else str(video.written),
         }
         print(json.dumps(figures))
         return 0
     console = make_console()
-    console.print(f"{request.run}, checkpoint {played.checkpoint.name}, {_count(played, request.episodes)}")
+    checkpoint = "" if played.checkpoint == request.run else f", checkpoint {played.checkpoint.name}"
+    console.print(f"{request.run}{checkpoint}, {_count(played, request.episodes)}")
     around = "" if spread is None else f" ± {spread:.1f}"
     console.print(
         f"return {fmean(played.returns):.1f}{around}, from {min(played.returns):.1f} to {max(played.returns):.1f}"
     )
+    for name, stats in played.tiers.items():
+        console.print(f"tier {name}: {stats}")
     if video.written is not None:
         console.print(f"video in {video.written}")
     return 0

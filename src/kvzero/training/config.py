@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from kvzero.agent import AgentConfig
+from kvzero.agent import AgentConfig, refuse_inexact
 from kvzero.cache import TierConfig
 from kvzero.checks import changed_fields, check_field, read_fields
 from kvzero.envs import EnvConfig
@@ -61,6 +61,10 @@ class ScheduleConfig:
 
     max_eval_steps: int | None = None
     """Steps after which an evaluation game is cut off and counted as it stands; total_env_steps if not given."""
+
+    film_evaluations: bool = False
+    """Record the games of one environment in each evaluation, into the run's folder and for the sinks; needs the extra
+    `video`."""
 
     open_loop_steps: int = 10
     """Depth down to which an evaluation compares predictions on predicted latents with what was played; 0 for none."""
@@ -150,6 +154,7 @@ class RunConfig:
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "
                 "group_kl compares simplices: use latent_norm=simnorm, or latent_loss=mse or smooth_l1"
             )
+        self._check_results()
         self._check_images()
         self._check_positions()
         self._check_pools()
@@ -166,10 +171,26 @@ class RunConfig:
         """Whether rows of the replay keep what searches found, to be searched again or to learn values from."""
         return self.reanalysis.reanalysed_rows > 0 or self.learner.reads_searches
 
+    @property
+    def keeps_results(self) -> bool:
+        """Whether what searches of reanalysis found is kept, to be taken again."""
+        return bool(self.tiers.tier) or self.reanalysis.max_age_updates > 0
+
     def seed_for(self, purpose: Purpose, salt: int = 0) -> int:
         """Return a seed of its own for every purpose, so that no two draw the same numbers."""
         sequence = np.random.SeedSequence([self.seed, get_args(Purpose).index(purpose), salt])
         return int(sequence.generate_state(1)[0]) >> 1
+
+    def _check_results(self) -> None:
+        """Refuse results that could not be found again, and their bound where none are kept."""
+        if self.keeps_results:
+            refuse_inexact(self.agent)
+        is_kept = self.keeps_results and self.reanalysis.reanalysed_rows > 0
+        if not is_kept and "results_max_bytes" in changed_fields(self.reanalysis):
+            raise ConfigError(
+                f"results_max_bytes is {self.reanalysis.results_max_bytes}, which would have no effect: no results "
+                "of reanalysis are kept; give reanalysed_rows, and a tier or max_age_updates, or leave it out"
+            )
 
     def _check_images(self) -> None:
         """Refuse now, where the settings say what is shown, what would be refused when the network is built."""

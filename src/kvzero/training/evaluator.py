@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from kvzero.agent import Planner
+from kvzero.cache import ResultCache
 from kvzero.envs import Environments
 from kvzero.records import EnvSpec
 from kvzero.training.recorder import Recorder
@@ -32,7 +33,7 @@ class Games:
     """Games that were cut off at the limit of steps, and counted as they stood."""
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  # options, all but two
     envs: Environments,
     planner: Planner,
     *,
@@ -42,22 +43,26 @@ def evaluate(
     on_step: StepHook | None = None,
     should_stop: Callable[[], bool] = never,
     recorder: Recorder | None = None,
+    results: ResultCache | None = None,
 ) -> Games:
     """Play `num_episodes` games, each of at most `max_steps` steps.
 
     Every environment plays a fixed share of the games, so that short games are not counted more often than long
     ones. An environment that has played its share is no longer planned for and takes its first legal action, and one
     whose game is cut off plays no other. `on_step` is called before every step with the environments that have games
-    left to play, and `recorder` is given every step. When `should_stop` says so, games under way are dropped.
+    left to play, and `recorder` is given every step. When `should_stop` says so, games under way are dropped. What is
+    in `results` is not searched again.
     """
     start = envs.reset(seed)
     observations, masks, starts = start.observations, start.action_masks, np.ones(envs.num_envs, bool)
     actions, tally = envs.spec.blank_actions(envs.num_envs), _Tally(envs.num_envs, num_episodes, max_steps)
     while (ready := tally.ready()).size and not should_stop():
         planner.observe(ready, observations[ready], actions=actions[ready], starts=starts[ready])
-        outcome = planner.plan(ready, masks[ready], rng=None)
         actions = _first_legal_actions(envs.spec, masks)
-        actions[ready] = outcome.actions
+        if results is None:
+            actions[ready] = planner.plan(ready, masks[ready], rng=None).actions
+        else:
+            actions[ready] = planner.recall(ready, masks[ready], results).actions
         if on_step is not None:
             on_step(ready)
         steps = envs.step(actions)

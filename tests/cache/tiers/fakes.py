@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from threading import Event
 
-from kvzero.cache.tiers import Entry
+from kvzero.cache.tiers import Entry, Tier
 from kvzero.cache.tiers.backend import BackendError
 
 NAMESPACE = sha256(b"namespace").digest()
@@ -35,6 +35,12 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("it never came to be so")
         time.sleep(0.002)
+
+
+def keep_one(tier: Tier) -> bool:
+    """Try to have an entry kept; what is given to a sick tier is dropped."""
+    tier.set_many(NAMESPACE, entries(1))
+    return tier.get_many(NAMESPACE, [key(1)]) == [entry(1)]
 
 
 class FakeBackend:

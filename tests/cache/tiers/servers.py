@@ -1,5 +1,6 @@
 """A real server for the tests that need one: begun in a folder of its own, and ended by whoever began it."""
 
+import os
 import shutil
 import signal
 import socket
@@ -14,6 +15,11 @@ from tests.cache.tiers.fakes import wait_until
 
 BINARY = shutil.which("redis-server") or shutil.which("valkey-server")
 needs_server = pytest.mark.skipif(BINARY is None, reason="there is no redis-server or valkey-server on this machine")
+
+needs_namespaces = pytest.mark.skipif(
+    BINARY is None or os.geteuid() != 0 or shutil.which("ip") is None,
+    reason="network namespaces need a server, root and the command ip",
+)
 
 
 def free_port() -> int:
@@ -71,3 +77,25 @@ def serving(folder: Path, *options: str, **places: Any) -> Iterator[Server]:
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def far_end() -> Iterator[tuple[str, list[str], list[str]]]:
+    """Give an address in a network namespace, the command that runs a command there, and the one that cuts it off."""
+    name, number = f"kvzero{os.getpid()}", os.getpid() % 250
+    near, far = f"kv{os.getpid()}a", f"kv{os.getpid()}b"
+    inside = ["ip", "netns", "exec", name]
+
+    def run(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True)
+
+    run("netns", "add", name)
+    try:
+        run("link", "add", near, "type", "veth", "peer", "name", far, "netns", name)
+        run("addr", "add", f"10.213.{number}.1/30", "dev", near)
+        run("link", "set", near, "up")
+        run("-n", name, "addr", "add", f"10.213.{number}.2/30", "dev", far)
+        run("-n", name, "link", "set", far, "up")
+        yield f"10.213.{number}.2", inside, ["ip", "-n", name, "link", "set", far]
+    finally:
+        run("netns", "del", name)

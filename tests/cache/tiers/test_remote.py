@@ -1,6 +1,5 @@
 """A server keeps what a tier gives it; killed, stopped, cut off or talking nonsense, it costs a few short waits."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -12,8 +11,8 @@ from threading import Thread
 
 import pytest
 import redis
-from tests.cache.tiers.fakes import NAMESPACE, entries, entry, key, wait_until
-from tests.cache.tiers.servers import BINARY, Server, needs_server, serving
+from tests.cache.tiers.fakes import NAMESPACE, entries, entry, keep_one, key, wait_until
+from tests.cache.tiers.servers import Server, far_end, needs_namespaces, needs_server, serving
 
 from kvzero.cache.tiers import Tier, TierConfig, TierStats, open_tier
 from kvzero.cache.tiers.address import RedisAddress
@@ -21,11 +20,6 @@ from kvzero.cache.tiers.backend import BackendError
 from kvzero.cache.tiers.breaker import MAX_FAILURES
 from kvzero.cache.tiers.remote import PREFIX, READ_SECONDS, RedisBackend
 from kvzero.errors import KvzeroWarning
-
-needs_namespaces = pytest.mark.skipif(
-    BINARY is None or os.geteuid() != 0 or shutil.which("ip") is None,
-    reason="network namespaces need a server, root and the command ip",
-)
 
 
 @pytest.fixture
@@ -106,12 +100,6 @@ def test_a_server_that_is_killed_costs_little_and_is_used_again_once_it_is_back(
         wait_until(lambda: keep_one(tier))
 
 
-def keep_one(tier: Tier) -> bool:
-    """Try to have an entry kept; what is given to a sick tier is dropped."""
-    tier.set_many(NAMESPACE, entries(1))
-    return tier.get_many(NAMESPACE, [key(1)]) == [entry(1)]
-
-
 @needs_server
 def test_a_server_that_stands_still_costs_little_and_is_used_again_once_it_goes_on(server: Server) -> None:
     with tier_at(server.url) as tier:
@@ -120,28 +108,6 @@ def test_a_server_that_stands_still_costs_little_and_is_used_again_once_it_goes_
         check_outage(tier)
         server.go_on()
         wait_until(lambda: tier.get_many(NAMESPACE, [key(1)]) == [entry(1)])
-
-
-@contextmanager
-def far_end() -> Iterator[tuple[str, list[str], list[str]]]:
-    """Give an address in a network namespace, the command that runs a command there, and the one that cuts it off."""
-    name, number = f"kvzero{os.getpid()}", os.getpid() % 250
-    near, far = f"kv{os.getpid()}a", f"kv{os.getpid()}b"
-    inside = ["ip", "netns", "exec", name]
-
-    def run(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True)
-
-    run("netns", "add", name)
-    try:
-        run("link", "add", near, "type", "veth", "peer", "name", far, "netns", name)
-        run("addr", "add", f"10.213.{number}.1/30", "dev", near)
-        run("link", "set", near, "up")
-        run("-n", name, "addr", "add", f"10.213.{number}.2/30", "dev", far)
-        run("-n", name, "link", "set", far, "up")
-        yield f"10.213.{number}.2", inside, ["ip", "-n", name, "link", "set", far]
-    finally:
-        run("netns", "del", name)
 
 
 @needs_namespaces

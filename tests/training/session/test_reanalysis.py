@@ -153,6 +153,25 @@ def test_a_line_of_metrics_tells_what_was_searched_again(tmp_path):
     assert figures["reanalysis/seconds"] > 0
 
 
+@CONFIGS
+def test_a_run_whose_results_may_be_old_searches_fewer_rows_and_says_how_old(tmp_path, make_config):
+    config = reanalysing(make_config(tmp_path, replay_ratio=0.5))
+    recent = replace(config, reanalysis=replace(config.reanalysis, max_age_updates=6))
+    figures = []
+    for each in (config, recent):
+        trainer = Trainer(each, tmp_path)
+        while trainer.env_steps < 40:
+            trainer.advance(lambda: False)
+        figures.append(trainer.measure())
+        trainer.close()
+    plain, found = figures
+    assert "reanalysis/reused_rows" not in plain
+    assert found["reanalysis/rows"] < plain["reanalysis/rows"]
+    assert found["results/hits"] == found["reanalysis/reused_rows"] > 5
+    assert found["results/misses"] == found["reanalysis/rows"]
+    assert 0 < found["reanalysis/reused_age_mean"] <= found["reanalysis/reused_age_max"] <= 6
+
+
 def test_rows_are_judged_before_the_first_batch_of_a_block_is_drawn(tmp_path, monkeypatch):
     config = reanalysing(tiny_config(tmp_path, replay_ratio=0.5))
     components, loop = begin(config)

@@ -95,7 +95,10 @@ def _ask(client: Any, keys: Sequence[bytes], add: Callable[[Any, bytes], object]
     line = client.pipeline(transaction=False)
     for key in keys:
         add(line, PREFIX + key)
-    replies: list[Any] = _attempt(line.execute)
+    replies: list[Any] = _attempt(lambda: line.execute(raise_on_error=False))  # which would quote what was sent
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise BackendError(str(reply)) from reply
     return replies
 
 

@@ -50,6 +50,7 @@ class StoredTier:
         self._batch_bytes = framer.max_bytes
         self._sentences: deque[str] = deque()  # for the thread that works to say
         self._said: set[str] = set()
+        self._is_sick = False  # and that was told
         self._thread = Thread(target=self._serve, name=f"kvzero tier {backend.name}", daemon=True)
         self._thread.start()
 
@@ -96,8 +97,9 @@ class StoredTier:
 
     def stats(self) -> dict[str, TierStats]:
         """Return what was done so far, under the backend's name."""
+        stats = self._counts.record()
         self._speak()
-        return {self._backend.name: self._counts.record()}
+        return {self._backend.name: stats}
 
     def close(self) -> None:
         """Write what is waiting, as far as that takes no more than a second, and close the backend."""
@@ -142,17 +144,19 @@ class StoredTier:
                 self._deliver(parcels)
             self._outbox.finish(parcels)
 
-    def _try_out(self) -> None:
-        """See whether the backend answers, at the beginning and after it failed."""
+    def _try_out(self) -> bool:
+        """See whether the backend answers, at the beginning and after something failed."""
         was_open = self._reads.is_open
         try:
             self._backend.ping()
         except BackendError as error:
             self._reads.trip()
             self._say_sick(error)
-            return
+            return False
         if was_open:
             self._reads.pass_trial()
+        self._is_sick = False
+        return True
 
     def _deliver(self, parcels: Sequence[Parcel]) -> None:
         entries = {parcel.key: parcel for parcel in parcels if parcel.entry is not None}
@@ -164,8 +168,9 @@ class StoredTier:
             self._put(entries)
         except BackendError as error:
             self._writes.fail()
+            if self._try_out():  # else that is what is to be told
+                self._say(f"{self._backend.place} keeps nothing for now: {error}; the run goes on without")
             self._counts.lost["sick"] += len(entries)
-            self._say(f"{self._backend.place} keeps nothing for now: {error}; the run goes on without")
             return
         self._writes.succeed()
 
@@ -188,6 +193,10 @@ class StoredTier:
             self._say_sick(error)
 
     def _say_sick(self, error: BackendError) -> None:
+        """Tell of an outage, once, with the first reason of those that there may be."""
+        if self._is_sick:
+            return
+        self._is_sick = True
         self._say(f"{self._backend.place} does not answer: {error}; the run goes on without until it does")
 
     def _say(self, sentence: str) -> None:

@@ -82,15 +82,15 @@ class ExactReuse:
         """Return what the batch was found to be before, or search it."""
         num_roots = len(chunks.places)
         record = np.zeros(1, [("roots", self._form, (num_roots,)), ("rng", "<u8", (6,))])
-        keys = [source.namespace.key(_digest_batch(chunks, rng))]
-        is_hit = bool(self._results.read_into(record, source.namespace, keys)[0])
+        batch = [_digest_batch(chunks, rng)]
+        is_hit = bool(self._results.read_into(record, batch, source.namespace)[0] == 0)
         if is_hit:
             _set_words(rng, record["rng"][0].tolist())
         else:
             started = perf_counter()
             record["roots"][0] = source.search(chunks, rng).records
             record["rng"][0] = _words(rng)
-            self._results.write(record, source.namespace, keys, seconds=perf_counter() - started)
+            self._results.write(record, batch, source.namespace, seconds=perf_counter() - started)
         return Judged(Findings(record["roots"][0]), np.zeros(num_roots, np.int64), np.full(num_roots, is_hit))
 
 
@@ -110,21 +110,18 @@ class RecentReuse:
     def judge(self, chunks: Chunks, rng: np.random.Generator, source: Source) -> Judged:
         """Return what was found lately, and search what was not."""
         self._follow(source)
-        num_roots, digests = len(chunks.places), _digest_roots(chunks, self._history_steps)
-        findings, ages = Findings(np.zeros(num_roots, self._form)), np.zeros(num_roots, np.int64)
-        is_missing = np.ones(num_roots, np.bool_)
-        for num_updates, namespace in self._published:
-            found = self._look_up(findings, np.flatnonzero(is_missing), namespace, digests)
-            ages[found] = source.num_updates - num_updates
-            is_missing[found] = False
-        missing = np.flatnonzero(is_missing)
+        findings = Findings(np.zeros(len(chunks.places), self._form))
+        histories, namespaces = _digest_roots(chunks, self._history_steps), [each for _, each in self._published]
+        found_in = self._results.read_into(findings.records, histories, *namespaces)
+        missing = np.flatnonzero(found_in < 0)
         if missing.size:
             started = perf_counter()
-            findings.records[missing] = source.search(_pick(chunks, is_missing), rng).records
-            seconds = perf_counter() - started
-            keys = [source.namespace.key(digests[root]) for root in missing]
-            self._results.write(findings.records[missing], source.namespace, keys, seconds=seconds)
-        return Judged(findings, ages, ~is_missing)
+            findings.records[missing] = source.search(_pick(chunks, found_in < 0), rng).records
+            some, seconds = [histories[root] for root in missing], perf_counter() - started
+            self._results.write(findings.records[missing], some, source.namespace, seconds=seconds)
+        made_at = np.array([num_updates for num_updates, _ in self._published])
+        ages = np.where(found_in < 0, 0, source.num_updates - made_at[found_in])
+        return Judged(findings, ages, found_in >= 0)
 
     def _follow(self, source: Source) -> None:
         """Take in what weights search now; forget those that are too old."""
@@ -133,16 +130,6 @@ class RecentReuse:
             self._published.appendleft(newest)
         while self._published[-1][0] < source.num_updates - self._results.max_age_updates:
             self._published.pop()
-
-    def _look_up(
-        self, findings: Findings, roots: Int64[np.ndarray, " some"], namespace: Namespace, digests: list[bytes]
-    ) -> Int64[np.ndarray, " found"]:
-        """Fill in what is known of some roots in one namespace; return which roots that is."""
-        records = findings.records[roots]
-        is_hit = self._results.read_into(records, namespace, [namespace.key(digests[root]) for root in roots])
-        findings.records[roots[is_hit]] = records[is_hit]
-        found: Int64[np.ndarray, " found"] = roots[is_hit]
-        return found
 
 
 def _pick(chunks: Chunks, is_picked: Bool[np.ndarray, " root"]) -> Chunks:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from kvzero.agent import Planner
-from kvzero.cache import Tier, open_tier
+from kvzero.cache import ResultCache, Tier, open_tier
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import ConfigError
 from kvzero.model import Network, choose_device
@@ -88,7 +88,7 @@ def _build_around(
             num_updates=(lambda: learner.num_updates) if config.keeps_searches else None,
         ),
         search_rng=rng,
-        reanalyser=_build_reanalyser(config, learner, replay, progress),
+        reanalyser=_build_reanalyser(config, learner, replay, progress, _make_results(config, tier)),
     )
     return components, progress
 
@@ -116,7 +116,17 @@ def _build_replay(config: RunConfig, envs: Environments) -> Replay:
     return Replay(config.replay, row_spec, num_envs=envs.num_envs, seed=config.seed_for("replay"))
 
 
-def _build_reanalyser(config: RunConfig, learner: Learner, replay: Replay, progress: Progress) -> Reanalyser | None:
+def _make_results(config: RunConfig, tier: Tier | None) -> ResultCache | None:
+    """Return what keeps the searches of reanalysis; None where none would be taken again."""
+    reanalysis = config.reanalysis
+    if tier is None and not reanalysis.max_age_updates:
+        return None
+    return ResultCache(max_bytes=reanalysis.results_max_bytes, max_age_updates=reanalysis.max_age_updates, tier=tier)
+
+
+def _build_reanalyser(
+    config: RunConfig, learner: Learner, replay: Replay, progress: Progress, results: ResultCache | None
+) -> Reanalyser | None:
     """Return what searches rows again, where it has come to; None where nothing is to be searched again."""
     if not config.reanalysis.reanalysed_rows:
         return None
@@ -126,6 +136,7 @@ def _build_reanalyser(config: RunConfig, learner: Learner, replay: Replay, progr
         config.agent,
         num_rows=config.reanalysis.reanalysed_rows,
         seed_of=lambda num_updates: config.seed_for("reanalysis", num_updates),
+        results=results,
     )
     reanalyser.served_updates = progress.served_updates
     return reanalyser
