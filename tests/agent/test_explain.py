@@ -18,21 +18,10 @@ from kvzero.cache import ResultCache
 from kvzero.errors import SearchError
 from kvzero.search import Outcome
 
-ENGINES = (
-    "tree",
-    "tree_native",
-    "tree_device",
-    "tree_one_pass",
-    "pooled",
-    "legacy",
-    "tree_gumbel",
-    "tree_native_gumbel",
-)
-
 
 def lives() -> list[tuple[str, str]]:
     """Return every engine, store and rule with numbered actions, and those that serve continuous ones."""
-    return [("vector", store) for store in ENGINES] + [
+    return [("vector", store) for store in STORES] + [
         ("continuous", store) for store in ("tree", "tree_native", "pooled", "tree_gumbel")
     ]
 
