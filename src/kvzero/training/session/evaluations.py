@@ -36,7 +36,7 @@ class Evaluation:
 class Evaluations:
     """Plays with a network as it is, in environments and a store of its own, and remembers when it last did."""
 
-    def __init__(self, config: RunConfig, learner: Learner, *, tier: Tier | None, evaluated_at: int) -> None:
+    def __init__(self, config: RunConfig, learner: Learner, *, evaluated_at: int, tier: Tier | None = None) -> None:
         self.evaluated_at = evaluated_at
         """Environment steps at the newest evaluation that was played to its end."""
         self._config = config
