@@ -5,10 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvzero.agent.history import History
+from kvzero.cache import digest_history, digest_rows
 from kvzero.records import EnvSpec
 
 NUM_ENVS, NUM_STEPS = 3, 4
 SPEC = EnvSpec(observation_shape=(2,), num_actions=7)
+LEGAL = np.tri(NUM_ENVS, 7, dtype=bool)
 
 
 class Lists:
@@ -38,6 +40,16 @@ def check(history: History, lists: Lists, envs: np.ndarray) -> None:
         if length > 1:
             assert past.actions[row, 1 - length :].tolist() == lists.actions[env][1 - length :]
         assert history.counts(envs)[row] == len(lists.observations[env])
+    assert history.digests(envs, LEGAL[envs]) == [digest(lists, env) for env in envs]
+
+
+def digest(lists: Lists, env: int) -> bytes:
+    """Return the digest of what is held, taken of all of it at once."""
+    seen, actions = np.array(lists.observations[env], np.float32), np.array(lists.actions[env], np.int64)
+    first = max(0, len(seen) - NUM_STEPS - 1)
+    return digest_history(
+        first_token=2 * first, seen=digest_rows(seen[first:]), actions=actions[first:], legal=LEGAL[env]
+    )
 
 
 @settings(deadline=None, max_examples=80)
@@ -71,3 +83,16 @@ def test_images_are_kept_as_bytes():
     past = history.read(np.array([0]))
     assert past.observations.dtype == np.uint8
     np.testing.assert_array_equal(past.observations[0], image)
+
+
+def test_a_loaded_history_has_the_digests_of_the_one_that_was_saved():
+    everyone, rng = np.arange(NUM_ENVS), np.random.default_rng(0)
+    histories = [History(SPEC, num_envs=NUM_ENVS, num_steps=NUM_STEPS) for _ in range(2)]
+    for history in histories:
+        for _ in range(NUM_STEPS + 3):
+            seen = rng.normal(size=(NUM_ENVS, 2)).astype(np.float32)
+            history.append(everyone, rng.integers(7, size=NUM_ENVS), seen)
+    saved, other = histories
+    assert saved.digests(everyone, LEGAL) != other.digests(everyone, LEGAL)
+    other.load(saved.read(everyone), saved.counts(everyone))
+    assert saved.digests(everyone, LEGAL) == other.digests(everyone, LEGAL)

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
-from kvzero.cache import digest_history, digest_rows
+from kvzero.cache import KEY_BYTES, digest_history, digest_rows
 from kvzero.engines import Past
 from kvzero.errors import CheckpointError
 from kvzero.records import EnvSpec
@@ -23,6 +23,10 @@ class History:
         self._observations = np.zeros((num_envs, self._size, *spec.observation_shape), spec.observation_dtype)
         self._actions = spec.blank_actions(num_envs, self._size)
         self._counts = np.zeros(num_envs, np.int64)
+        self._digests = np.zeros(
+            (num_envs, self._size, KEY_BYTES), np.uint8
+        )  # of observations, once they are asked for
+        self._is_digested = np.zeros((num_envs, self._size), np.bool_)
 
     def reset(self, envs: Int[np.ndarray, " env"]) -> None:
         """Forget the episodes of these environments."""
@@ -38,6 +42,7 @@ class History:
         counts = self._counts[envs]
         self._actions[envs, (counts - 1) % self._size] = actions
         self._observations[envs, counts % self._size] = observations
+        self._is_digested[envs, counts % self._size] = False
         self._counts[envs] = counts + 1
 
     def read(self, envs: Int[np.ndarray, " env"]) -> Past:
@@ -79,23 +84,26 @@ class History:
         is_followed = columns < depth - 1
         envs, columns, places = envs[is_followed], columns[is_followed], places[is_followed]
         self._actions[envs, places] = past.actions[envs, columns]
+        self._is_digested[:] = False
         self._counts[:] = counts
 
     def digests(self, envs: Int[np.ndarray, " env"], action_masks: Bool[np.ndarray, "env action"]) -> list[bytes]:
-        """Return for each environment a digest of all that a search below its root depends on beside the weights."""
-        past, counts = self.read(envs), self.counts(envs)
-        num_seen = past.is_valid.sum(axis=1)
-        return [
-            digest_history(
-                first_token=2 * int(count - number),
-                seen=digest_rows(observations[-number:]),
-                actions=actions[len(actions) + 1 - number :],
-                legal=legal,
-            )
-            for observations, actions, legal, number, count in zip(
-                past.observations, past.actions, action_masks, num_seen.tolist(), counts, strict=True
-            )
-        ]
+        """Return for each environment a digest of all that a search below its root depends on beside the weights.
+
+        Each must have been observed. Of each observation a digest is taken once.
+        """
+        return [self._digest(env, legal) for env, legal in zip(envs.tolist(), action_masks, strict=True)]
+
+    def _digest(self, env: int, legal: Bool[np.ndarray, " action"]) -> bytes:
+        count = int(self._counts[env])
+        first = max(0, count - self._size)
+        places = np.arange(first, count) % self._size
+        new = places[~self._is_digested[env, places]]
+        for place, digest in zip(new.tolist(), digest_rows(self._observations[env, new]), strict=True):
+            self._digests[env, place] = np.frombuffer(digest, np.uint8)
+        self._is_digested[env, new] = True
+        seen = [digest.tobytes() for digest in self._digests[env, places]]
+        return digest_history(first_token=2 * first, seen=seen, actions=self._actions[env, places[:-1]], legal=legal)
 
     def counts(self, envs: Int[np.ndarray, " env"]) -> Int[np.ndarray, " env"]:
         """Return how many observations the current episode of each environment has had."""
