@@ -42,7 +42,7 @@ class Evaluation:
 class Evaluations:
     """Plays with a network as it is, in environments and a store of its own, and remembers when it last did."""
 
-    def __init__(self, config: RunConfig, learner: Learner, *, tier: Tier | None, evaluated_at: int) -> None:
+    def __init__(self, config: RunConfig, learner: Learner, *, evaluated_at: int, tier: Tier | None = None) -> None:
         """Refuse to film where no video can be written.
 
         Raises:

@@ -64,7 +64,7 @@ class Trainer:
         self._meter = Meter(self._components, self._loop, self._clock)
         components = self._components
         self._evaluations = Evaluations(
-            config, components.learner, tier=components.tier, evaluated_at=progress.evaluated_at
+            config, components.learner, evaluated_at=progress.evaluated_at, tier=components.tier
         )
 
     @property
