@@ -13,7 +13,16 @@ from kvzero.recipes import PRESETS, preset
 from kvzero.records import EnvSpec
 from kvzero.replay import ReplayConfig
 from kvzero.search import SearchConfig
-from kvzero.training import LearnerConfig, ReanalysisConfig, RunConfig, ScheduleConfig, evaluate_run, resume, train
+from kvzero.training import (
+    LearnerConfig,
+    ReanalysisConfig,
+    RunConfig,
+    ScheduleConfig,
+    evaluate_run,
+    export_run,
+    resume,
+    train,
+)
 
 __all__ = [
     "PRESETS",
@@ -42,6 +51,7 @@ __all__ = [
     "TransformerConfig",
     "WorldModel",
     "evaluate_run",
+    "export_run",
     "preset",
     "resume",
     "train",

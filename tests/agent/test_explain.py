@@ -14,6 +14,7 @@ from tests.training.samples import MODEL, tiny_network
 from kvzero import AgentConfig, SearchConfig
 from kvzero.agent import Planner, SearchRecord
 from kvzero.agent import planner as planner_module
+from kvzero.cache import ResultCache
 from kvzero.errors import SearchError
 from kvzero.search import Outcome
 
@@ -140,6 +141,17 @@ def test_what_was_not_searched_is_not_explained(env: int) -> None:
     agent.act(looks(1, 2)[0])
     with pytest.raises(SearchError, match=r"below \[0, 1\]"):
         agent.explain(env)
+
+
+def test_an_action_that_was_known_has_no_search_to_explain() -> None:
+    results, (seen,) = ResultCache(), looks(1, 1)
+    for agent, is_searched in ((agent_of(), True), (agent_of(), False)):
+        agent.act(seen, results=results)
+        if is_searched:
+            assert agent.explain().num_tokens == 1
+        else:
+            with pytest.raises(SearchError, match="below none"):
+                agent.explain()
 
 
 def test_a_search_is_not_explained_once_something_else_was_seen() -> None:

@@ -14,8 +14,8 @@ CPU = torch.device("cpu")
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9))))
 def test_what_spans_cover_is_counted_once(spans):
-    spans = [(begin, begin + length) for begin, length in spans]
-    places = {place for begin, end in spans for place in range(begin, end)}
+    spans = [(float(begin), float(begin + length)) for begin, length in spans]
+    places = {place for begin, end in spans for place in range(int(begin), int(end))}
     assert covered(spans) == len(places)
 
 

@@ -33,8 +33,10 @@ OPTIONAL = (
     "popgym",
     "pygame",
     "redis",
+    "rliable",
     "tensorboard",
     "triton",
+    "wandb",
 )
 
 

@@ -5,6 +5,7 @@ from kvzero.agent.config import AgentConfig
 from kvzero.agent.contexts import LoadedContexts
 from kvzero.agent.findings import Findings
 from kvzero.agent.namespaces import context_namespace, refuse_inexact, result_namespace
+from kvzero.agent.notes import read_notes
 from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import (
@@ -18,6 +19,7 @@ from kvzero.agent.weights import (
     read_newest,
     refuse_changed,
     save_agent,
+    save_agent_file,
     save_tensors,
     save_weights,
 )
@@ -39,10 +41,12 @@ __all__ = [
     "newest_checkpoint",
     "open_engine",
     "read_newest",
+    "read_notes",
     "refuse_changed",
     "refuse_inexact",
     "result_namespace",
     "save_agent",
+    "save_agent_file",
     "save_tensors",
     "save_weights",
 ]

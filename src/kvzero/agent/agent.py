@@ -58,10 +58,13 @@ class Agent:
     ) -> "Agent":
         """Return the agent of a run's newest checkpoint; given the `env` that it will play in, see that it fits.
 
+        In place of a run's folder `run` may be a file that `kvzero export` wrote. Nothing that is named in either is
+        imported or called.
+
         Raises:
             RunError: if the folder holds no checkpoint.
-            CheckpointError: if the checkpoint is damaged or its config cannot be read, or `env` has other observations,
-                actions or bounds than the environment that it was trained in.
+            CheckpointError: if the checkpoint or file is damaged or its config cannot be read, or `env` has other
+                observations, actions or bounds than the environment that it was trained in.
             ConfigError: if `env` has spaces that kvzero does not play.
             DeviceError: if there is no such device.
         """

@@ -47,7 +47,7 @@ class Planner:
             EngineError: if `config.engine` is native or device and cannot serve.
         """
         search = config.search if num_simulations is None else replace(config.search, num_simulations=num_simulations)
-        self._config = replace(config, search=search)
+        self._config = _settle(network, replace(config, search=search), num_envs=num_envs)
         self.engine: Engine = open_engine(network, self._config, num_envs=num_envs)
         self._network = network
         self._named: tuple[bytes, Namespace] | None = None  # the weights whose results it is for
@@ -263,15 +263,22 @@ def open_engine(network: Network, config: AgentConfig, *, num_envs: int) -> Engi
         raise ConfigError(
             f"{config.sampling} would have no effect, as actions are numbered here; leave sampling at its defaults"
         )
+    config = _settle(network, config, num_envs=num_envs)
     searched = SearchNetwork(network, config.search_dtype)
-    asked = EnginePlan(config.engine, config.one_pass)
-    plan = settle_engine(asked, searched, config.store, config.search, num_envs=num_envs)
     store = build_store(
         config.store,
         searched,
         config.cache,
         num_envs=num_envs,
         num_simulations=config.search.num_simulations,
-        has_all_actions=plan.one_pass,
+        has_all_actions=config.one_pass,
     )
-    return build_engine(plan.kind, searched, store, config.search, config.sampling)
+    return build_engine(config.engine, searched, store, config.search, config.sampling)
+
+
+def _settle(network: Network, config: AgentConfig, *, num_envs: int) -> AgentConfig:
+    """Return the config with the engine that auto comes to, where that takes trials; results are known by it."""
+    searched = SearchNetwork(network, config.search_dtype)
+    asked = EnginePlan(config.engine, config.one_pass)
+    plan = settle_engine(asked, searched, config.store, config.search, num_envs=num_envs)
+    return replace(config, engine=plan.kind, one_pass=plan.one_pass)

@@ -1,17 +1,18 @@
-"""Where a run keeps an agent, its weights and what is needed to build it, and how they are read back."""
+"""Where a run, or one file, keeps an agent, its weights and what is needed to build it, and how they are read back."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from kvzero.agent.config import AgentConfig
+from kvzero.agent.notes import read_notes, to_metadata
 from kvzero.errors import CheckpointError, RunError
-from kvzero.files import reachable
+from kvzero.files import reachable, write_atomically
 from kvzero.model import Network
 from kvzero.records import EnvSpec, structure, unstructure
 
@@ -26,6 +27,7 @@ __all__ = [
     "read_newest",
     "refuse_changed",
     "save_agent",
+    "save_agent_file",
     "save_tensors",
     "save_weights",
 ]
@@ -69,12 +71,15 @@ def find_checkpoint(run: Path, name: str) -> Path:
 def read_newest(run: Path, read: Callable[[Path], Found]) -> Found:
     """Return what `read` makes of a run's newest checkpoint, or of a newer one where it was replaced meanwhile.
 
-    The process that writes a run deletes old checkpoints, perhaps the very one that is being read.
+    The process that writes a run deletes old checkpoints, perhaps the very one that is being read. An agent in one
+    file, as `kvzero export` writes it, may stand in place of a run: `read` is given the file.
 
     Raises:
         RunError: if the folder is missing or holds no checkpoint.
-        CheckpointError: if the checkpoint, which is still there, cannot be read.
+        CheckpointError: if the checkpoint, which is still there, or the file cannot be read.
     """
+    if run.is_file():
+        return read(run)
     while True:
         checkpoint = newest_checkpoint(run)
         try:
@@ -137,49 +142,66 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
 def save_agent(folder: Path, network: Network, config: AgentConfig) -> None:
     """Write an agent: its weights, and the config and spec that its network is built from."""
     save_weights(network, folder / WEIGHTS_FILE)
-    text = json.dumps({"agent": unstructure(config), "spec": unstructure(network.spec)}, indent=2)
+    text = json.dumps(_describe(network, config), indent=2)
     (folder / AGENT_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def load_network(folder: Path, device: torch.device) -> tuple[Network, AgentConfig]:
-    """Build the network that `save_agent` wrote, and return it with its agent's config.
+def save_agent_file(path: Path, network: Network, config: AgentConfig, notes: Mapping[str, Any]) -> None:
+    """Write an agent into one file, whole or not at all: weights, and in its header what builds it, and `notes`.
+
+    The same agent with the same notes gives the same bytes.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    write_atomically(path, save(weights, to_metadata({**_describe(network, config), **notes})))
+
+
+def load_network(place: Path, device: torch.device) -> tuple[Network, AgentConfig]:
+    """Build the network that `save_agent` or `save_agent_file` wrote, and return it with its agent's config.
 
     Raises:
         CheckpointError: if a file is missing, damaged or from another version.
     """
-    config, spec = _read_agent(folder)
+    config, spec = _read_agent(place)
     network = Network(config.model, spec).to(device)
-    load_weights(network, folder / WEIGHTS_FILE)
+    load_weights(network, place if place.is_file() else place / WEIGHTS_FILE)
     return network, config
 
 
-def check_environment(folder: Path, spec: EnvSpec) -> None:
+def check_environment(place: Path, spec: EnvSpec) -> None:
     """Refuse an environment that is not like the one that a checkpoint was trained in.
 
     Raises:
         CheckpointError: if observations, actions or their bounds differ; with both. Or if the file that says what they
             were is missing, damaged or from another version.
     """
-    refuse_changed(spec, _read_agent(folder)[1], folder)
+    refuse_changed(spec, _read_agent(place)[1], place)
 
 
-def refuse_changed(spec: EnvSpec, trained: EnvSpec, folder: Path) -> None:
-    """Refuse an environment that is not like the one that the checkpoint in `folder` was trained in.
+def refuse_changed(spec: EnvSpec, trained: EnvSpec, place: Path) -> None:
+    """Refuse an environment that is not like the one that the agent in this checkpoint or file was trained in.
 
     Raises:
         CheckpointError: if observations, actions or their bounds differ; with both.
     """
     if spec != trained:
         raise CheckpointError(
-            f"the environment has {spec}, but {folder} was trained with {trained}; bring the environment back to what "
+            f"the environment has {spec}, but {place} was trained with {trained}; bring the environment back to what "
             "it was, or train anew"
         )
 
 
-def _read_agent(folder: Path) -> tuple[AgentConfig, EnvSpec]:
-    path = folder / AGENT_FILE
+def _describe(network: Network, config: AgentConfig) -> dict[str, Any]:
+    """Return what builds an agent, for JSON."""
+    return {"agent": unstructure(config), "spec": unstructure(network.spec)}
+
+
+def _read_agent(place: Path) -> tuple[AgentConfig, EnvSpec]:
+    path = place if place.is_file() else place / AGENT_FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_notes(place) if place.is_file() else json.loads(path.read_text(encoding="utf-8"))
         return structure(found["agent"], AgentConfig), structure(found["spec"], EnvSpec)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); it is damaged or from another version") from error

@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, compare, presets, bench."""
+"""The command line: train, evaluate, export, report, compare, presets, bench."""
 
 from kvzero.cli.main import main
 

@@ -37,6 +37,7 @@ REPLACED = {
 UNUSED = (
     "agent.num_eval_simulations",
     *(f"schedule.{name}" for name in ("eval_every", "eval_episodes", "final_eval_episodes", "num_eval_envs")),
+    "schedule.film_evaluations",
     *(f"schedule.{name}" for name in ("max_eval_steps", "checkpoint_every", "keep_checkpoints", "log_every")),
 )
 """Settings of a run that have no effect here: nothing is evaluated, every training round is logged."""

@@ -11,9 +11,10 @@ import tyro
 
 from kvzero.cache import TierConfig
 from kvzero.cli.parse import join_repeated, parse
+from kvzero.cli.places import beside
 from kvzero.cli.streams import make_console
-from kvzero.cli.video import VideoWriter
 from kvzero.errors import ConfigError
+from kvzero.reports import VideoWriter
 from kvzero.training import Played, evaluate_run
 
 __all__ = ["evaluate"]
@@ -24,7 +25,7 @@ class Evaluate:
     """Play whole games with the agent of a run's newest checkpoint, without exploration."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run."""
+    """Folder of the run, or a file that kvzero export wrote."""
 
     episodes: int = 20
     """Games to play; an environment whose game is cut off plays no other, so that it may be fewer."""
@@ -39,7 +40,8 @@ class Evaluate:
     """Where the network lives."""
 
     video: bool = False
-    """Also record the first environment's games as a video in the run's folder; needs the extra `video`."""
+    """Also record the first environment's games as a video in the run's folder, or beside the file; needs the extra
+    `video`."""
 
     json: bool = False
     """Print one JSON object."""
@@ -55,8 +57,8 @@ class Evaluate:
 def evaluate(arguments: Sequence[str]) -> int:
     """Run `kvzero evaluate`."""
     request = parse(Evaluate, join_repeated("--tier", arguments), prog="kvzero evaluate")
-    path = request.run / "videos" / f"evaluation-seed{request.seed}.mp4" if request.video else None
-    with VideoWriter(path) as video:
+    path = beside(request.run, f"videos/evaluation-seed{request.seed}.mp4")
+    with VideoWriter(path if request.video else None) as video:
         played = evaluate_run(
             request.run,
             num_episodes=request.episodes,
@@ -83,7 +85,8 @@ def evaluate(arguments: Sequence[str]) -> int:
         print(json.dumps(figures))
         return 0
     console = make_console()
-    console.print(f"{request.run}, checkpoint {played.checkpoint.name}, {_count(played, request.episodes)}")
+    checkpoint = "" if played.checkpoint == request.run else f", checkpoint {played.checkpoint.name}"
+    console.print(f"{request.run}{checkpoint}, {_count(played, request.episodes)}")
     around = "" if spread is None else f" ± {spread:.1f}"
     console.print(
         f"return {fmean(played.returns):.1f}{around}, from {min(played.returns):.1f} to {max(played.returns):.1f}"

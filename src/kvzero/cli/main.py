@@ -14,8 +14,10 @@ from rich.text import Text
 from kvzero.cli.bench import bench
 from kvzero.cli.compare import compare
 from kvzero.cli.evaluate import evaluate
+from kvzero.cli.export import export
 from kvzero.cli.inspect import inspect
 from kvzero.cli.presets import presets
+from kvzero.cli.report import report
 from kvzero.cli.streams import warn, watched_stdout
 from kvzero.cli.train import train
 from kvzero.errors import ConfigError, DeviceError, KvzeroError, KvzeroWarning
@@ -31,6 +33,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
     "inspect": inspect,
+    "export": export,
+    "report": report,
     "compare": compare,
     "presets": presets,
     "bench": bench,
@@ -43,8 +47,10 @@ usage: kvzero COMMAND [ARGUMENTS]
   train --lightzero-config FILE.py [--field value ...]
                                      train the agent that a LightZero config describes
   train --resume RUN                 go on with a run from its newest checkpoint
-  evaluate RUN                       play games with a trained agent
+  evaluate RUN                       play games with a trained agent; also of a file that was exported
   inspect RUN [--serve]              play one game and show what the agent thought at every step, as one page
+  export RUN --out FILE.safetensors  write the agent into one file, to hand on
+  report RUN... --out FILE           tell of finished runs together: a page, Markdown, JSON or a table
   compare PRESET --env-steps N --out DIR [--stores tree,... --field value ...]
                                      train with several stores in turn and report on speed, memory and results;
                                      also --lightzero-config FILE.py in place of PRESET

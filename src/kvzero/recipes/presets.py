@@ -10,8 +10,8 @@ from kvzero.model import ModelConfig
 from kvzero.recipes.continuous import dmc, dmc_pixels, mujoco, pendulum
 from kvzero.recipes.small_worlds import memory, minatar, minigrid, toytext
 from kvzero.replay import ReplayConfig
-from kvzero.search import SearchConfig
-from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig
+from kvzero.search import PuctConfig, SearchConfig
+from kvzero.training import LearnerConfig, ReanalysisConfig, RunConfig, ScheduleConfig
 
 __all__ = ["PRESETS", "preset"]
 
@@ -23,9 +23,12 @@ def _vectors(name: str) -> RunConfig:
     """
     return RunConfig(
         preset=name,
-        agent=AgentConfig(model=ModelConfig(normalize_observations=True)),
+        agent=AgentConfig(
+            model=ModelConfig(normalize_observations=True), search=SearchConfig(puct=PuctConfig(pb_c_init=0.4))
+        ),
         replay=ReplayConfig(sampler="recent"),
         learner=LearnerConfig(batch_size=64, bootstrap_steps=5),
+        reanalysis=ReanalysisConfig(reanalysed_rows=64),
         schedule=ScheduleConfig(replay_ratio=0.5, final_temperature=1.0),
     )
 
@@ -35,7 +38,7 @@ def cartpole() -> RunConfig:
     base = _vectors("cartpole")
     return replace(
         base,
-        agent=replace(base.agent, search=SearchConfig(discount=0.98)),
+        agent=replace(base.agent, search=replace(base.agent.search, discount=0.98)),
         learner=replace(base.learner, ema_rate=0.1),
         schedule=replace(base.schedule, total_env_steps=10_000),
     )

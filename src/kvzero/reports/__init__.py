@@ -1,6 +1,6 @@
 """What a run tells people: metrics, progress, plots, summary and report; knows no torch."""
 
-from kvzero.reports.characters import SPELLED
+from kvzero.reports.characters import SPELLED, spell
 from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.figures import (
     ENV_STEPS,
@@ -13,16 +13,18 @@ from kvzero.reports.figures import (
 )
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
 from kvzero.reports.page import write_report
-from kvzero.reports.pictures import plot_costs, plot_learning_curve
+from kvzero.reports.pictures import VideoWriter, plot_costs, plot_learning_curve, require_video
 from kvzero.reports.progress import ProgressDisplay
 from kvzero.reports.sinks import (
     SINKS,
     FigureLog,
     FigureSink,
     JsonlSink,
+    MediaSink,
     SinkName,
     SinkOpener,
     TensorBoardSink,
+    WandbSink,
     read_metrics,
 )
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
@@ -42,11 +44,14 @@ __all__ = [
     "FigureLog",
     "FigureSink",
     "JsonlSink",
+    "MediaSink",
     "ProgressDisplay",
     "SinkName",
     "SinkOpener",
     "Summary",
     "TensorBoardSink",
+    "VideoWriter",
+    "WandbSink",
     "describe_machine",
     "library_versions",
     "machine_facts",
@@ -55,7 +60,9 @@ __all__ = [
     "plot_learning_curve",
     "read_metrics",
     "read_summary",
+    "require_video",
     "rss_bytes",
+    "spell",
     "write_report",
     "write_summary",
 ]

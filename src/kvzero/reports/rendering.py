@@ -8,8 +8,8 @@ __all__ = ["render"]
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def render(template: str, **content: Any) -> str:
-    """Return the template of this name filled in; whatever it shows is escaped, and a name that is missing raises."""
+def render(template: str, kind: str = "html", **content: Any) -> str:
+    """Return the template of this name and kind filled in: what it shows is escaped, a name that is missing raises."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  # a run ends with it
 
     templates = Environment(
@@ -20,4 +20,4 @@ def render(template: str, **content: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return templates.get_template(f"{template}.html.j2").render(content)
+    return templates.get_template(f"{template}.{kind}.j2").render(content)

@@ -5,8 +5,10 @@ from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig, ScheduleConfig
 from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
+from kvzero.training.export import export_run
 from kvzero.training.learning import Learner, LearnerConfig, Precision, Reanalyser, ReanalysisConfig
 from kvzero.training.recorder import PlayedEpisode, Recorder
+from kvzero.training.results import flat_settings, read_results
 from kvzero.training.session import Observer, OpenLoop, SessionResult, Trainer, follow_open_loop
 from kvzero.training.storage import read_config
 from kvzero.training.train import Finished, resume, train
@@ -30,9 +32,12 @@ __all__ = [
     "Trainer",
     "evaluate",
     "evaluate_run",
+    "export_run",
+    "flat_settings",
     "follow_open_loop",
     "keep_freed_memory",
     "read_config",
+    "read_results",
     "resume",
     "train",
 ]

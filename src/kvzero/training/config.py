@@ -62,6 +62,10 @@ class ScheduleConfig:
     max_eval_steps: int | None = None
     """Steps after which an evaluation game is cut off and counted as it stands; total_env_steps if not given."""
 
+    film_evaluations: bool = False
+    """Record the games of one environment in each evaluation, into the run's folder and for the sinks; needs the extra
+    `video`."""
+
     open_loop_steps: int = 10
     """Depth down to which an evaluation compares predictions on predicted latents with what was played; 0 for none."""
 

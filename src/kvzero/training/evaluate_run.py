@@ -1,24 +1,18 @@
 """Games played by the agent of a run that is on disk."""
 
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Int, UInt8
-
 from kvzero.agent import Planner, load_network, read_newest, refuse_changed
 from kvzero.cache import ResultCache, TierConfig, TierStats, open_tier
-from kvzero.envs import Environments, make_environments
+from kvzero.envs import make_environments
 from kvzero.model import choose_device
-from kvzero.reports import Dispensable
-from kvzero.training.evaluator import StepHook, evaluate
+from kvzero.training.evaluator import evaluate
+from kvzero.training.filming import FrameHook, film
 from kvzero.training.storage import read_config
 
 __all__ = ["Played", "evaluate_run"]
-
-FrameHook = Callable[[UInt8[np.ndarray, "height width 3"], float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +20,7 @@ class Played:
     """What an evaluation of a run gave."""
 
     checkpoint: Path
-    """The checkpoint that played."""
+    """The checkpoint that played, or the file that was given in place of a run."""
 
     returns: list[float]
     """Raw return of every game; fewer than asked for if an environment was cut off before its last one."""
@@ -48,7 +42,7 @@ def evaluate_run(
     on_frame: FrameHook | None = None,
     tiers: TierConfig | None = None,
 ) -> Played:
-    """Play whole games with a run's newest checkpoint, without exploration.
+    """Play whole games with a run's newest checkpoint, without exploration; `run` may be a file of `kvzero export`.
 
     `on_frame` is given what environment 0 looks like before each step of its games, and how many such frames make a
     second. Where it raises, or no frame can be drawn, that is told of once, and the games go on unseen. As during a
@@ -56,8 +50,9 @@ def evaluate_run(
     know of searches of the same weights is not searched again.
 
     Raises:
-        RunError: if the folder is not that of a run or holds no checkpoint.
-        CheckpointError: if the checkpoint is damaged, or the environment has changed since.
+        RunError: if the folder is not that of a run or holds no checkpoint; if a file's environment is made by code
+            that the file names.
+        CheckpointError: if the checkpoint or file is damaged, or the environment has changed since.
         DeviceError: if there is no such device.
         ConfigError: if a tier cannot be asked for.
     """
@@ -81,18 +76,7 @@ def evaluate_run(
             num_episodes=num_episodes,
             seed=seed,
             max_steps=config.schedule.max_eval_steps or config.schedule.total_env_steps,
-            on_step=None if on_frame is None else _filming(envs, on_frame),
+            on_step=None if on_frame is None else film(envs, on_frame),
             results=None if tier is None else ResultCache(tier=tier),
         )
     return Played(checkpoint, games.returns, games.num_cut, {} if tier is None else tier.stats())
-
-
-def _filming(envs: Environments, on_frame: FrameHook) -> StepHook:
-    """Return what gives a frame to `on_frame` wherever environment 0 is about to play."""
-    frames = Dispensable("what is shown of the games")
-
-    def film(playing: Int[np.ndarray, " env"]) -> None:
-        if 0 in playing:
-            frames.attempt(lambda: on_frame(envs.render(), envs.frames_per_second))
-
-    return film

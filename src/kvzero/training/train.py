@@ -109,20 +109,29 @@ def _run_session(
             else:
                 write_config(run, config)  # it may have a new end
             start = None if resume_from is None else trainer.env_steps
-            log = FigureLog(run, resume_from=start, names=config.sinks, others=sinks)
-            with log, StopSignal() as should_stop:
-                result = trainer.run(Reporter(log, observer), should_stop)
+            log = held.enter_context(FigureLog(run, resume_from=start, names=config.sinks, others=sinks))
+            with StopSignal() as should_stop:
+                result = trainer.run(
+                    Reporter(log, observer),
+                    should_stop,
+                    on_video=lambda env_steps, video: log.write_video(env_steps, "evaluation", video),
+                )
         if not result.is_finished:
             return Finished(run, None)
-        return Finished(run, _write_outcome(run, config, result))
+        return Finished(run, _write_outcome(run, config, result, log))
 
 
-def _write_outcome(run: Path, config: RunConfig, result: SessionResult) -> Summary:
+def _write_outcome(run: Path, config: RunConfig, result: SessionResult, log: FigureLog) -> Summary:
     summary = _summarise(config, result)
     write_summary(run, summary)
-    Dispensable("the learning curve").attempt(plot_learning_curve, run)
+    Dispensable("the learning curve").attempt(_show_curve, run, log, result.env_steps)
     Dispensable("the report").attempt(write_report, run)
     return summary
+
+
+def _show_curve(run: Path, log: FigureLog, env_steps: int) -> None:
+    """Draw the learning curve into the run's folder, and give it to the sinks."""
+    log.write_picture(env_steps, "learning_curve", plot_learning_curve(run).read_bytes())
 
 
 @contextmanager

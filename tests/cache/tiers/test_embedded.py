@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import lmdb  # noqa: F401  # who is not root meanwhile might not be able to
+import lmdb
 import pytest
 from tests.cache.tiers.fakes import NAMESPACE, entries, entry, key, wait_until
 
@@ -59,15 +59,33 @@ def test_a_full_file_forgets_the_older_half_and_stays_within_its_bound(disk: Pat
     assert sum(path.stat().st_size for path in disk.rglob("data.mdb")) <= MAX_BYTES
 
 
+def fill(backend: LmdbBackend, place: int, rng: random.Random) -> None:
+    """Write into one of the files until it takes no more."""
+    while True:
+        backend._put(place, {rng.randbytes(32): rng.randbytes(rng.randrange(4_000)) for _ in range(4)})
+
+
+def test_files_without_a_free_page_are_used_again(disk: Path) -> None:
+    """LMDB notes which pages are free in pages of its own, of which a file that is full to the brim has none."""
+    rng = random.Random(2)
+    with closing(LmdbBackend(disk, MAX_BYTES)) as backend:
+        for place in (0, 1):
+            with pytest.raises(lmdb.MapFullError):
+                fill(backend, place, rng)
+        assert backend.put_many({key(1): b"one"}) == [key(1)]
+        assert backend.get_many([key(1)], 100) == [b"one"]
+
+
 def test_writers_that_are_killed_leave_nothing_torn_behind(disk: Path) -> None:
     """The same for a minute with 100 kills is in `results/tiers`."""
     script = ROOT / "results/tiers/kill_writers.py"
-    words = ["--folder", str(disk), "--seconds", "2", "--processes", "3", "--kills", "10", "--keys", "500"]
+    words = ["--folder", str(disk), "--seconds", "2", "--processes", "3", "--kills", "10", "--keys", "8000"]
     done = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["kills"] == 10
     assert found["hits"] > 0
+    assert found["written"] > 0
     assert found["wrong"] == 0
     assert found["misses"].keys() == {"absent"}
     assert found["file_bytes"] <= found["max_bytes"]

@@ -65,15 +65,15 @@ def fused() -> Callable[[TreeStore, int], ExpanderMemory]:
     return FusedMemory
 
 
-def plain_life(name: str, seed: int, dtype: SearchDtype) -> Life:
+def plain_life(name: str, seed: int, dtype: SearchDtype, *, rule: RuleKind = "puct") -> Life:
     """Return a few environments, and few simulations: every program of a kernel is interpreted by itself."""
-    shape = replace(SHAPES[name], num_envs=2, num_simulations=4)
+    shape = replace(SHAPES[name], num_envs=2, num_simulations=4, rule=rule)
     return Life(shape, seed=seed, engine="one_pass", dtype=dtype)
 
 
-def fused_life(name: str, seed: int, dtype: SearchDtype) -> Life:
+def fused_life(name: str, seed: int, dtype: SearchDtype, *, rule: RuleKind = "puct") -> Life:
     """Return environments that are planned for with kernels."""
-    life = plain_life(name, seed, dtype)
+    life = plain_life(name, seed, dtype, rule=rule)
     engine_of(life)._make_memory = fused()
     return life
 
@@ -109,6 +109,17 @@ def test_searches_with_kernels_grow_the_trees_of_those_without(name: str) -> Non
         assert_same_trees(*outcomes[::-1], tolerance=1e-5)
     kept, wanted = (each.planner.store.memory.arena for each in (life, plain))
     torch.testing.assert_close(kept, wanted, atol=1e-5, rtol=1e-5)
+
+
+@needs_interpreter
+@pytest.mark.parametrize("rule", ["puct", "gumbel"])
+def test_every_node_that_kernels_expand_equals_one_uncached_forward(rule: RuleKind) -> None:
+    life = fused_life("vector", 3, "float32", rule=rule)
+    for step, envs in enumerate(map(np.array, ([0, 1], [1], [1, 0]))):
+        life.observe(envs)
+        outcome = life.plan(envs, explore=step > 0)
+        assert len(life.expansions) == life.shape.num_simulations
+        life.check(envs, outcome)
 
 
 @needs_interpreter

@@ -118,3 +118,5 @@ def test_a_planner_has_the_engine_that_was_settled_on_and_the_store_that_it_need
     planner = Planner(life.network, life.config, num_envs=3)
     assert planner.engine.name == "device"
     assert planner.store.memory.tokens_per_node == 1 + life.shape.spec.num_actions
+    named = Planner(life.network, replace(life.config, engine="device", one_pass=True), num_envs=3)
+    assert planner._namespace() == named._namespace()  # so results of other engines, which round otherwise, stay apart

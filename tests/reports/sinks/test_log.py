@@ -53,6 +53,25 @@ def test_lines_of_json_are_written_whatever_is_named(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
+class Watching(Kept):
+    """A sink that keeps pictures and videos, too."""
+
+    def write_picture(self, env_steps, name, png) -> None:
+        self.written.append((env_steps, {name: png}))
+
+    def write_video(self, env_steps, name, path) -> None:
+        self.written.append((env_steps, {name: path}))
+
+
+def test_pictures_and_videos_reach_the_sinks_that_take_them(tmp_path: Path) -> None:
+    plain, watching = Kept(), Watching()
+    with FigureLog(tmp_path, others=[plain, watching]) as log:
+        log.write_picture(4, "curve", b"png")
+        log.write_video(8, "game", tmp_path / "game.mp4")
+    assert plain.written == []
+    assert watching.written == [(4, {"curve": b"png"}), (8, {"game": tmp_path / "game.mp4"})]
+
+
 class Full(Kept):
     """A sink whose disk is full after the first line."""
 

@@ -2,14 +2,16 @@
 
 import os
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kvzero.errors import RunError
-from kvzero.reports import TensorBoardSink
+from kvzero.reports import TensorBoardSink, VideoWriter
 
 
 def log_steps(run_dir: Path, *steps: int, resume_from: int | None = None) -> None:
@@ -44,3 +46,30 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(RunError, match="cannot write TensorBoard's events in"):
         TensorBoardSink(tmp_path / "run")
+
+
+def test_tensorboard_shows_a_picture_at_its_step(tmp_path: Path) -> None:
+    png = BytesIO()
+    Image.new("RGB", (7, 5)).save(png, format="PNG")
+    with closing(TensorBoardSink(tmp_path)) as sink:
+        sink.write_picture(16, "learning_curve", png.getvalue())
+    accumulator = EventAccumulator(str(tmp_path))
+    accumulator.Reload()
+    (event,) = accumulator.Images("learning_curve")
+    assert (event.step, event.width, event.height) == (16, 7, 5)
+    assert event.encoded_image_string == png.getvalue()
+
+
+def test_tensorboard_shows_the_beginning_of_a_video_as_a_moving_picture(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("kvzero.reports.sinks.tensorboard.NUM_FRAMES", 4)
+    with VideoWriter(tmp_path / "game.mp4") as video:
+        for brightness in range(0, 240, 40):
+            video.add(np.full((20, 30, 3), brightness, np.uint8), 25.0)
+    with closing(TensorBoardSink(tmp_path)) as sink:
+        sink.write_video(16, "evaluation", tmp_path / "game.mp4")
+    accumulator = EventAccumulator(str(tmp_path))
+    accumulator.Reload()
+    (event,) = accumulator.Images("evaluation")
+    assert (event.step, event.width, event.height) == (16, 30, 20)
+    with Image.open(BytesIO(event.encoded_image_string)) as moving:
+        assert (moving.format, moving.n_frames, moving.info["duration"]) == ("GIF", 4, 40)

@@ -9,12 +9,14 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
 
 from kvzero.cache.tiers.backend import BackendError
 from kvzero.cache.tiers.folders import make_folder
+from kvzero.cache.tiers.tier import DIGEST_BYTES
 from kvzero.errors import ConfigError
 
 __all__ = ["LmdbBackend"]
@@ -24,7 +26,10 @@ FULL_SHARE = 0.6
 YOUNG = b"young"
 """The key, in the first file, that says which one is young."""
 SETTLED = b"settled"
-"""A key that is written so that something is: only then can pages be used again that were given up before."""
+"""A key that is written so that something is committed."""
+NUM_SETTLING = 2
+NUM_DELETED = 16
+"""Entries that are deleted together: so few that one page holds the numbers of the pages that they give up."""
 MAX_READERS = 512
 LEAST_FREE_BYTES = 1 << 20
 """Below this a disk counts as full: LMDB reports an error of input or output then."""
@@ -95,14 +100,14 @@ class LmdbBackend:
         if not free:
             return []
         with self._reporting():
+            for file in self._files:
+                file.env.reader_check()  # readers that were killed would keep pages from being used again
             young = self._young()
             if self._num_bytes(young) > self._full_bytes:
                 young = self._turn_over(young)
             try:
                 return self._put(young, free)
             except self._lmdb.MapFullError:
-                for file in self._files:
-                    file.env.reader_check()  # readers that were killed keep pages from being used again
                 return self._put(self._turn_over(young), free)
 
     def drop_many(self, keys: Sequence[bytes]) -> None:
@@ -153,26 +158,28 @@ class LmdbBackend:
             return [key for key, frame in frames.items() if txn.put(key, frame, overwrite=False)]
 
     def _turn_over(self, full: int) -> int:
-        """Let the other file than the full one be the young one, empty, and return its place.
+        """Let the other file than the full one be the young one, and return its place.
 
-        Of several processes that find a file full, one does it, since all wait for the first file's writer.
+        Of several processes one empties it; what others write into it meanwhile may be lost.
         """
+        place = 1 - full
         with self._files[0].env.begin(write=True) as txn:
-            place = 1 - full
-            if txn.get(YOUNG, FILES[0].encode()).decode() == FILES[full]:
-                self._empty(place, txn)
-                txn.put(YOUNG, FILES[place].encode())
-        with self._files[place].env.begin(write=True) as txn:
-            txn.put(SETTLED, b"")
+            is_first = txn.get(YOUNG, FILES[0].encode()).decode() == FILES[full]
+            txn.put(YOUNG, FILES[place].encode())
+        if is_first:
+            self._empty(self._files[place])
         return place
 
-    def _empty(self, place: int, first_txn: Any) -> None:
-        file = self._files[place]
-        if place == 0:
-            first_txn.drop(file.main, delete=False)
-            return
-        with file.env.begin(write=True) as txn:
-            txn.drop(file.main, delete=False)
+    def _empty(self, file: _File) -> None:
+        """Forget all that is in a file: at once, or, where there is no room to note so many free pages, bit by bit."""
+        _settle(file.env)
+        try:
+            with file.env.begin(write=True) as txn:
+                txn.drop(file.main, delete=False)
+        except self._lmdb.MapFullError:
+            while _delete_some(file.env):
+                pass
+        _settle(file.env)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -184,6 +191,23 @@ class LmdbBackend:
             raise BackendError(f"{error}{', the disk is full' if is_full else ''}") from error
         except OSError as error:
             raise BackendError(error.strerror or str(error)) from error
+
+
+def _settle(env: Any) -> None:
+    """Let pages be used again that the last commits gave up, which LMDB does not allow the very next one."""
+    for _ in range(NUM_SETTLING):
+        with env.begin(write=True) as txn:
+            txn.put(SETTLED, b"")
+
+
+def _delete_some(env: Any) -> bool:
+    """Delete some entries, and return whether there were any."""
+    with env.begin(write=True) as txn:
+        entries = (key for key in txn.cursor().iternext(values=False) if len(key) == DIGEST_BYTES)
+        keys = list(islice(entries, NUM_DELETED))
+        for key in keys:
+            txn.delete(key)
+    return bool(keys)
 
 
 def _import_lmdb() -> Any:

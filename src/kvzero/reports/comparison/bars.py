@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from kvzero.reports.comparison.axes import scale, ticks
 from kvzero.reports.comparison.figures import ratios
-from kvzero.reports.comparison.lines import NUM_COLOURS
 from kvzero.reports.comparison.records import Comparison, Turn
 from kvzero.reports.comparison.spread import Spread, spread
 from kvzero.reports.comparison.verdict import SLOWER
+from kvzero.reports.drawing.axes import scale, ticks
+from kvzero.reports.drawing.lines import NUM_COLOURS
 
 __all__ = ["BarChart", "ratio_charts"]
 

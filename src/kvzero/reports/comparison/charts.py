@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from kvzero.reports.comparison.figures import CACHE, counted, runs_of
-from kvzero.reports.comparison.lines import Line, LineChart, line_chart
 from kvzero.reports.comparison.records import Comparison, MeasuredRun, Turn
 from kvzero.reports.comparison.spread import spread
+from kvzero.reports.drawing.lines import Line, LineChart, line_chart
 from kvzero.reports.figures import ENV_STEPS, LOSS
 
 __all__ = ["cache_charts", "memory_chart", "speed_charts", "training_charts"]

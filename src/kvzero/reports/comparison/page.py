@@ -4,7 +4,6 @@ from kvzero.reports.comparison.agreement import compare_curves
 from kvzero.reports.comparison.bars import ratio_charts
 from kvzero.reports.comparison.charts import cache_charts, memory_chart, speed_charts, training_charts
 from kvzero.reports.comparison.figures import summarise, warmed_up
-from kvzero.reports.comparison.lines import NUM_COLOURS
 from kvzero.reports.comparison.records import Comparison
 from kvzero.reports.comparison.tables import (
     agreement_table,
@@ -16,6 +15,7 @@ from kvzero.reports.comparison.tables import (
     speed_table,
 )
 from kvzero.reports.comparison.verdict import judge
+from kvzero.reports.drawing.lines import NUM_COLOURS
 from kvzero.reports.rendering import render
 
 __all__ = ["render_page"]

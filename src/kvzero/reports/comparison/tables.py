@@ -1,15 +1,14 @@
 """The tables on the page of a comparison."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kvzero.reports.comparison.agreement import Agreement
 from kvzero.reports.comparison.figures import VariantFigures
 from kvzero.reports.comparison.records import Comparison, Identity
 from kvzero.reports.comparison.spread import Spread
+from kvzero.reports.drawing.table import Table
 
 __all__ = [
-    "Table",
     "agreement_table",
     "cache_table",
     "facts",
@@ -21,15 +20,6 @@ __all__ = [
 
 FIRST = ("total_queries", "hits", "misses", "evictions", "hit_rate", "miss_rate", "size", "pool_size", "bytes")
 """Cache figures that come first in a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of the page: its id, the titles of its columns, and its cells, which are shown as they are."""
-
-    name: str
-    titles: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 def speed_table(figures: Sequence[VariantFigures]) -> Table:

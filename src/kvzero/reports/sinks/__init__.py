@@ -1,16 +1,19 @@
 """Where the figures of a run go, and how they are read back."""
 
 from kvzero.reports.sinks.jsonl import JsonlSink, read_metrics
-from kvzero.reports.sinks.log import SINKS, FigureLog, FigureSink, SinkName, SinkOpener
+from kvzero.reports.sinks.log import SINKS, FigureLog, FigureSink, MediaSink, SinkName, SinkOpener
 from kvzero.reports.sinks.tensorboard import TensorBoardSink
+from kvzero.reports.sinks.wandb import WandbSink
 
 __all__ = [
     "SINKS",
     "FigureLog",
     "FigureSink",
     "JsonlSink",
+    "MediaSink",
     "SinkName",
     "SinkOpener",
     "TensorBoardSink",
+    "WandbSink",
     "read_metrics",
 ]

@@ -9,8 +9,9 @@ from typing import Literal, Protocol, SupportsFloat, runtime_checkable
 from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.sinks.jsonl import JsonlSink
 from kvzero.reports.sinks.tensorboard import TensorBoardSink
+from kvzero.reports.sinks.wandb import WandbSink
 
-__all__ = ["SINKS", "FigureLog", "FigureSink", "SinkName", "SinkOpener"]
+__all__ = ["SINKS", "FigureLog", "FigureSink", "MediaSink", "SinkName", "SinkOpener"]
 
 
 @runtime_checkable
@@ -25,6 +26,17 @@ class FigureSink(Protocol):
 
 
 @runtime_checkable
+class MediaSink(Protocol):
+    """What a sink may have besides: it takes in pictures and videos."""
+
+    def write_picture(self, env_steps: int, name: str, png: bytes) -> None:
+        """Take in the content of a PNG file, as of so many environment steps."""
+
+    def write_video(self, env_steps: int, name: str, path: Path) -> None:
+        """Take in an MP4 file, which stays where it is."""
+
+
+@runtime_checkable
 class SinkOpener(Protocol):
     """Opens a sink for one session of a run; a sink's class is one, if that is how it is made."""
 
@@ -35,9 +47,9 @@ class SinkOpener(Protocol):
         """
 
 
-SinkName = Literal["tensorboard"]
+SinkName = Literal["tensorboard", "wandb"]
 
-SINKS: dict[SinkName, SinkOpener] = {"tensorboard": TensorBoardSink}
+SINKS: dict[SinkName, SinkOpener] = {"tensorboard": TensorBoardSink, "wandb": WandbSink}
 """Sinks that a config can name. `metrics.jsonl` is none of them: curve and report are drawn from it in every run."""
 
 
@@ -75,6 +87,18 @@ class FigureLog:
         """Give these figures, as of so many environment steps, to every sink."""
         for sink, log in self._sinks:
             log.attempt(sink.write, env_steps, figures)
+
+    def write_picture(self, env_steps: int, name: str, png: bytes) -> None:
+        """Give the content of a PNG file to every sink that takes pictures."""
+        for sink, log in self._sinks:
+            if isinstance(sink, MediaSink):
+                log.attempt(sink.write_picture, env_steps, name, png)
+
+    def write_video(self, env_steps: int, name: str, path: Path) -> None:
+        """Give an MP4 file to every sink that takes videos."""
+        for sink, log in self._sinks:
+            if isinstance(sink, MediaSink):
+                log.attempt(sink.write_video, env_steps, name, path)
 
     def close(self) -> None:
         """Close every sink, even where one before it fails to."""

@@ -3,16 +3,19 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
 from kvzero.agent import Planner
 from kvzero.cache import ResultCache, Tier
 from kvzero.engines import SearchNetwork
 from kvzero.envs import make_environments
-from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN
+from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, VideoWriter, require_video
 from kvzero.training.config import RunConfig
-from kvzero.training.evaluator import Games, evaluate
+from kvzero.training.evaluator import Games, StepHook, evaluate
+from kvzero.training.filming import film
 from kvzero.training.learning import Learner
 from kvzero.training.recorder import Recorder
 from kvzero.training.session.open_loop import open_loop_errors
@@ -32,13 +35,23 @@ class Evaluation:
     figures: dict[str, float]
     """What a line of metrics says of it."""
 
+    video: Path | None
+    """Where its first environment's games can be seen; None where they were not filmed, or that failed."""
+
 
 class Evaluations:
     """Plays with a network as it is, in environments and a store of its own, and remembers when it last did."""
 
     def __init__(self, config: RunConfig, learner: Learner, *, tier: Tier | None, evaluated_at: int) -> None:
+        """Refuse to film where no video can be written.
+
+        Raises:
+            ConfigError: if the extra `video` is not installed.
+        """
         self.evaluated_at = evaluated_at
         """Environment steps at the newest evaluation that was played to its end."""
+        if config.schedule.film_evaluations:
+            require_video()
         self._config = config
         self._learner = learner
         self._results = None if tier is None else ResultCache(tier=tier)
@@ -50,9 +63,11 @@ class Evaluations:
         return is_missing and env_steps < schedule.total_env_steps
 
     def play(
-        self, env_steps: int, *, on_step: Callable[[], None], should_stop: Callable[[], bool]
+        self, env_steps: int, *, folder: Path, on_step: Callable[[], None], should_stop: Callable[[], bool]
     ) -> Evaluation | None:
         """Play the evaluation of a run on its way, or at its end the final one; None where it was stopped.
+
+        Where evaluations are filmed, a video goes into the `videos` of the run's `folder`.
 
         Raises:
             EnvError: if an environment fails.
@@ -60,20 +75,24 @@ class Evaluations:
         config, schedule = self._config, self._config.schedule
         is_final = env_steps >= schedule.total_env_steps
         num_episodes = schedule.final_eval_episodes if is_final else schedule.eval_episodes
-        envs = make_environments(config.env, num_envs=min(num_episodes, schedule.num_eval_envs), training=False)
+        num_envs, is_filmed = min(num_episodes, schedule.num_eval_envs), schedule.film_evaluations
+        envs = make_environments(config.env, num_envs=num_envs, training=False, render=is_filmed)
         started, recorder = time.perf_counter(), Recorder(envs.num_envs, max_steps=RECORDED_STEPS)
+        video = VideoWriter(folder / "videos" / f"step{env_steps:010d}.mp4" if is_filmed else None)
+        watch = film(envs, video.add) if is_filmed else None
         try:
-            games = evaluate(
-                envs,
-                self._planner(envs.num_envs),
-                num_episodes=num_episodes,
-                seed=config.seed_for("final" if is_final else "eval"),
-                max_steps=schedule.max_eval_steps or schedule.total_env_steps,
-                on_step=lambda _: on_step(),
-                should_stop=should_stop,
-                recorder=recorder if schedule.open_loop_steps else None,
-                results=self._results,
-            )
+            with video:
+                games = evaluate(
+                    envs,
+                    self._planner(envs.num_envs),
+                    num_episodes=num_episodes,
+                    seed=config.seed_for("final" if is_final else "eval"),
+                    max_steps=schedule.max_eval_steps or schedule.total_env_steps,
+                    on_step=_both(on_step, watch),
+                    should_stop=should_stop,
+                    recorder=recorder if schedule.open_loop_steps else None,
+                    results=self._results,
+                )
         finally:
             envs.close()
         if should_stop():
@@ -82,7 +101,7 @@ class Evaluations:
         played = time.perf_counter()
         errors = self._open_loop_errors(recorder)
         seconds = {"eval_seconds": played - started, "open_loop_seconds": time.perf_counter() - played}
-        return Evaluation(games, _game_figures(games) | seconds | errors)
+        return Evaluation(games, _game_figures(games) | seconds | errors, video.written)
 
     def _open_loop_errors(self, recorder: Recorder) -> dict[str, float]:
         config, network = self._config, SearchNetwork(self._learner.network, self._config.agent.search_dtype)
@@ -96,6 +115,17 @@ class Evaluations:
     def _planner(self, num_envs: int) -> Planner:
         agent = self._config.agent.with_discount(self._learner.discount)
         return Planner(self._learner.network, agent, num_envs=num_envs, num_simulations=agent.num_eval_simulations)
+
+
+def _both(on_step: Callable[[], None], watch: StepHook | None) -> StepHook:
+    """Return what tells of a step, and looks on if there is somebody to."""
+
+    def step(playing: Int[np.ndarray, " env"]) -> None:
+        on_step()
+        if watch is not None:
+            watch(playing)
+
+    return step
 
 
 def _game_figures(games: Games) -> dict[str, float]:

@@ -21,6 +21,9 @@ __all__ = ["SessionResult", "Trainer"]
 
 logger = logging.getLogger(__name__)
 
+VideoHook = Callable[[int, Path], None]
+"""Is given environment steps, and the video of an evaluation that was played then."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionResult:
@@ -51,6 +54,7 @@ class Trainer:
         """
         self._config = config
         self._schedule = config.schedule
+        self._on_video: VideoHook | None = None
         self.folder = run
         """The run's folder, which checkpoints are written into."""
         self._clock = RunClock()
@@ -78,8 +82,12 @@ class Trainer:
         """Wall-clock seconds spent on this run, over all sessions."""
         return self._clock.seconds
 
-    def run(self, observer: Observer, should_stop: Callable[[], bool]) -> SessionResult:
+    def run(
+        self, observer: Observer, should_stop: Callable[[], bool], *, on_video: VideoHook | None = None
+    ) -> SessionResult:
         """Train until the run is done or `should_stop` says so, and write a checkpoint in both cases.
+
+        `on_video` is given each evaluation that was filmed.
 
         Whatever else is raised, `SystemExit` included, is raised on after a checkpoint. There is none where it would be
         worth nothing or could not be written, nor of a second Ctrl-C, which ends the program at once.
@@ -89,6 +97,7 @@ class Trainer:
             SearchError: if the network has diverged.
             RunError: if a checkpoint cannot be written.
         """
+        self._on_video = on_video
         try:
             self._train(observer, should_stop)
         except (KeyboardInterrupt, RunError, SearchError):
@@ -191,10 +200,14 @@ class Trainer:
 
     def _evaluate(self, observer: Observer, should_stop: Callable[[], bool]) -> list[float]:
         """Play and tell of it; return the raw returns, none where it was stopped."""
-        played = self._evaluations.play(self.env_steps, on_step=lambda: self._tell(observer), should_stop=should_stop)
+        played = self._evaluations.play(
+            self.env_steps, folder=self.folder, on_step=lambda: self._tell(observer), should_stop=should_stop
+        )
         if played is None:
             return []
         self._tell(observer, played.figures | {WALL_SECONDS: self.seconds})
+        if played.video is not None and self._on_video is not None:
+            self._on_video(self.env_steps, played.video)
         return played.games.returns
 
     def _tell(self, observer: Observer, figures: Mapping[str, float] | None = None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from kvzero.agent import read_notes
 from kvzero.errors import ConfigError, RunError
 from kvzero.files import write_atomically
 from kvzero.records import structure, unstructure
@@ -88,11 +89,15 @@ def write_config(run: Path, config: RunConfig) -> None:
 
 
 def read_config(run: Path) -> RunConfig:
-    """Return the config that a run began with.
+    """Return the config that a run began with; `run` may be an agent in one file, which names its run's.
 
     Raises:
-        RunError: if `run` is not the folder of a run, or its config cannot be read.
+        RunError: if `run` is not the folder of a run, its config cannot be read, or it is a file whose environment is
+            made by code that the file names.
+        CheckpointError: if it is a file, and no agent that was exported.
     """
+    if run.is_file():
+        return _read_exported(run)
     path = run / CONFIG_FILE
     try:
         return structure(json.loads(path.read_text(encoding="utf-8")), RunConfig)
@@ -103,6 +108,24 @@ def read_config(run: Path) -> RunConfig:
         ) from error
     except (ConfigError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({error}); it is damaged or from another version") from error
+
+
+def _read_exported(path: Path) -> RunConfig:
+    """Return the config of the run that an agent in one file is from.
+
+    Such a file may come from anyone. An environment that is named by its module is whatever that module does when it is
+    called, so it is not made for a file's asking.
+    """
+    try:
+        config = structure(read_notes(path).get("run"), RunConfig)
+    except ConfigError as error:
+        raise RunError(f"the config in {path} cannot be read ({error}); it is from another version") from error
+    if ":" in config.env.env_id:
+        raise RunError(
+            f"{path} names code to be called for its environment, {config.env.env_id}, and a file that was handed on "
+            "is not trusted with that; make the environment yourself and play in it: kvzero.Agent.load(file, env=env)"
+        )
+    return config
 
 
 def _write_json(path: Path, content: object) -> None:

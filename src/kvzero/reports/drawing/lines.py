@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kvzero.reports.comparison.axes import Scale, scale, short, ticks
+from kvzero.reports.drawing.axes import Scale, scale, short, ticks
 
 __all__ = ["NUM_COLOURS", "Line", "LineChart", "line_chart"]
 
@@ -26,6 +26,8 @@ class Line:
     width: float = 2.0
     has_marks: bool = False
     """Whether points are marked, where they are few."""
+    band: Sequence[tuple[float, float, float]] = ()
+    """Where a band around it lies: places along the horizontal axis, its lower and its upper edge there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,8 @@ class DrawnLine:
     width: float
     has_marks: bool
     places: Sequence[Place]
+    outline: Sequence[Place]
+    """The band around the line: along its lower edge and back along the upper one; empty without a band."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,7 @@ def line_chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str,
     lines = [line for line in lines if line.points]
     if not lines:
         return LineChart(title=title, x_label=x_label, y_label=y_label)
-    xs, ys = zip(*(point for line in lines for point in line.points), strict=True)
+    xs, ys = zip(*(point for line in lines for point in (*line.points, *_edges(line))), strict=True)
     first, last = min(xs), max(xs)
     rows, columns = ticks(0.0 if from_zero else min(ys), max(ys)), ticks(first, last)
     across = scale(first, last if last > first else first + 1.0, LEFT, RIGHT)
@@ -96,4 +100,10 @@ def _path(line: Line, across: Scale, up: Scale) -> DrawnLine:
         width=round(line.width, 2),
         has_marks=line.has_marks or len(line.points) == 1,
         places=[(across(x), up(y)) for x, y in line.points],
+        outline=[(across(x), up(y)) for x, y in _edges(line)],
     )
+
+
+def _edges(line: Line) -> list[tuple[float, float]]:
+    """Return the points around the band of a line."""
+    return [(x, low) for x, low, _ in line.band] + [(x, high) for x, _, high in reversed(line.band)]

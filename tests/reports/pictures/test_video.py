@@ -9,8 +9,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from kvzero.cli.video import VideoWriter
 from kvzero.errors import ConfigError
+from kvzero.reports.pictures.video import VideoWriter
 
 
 def frame(height: int, width: int, *, brightness: int = 90) -> np.ndarray:
@@ -78,7 +78,7 @@ FULL_DISK = """
 import resource, sys
 import numpy as np
 from pathlib import Path
-from kvzero.cli.video import VideoWriter
+from kvzero.reports.pictures.video import VideoWriter
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))
 rng = np.random.default_rng(0)

@@ -11,10 +11,23 @@ from jaxtyping import UInt8
 from kvzero.errors import ConfigError, RunError
 from kvzero.reports import Dispensable
 
-__all__ = ["VideoWriter"]
+__all__ = ["VideoWriter", "require_video"]
 
 LEAST_PIXELS = 2
 """Pixels a side that H.264 needs; it takes even numbers only."""
+
+
+def require_video() -> None:
+    """Look whether videos can be written here.
+
+    Raises:
+        ConfigError: if the extra `video` is not installed.
+    """
+    try:
+        import imageio  # noqa: F401, PLC0415  # optional
+        import imageio_ffmpeg  # type: ignore[import-untyped]  # noqa: F401, PLC0415  # optional
+    except ImportError as error:
+        raise ConfigError(f'a video needs {error.name}; install it with: pip install "kvzero[video]"') from error
 
 
 class VideoWriter:
@@ -44,13 +57,7 @@ class VideoWriter:
             ConfigError: if the extra `video` is not installed.
         """
         if self._path is not None:
-            try:
-                import imageio  # noqa: F401, PLC0415  # optional
-                import imageio_ffmpeg  # type: ignore[import-untyped]  # noqa: F401, PLC0415  # optional
-            except ImportError as error:
-                raise ConfigError(
-                    f'a video needs {error.name}; install it with: pip install "kvzero[video]"'
-                ) from error
+            require_video()
         return self
 
     def __exit__(

@@ -6,8 +6,8 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvzero.reports.comparison.axes import short, ticks
-from kvzero.reports.comparison.lines import Line, line_chart
+from kvzero.reports.drawing.axes import short, ticks
+from kvzero.reports.drawing.lines import Line, line_chart
 
 
 def test_higher_is_up_and_later_is_right() -> None:

@@ -1,0 +1,6 @@
+"""What finished runs reached: groups of seeds, aggregates with intervals, references, and documents."""
+
+from kvzero.reports.results.files import OUT_KINDS, read_results_file, write_results
+from kvzero.reports.results.records import Results, RunResult, Skipped
+
+__all__ = ["OUT_KINDS", "Results", "RunResult", "Skipped", "read_results_file", "write_results"]

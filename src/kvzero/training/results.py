@@ -1,0 +1,91 @@
+"""Finished runs read back for a report; what cannot be told of is named with the reason."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from kvzero.errors import CheckpointError, RunError
+from kvzero.records import unstructure
+from kvzero.reports import EVAL_RETURN_MEAN, read_metrics, read_summary
+from kvzero.reports.results import Results, RunResult, Skipped, read_results_file
+from kvzero.training.config import RunConfig
+from kvzero.training.storage import read_config
+
+__all__ = ["flat_settings", "read_results"]
+
+
+def read_results(places: Sequence[Path], *, tell_command: Callable[[RunConfig], str]) -> Results:
+    """Return the runs in these folders, and in reports that were written as JSON, in the order given.
+
+    `tell_command` says how a run is repeated. A folder that is unfinished, damaged, of another version or no run is
+    left out with the reason, as is one that was given before. A run is called by the name of its folder, or where
+    several have the same one as it was given.
+    """
+    counts = Counter(place.name for place in places)
+    runs: list[RunResult] = []
+    skipped: list[Skipped] = []
+    seen: set[Path] = set()
+    for place in places:
+        if (where := place.resolve()) in seen:
+            skipped.append(Skipped(str(place), "it was given twice"))
+            continue
+        seen.add(where)
+        try:
+            if place.is_file():
+                runs += read_results_file(place)
+            else:
+                name = place.name if counts[place.name] == 1 else str(place)
+                runs.append(_read_run(place, name, tell_command))
+        except (RunError, CheckpointError) as error:
+            skipped.append(Skipped(str(place), str(error)))
+    return Results(tuple(runs), tuple(skipped))
+
+
+def flat_settings(config: RunConfig) -> dict[str, Any]:
+    """Return every setting of a run by its name, which no other has, as JSON holds it."""
+    return dict(_flat(config))
+
+
+def _flat(config: Any) -> Iterator[tuple[str, Any]]:
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            yield from _flat(value)
+        else:
+            yield field.name, unstructure(value)
+
+
+def _read_run(folder: Path, name: str, tell_command: Callable[[RunConfig], str]) -> RunResult:
+    config, summary = read_config(folder), read_summary(folder)
+    total = config.schedule.total_env_steps
+    if summary.env_steps < total:
+        raise RunError(
+            f"it has ended at {summary.env_steps:,} environment steps and is being made longer, to {total:,}"
+        )
+    if not summary.eval_returns:
+        raise RunError("its final evaluation has no game")
+    return RunResult(
+        folder=name,
+        task=config.env.name,
+        preset=config.preset,
+        seed=config.seed,
+        settings=flat_settings(config),
+        command=tell_command(config),
+        curve=tuple(_read_curve(read_metrics(folder))),
+        final_returns=summary.eval_returns,
+        env_steps=summary.env_steps,
+        updates=summary.updates,
+        wall_seconds=summary.wall_seconds,
+        env_steps_per_second=summary.env_steps_per_second,
+        updates_per_second=summary.updates_per_second,
+        peak_rss_bytes=summary.peak_rss_bytes,
+        dose=summary.dose,
+        versions=summary.versions,
+    )
+
+
+def _read_curve(metrics: Iterable[dict[str, float]]) -> Iterator[tuple[int, float]]:
+    """Return the evaluations among the lines of metrics."""
+    return ((int(line["env_steps"]), line[EVAL_RETURN_MEAN]) for line in metrics if EVAL_RETURN_MEAN in line)
