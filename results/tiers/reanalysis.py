@@ -6,8 +6,8 @@ The run is `atari-small` on Pong with R = 64. In each turn four copies of it mak
 with exact ones, where nothing is found and all is written to the tier; with exact ones in the same tier, as a run that
 is repeated from a checkpoint has them; and with results that may be 200 updates old, once all rows were searched. The
 first three have the same bits in all that they learn, which is checked. Then an agent that knows the history of its
-game but no root acts, by a search, and by what the tier knows. Writes reanalysis.json: medians, and medians of the
-ratios within a turn, which hold on a loaded machine, too.
+game but no root acts, by a search, and by what the tier knows; the digest of its weights, taken once, is told beside
+it. Writes reanalysis.json: medians, and medians of the ratios within a turn, which hold on a loaded machine, too.
 """
 
 import argparse
@@ -133,19 +133,22 @@ def measure_first_action(config: kvzero.RunConfig, tier: Tier, num_turns: int) -
             agent._starts[:] = False
     newest = rng.integers(256, size=shape).astype(np.uint8)
     times: list[list[float]] = []
+    digests: list[float] = []
     for _ in range(num_turns + 1):
         times.append([])
         for agent, cache in zip(agents, (None, ResultCache(tier=tier)), strict=True):
             forget_newest(agent)
             network.mark_changed()  # the same weights, but all roots are stale
+            begun = time.perf_counter()
             _ = network.digest
+            digests.append(1000 * (time.perf_counter() - begun))
             begun = time.perf_counter()
             agent.act(newest, results=cache)
             times[-1].append(1000 * (time.perf_counter() - begun))
             wait_for(tier)
     search, known = (statistics.median(turn[index] for turn in times[1:]) for index in range(2))
     ratio = statistics.median(turn[1] / turn[0] for turn in times[1:])
-    return {"search_ms": search, "known_ms": known, "ratio": ratio}
+    return {"search_ms": search, "known_ms": known, "ratio": ratio, "digest_ms": statistics.median(digests)}
 
 
 def forget_newest(agent: Agent) -> None:
