@@ -436,7 +436,7 @@ def test_a_run_ends_as_it_would_whatever_fails_to_show_it(tmp_path, monkeypatch,
 
     module = sys.modules[kvzero.train.__module__]
     seen = kvzero.train(tiny_config(tmp_path, run_name="seen"))
-    for name in ("plot_learning_curve", "write_report"):
+    for name in ("_show_curve", "write_report"):
         monkeypatch.setattr(module, name, fail)
     unseen = kvzero.train(tiny_config(tmp_path, run_name="unseen"), observer=Blind(), sinks=[lambda *_, **__: Blind()])
     assert unseen.summary.eval_returns == seen.summary.eval_returns
