@@ -60,7 +60,7 @@ def test_flags_describe_the_comparison_and_the_runs_in_it():
         (["--seeds", "0,-1"], ["seeds has -1"]),
         (["--env-steps", "0"], ["env_steps is 0"]),
         (["--num-laps", "0"], ["num_laps is 0"]),
-        (["--tier", "lmdb:here"], ["tier would have no effect", "reanalysed_rows"]),
+        (["--tier", "lmdb:here", "--reanalysed-rows", "0"], ["tier would have no effect", "reanalysed_rows"]),
     ],
 )
 def test_what_cannot_work_or_would_have_no_effect_is_refused(words, parts):

@@ -24,7 +24,7 @@ def test_the_version_is_told(command):
 @pytest.mark.parametrize(
     ("words", "status", "parts"),
     [
-        (["fly"], 2, ["'fly'", "train, evaluate, inspect, compare, presets, bench"]),
+        (["fly"], 2, ["'fly'", "train, evaluate, inspect, export, report, compare, presets, bench"]),
         (["train"], 2, ["kvzero train PRESET", "cartpole", "--resume RUN"]),
         (["train", "--seed", "3"], 2, ["kvzero train PRESET"]),
         (["train", "pong"], 2, ["'pong'", "cartpole, acrobot"]),

@@ -7,6 +7,7 @@ from tests.equivalence.scenario import Engine, Life, Shape
 
 from kvzero.engines import Past
 from kvzero.replay import Chunks, Replay, ReplayConfig, StepBatch, build_row_spec
+from kvzero.search import Outcome
 
 NUM_STREAMS = 2
 ROWS_PER_ENV = 23
@@ -64,6 +65,10 @@ class Judging(Life):
             self._follow(some)
             self.check(envs, self.plan(envs))
             self.replay.judge(some, {"judged_at": np.full(len(envs), num_updates)})
+
+    def _search(self, envs: np.ndarray, masks: np.ndarray, rng: np.random.Generator | None) -> Outcome:
+        """Search as reanalysis does: the rows are not in the planner's history."""
+        return self.planner.engine.search(envs, masks, rng=rng)
 
     def _follow(self, chunks: Chunks) -> None:
         """Take as the reference of each root what is held of its episode up to its row."""

@@ -148,9 +148,12 @@ class Life:
         masks = np.ones((len(envs), self.shape.spec.num_actions), bool)
         with pytest.MonkeyPatch.context() as patch:
             self._record(patch)
-            outcome = self.planner.plan(envs, masks, rng=self.rng if explore else None)
+            outcome = self._search(envs, masks, self.rng if explore else None)
         self.actions[envs] = self._choose(len(envs))
         return outcome
+
+    def _search(self, envs: np.ndarray, masks: np.ndarray, rng: np.random.Generator | None) -> Outcome:
+        return self.planner.plan(envs, masks, rng=rng)
 
     def _record_nothing(self) -> None:
         """Let a search on the device be done launch by launch: of a replayed recording nothing could be kept."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.equivalence.scenario import Life
 from tests.equivalence.test_exactness import SHAPES, STORES
+from tests.equivalence.test_mutations import look_at_weights_only
 
 from kvzero.cache import ContextBatch, KeyedStore, KVCachePool
 from kvzero.cache.keyed import search as search_module
@@ -105,6 +106,7 @@ def never_notice_stale_keys(patch: pytest.MonkeyPatch) -> None:
 
 def keep_roots_over_episode_ends(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(KeyedStore, "reset", lambda *_: None)
+    look_at_weights_only(patch)
 
 
 def extend_the_root_before_the_newest(patch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tests.equivalence.scenario import Life
 from tests.equivalence.test_exactness import SHAPES
+from tests.equivalence.test_mutations import look_at_weights_only
 
 from kvzero.cache import TreeStore
 from kvzero.cache.ledger import RootLedger
@@ -83,6 +84,7 @@ def never_notice_stale_keys(patch: pytest.MonkeyPatch) -> None:
 
 def keep_roots_over_episode_ends(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TreeStore, "reset", lambda *_: None)
+    look_at_weights_only(patch)
 
 
 def number_tokens_two_off(patch: pytest.MonkeyPatch) -> None:

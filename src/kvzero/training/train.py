@@ -77,6 +77,8 @@ def resume(
         CheckpointError: if the checkpoint is damaged, of another configuration or environment, or of a newer version.
     """
     run = Path(run)
+    if run.is_file():
+        raise RunError(f"{run} is a file, and no run that could go on; give the folder of a run")
     config = read_config(run)
     if total_env_steps is not None:
         config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))

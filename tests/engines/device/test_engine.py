@@ -33,7 +33,7 @@ def plan(
 ) -> Outcome:
     rng = None if seed is None else np.random.default_rng(seed)
     masks = np.ones((len(envs), life.shape.spec.num_actions), bool) if masks is None else masks
-    engine._keep(envs, life.planner.engine.readings(envs))
+    engine.keep(envs, life.planner.engine.readings(envs))
     return engine.search(envs, masks, rng=rng)
 
 

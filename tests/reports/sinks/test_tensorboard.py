@@ -60,6 +60,8 @@ def test_tensorboard_shows_a_picture_at_its_step(tmp_path: Path) -> None:
     assert event.encoded_image_string == png.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # imageio leaves ffmpeg's pipes to chance
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_tensorboard_shows_the_beginning_of_a_video_as_a_moving_picture(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("kvzero.reports.sinks.tensorboard.NUM_FRAMES", 4)
     with VideoWriter(tmp_path / "game.mp4") as video:

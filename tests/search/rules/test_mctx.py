@@ -100,7 +100,7 @@ def compare(
 EDITS = {
     "halve_too_slowly": ("max(2, num_considered // 2)", "max(2, num_considered - 1)"),
     "give_all_simulations_to_the_first_phase": ("num_simulations // (num_phases * num_considered)", "num_simulations"),
-    "consider_the_most_probable": ("root_scores += rng.gumbel(", "root_scores += 0 * rng.gumbel("),
+    "consider_the_most_probable": ("root_scores + gumbels,", "root_scores,"),
     "complete_with_the_prediction": ("    if most_visits > 0:", "    if most_visits > 999:"),
     "weigh_values_evenly": ("total_value + prior * value", "total_value + value / 5"),
     "forget_the_visits_in_sigma": ("(numbers.c_visit + most_visits)", "numbers.c_visit"),
