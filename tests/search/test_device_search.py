@@ -94,7 +94,8 @@ gumbels = st.builds(
     GumbelConfig,
     num_considered_actions=st.sampled_from([1, 2, 3, 5, 16, 10_000]),
     c_visit=st.sampled_from([0.0, 50.0]),
-    c_scale=st.sampled_from([0.01, 0.1, 1.0]),
+    # No sum of logits of a grain and of values so scaled is a tie but for rounding, which need not fall alike.
+    c_scale=st.sampled_from([0.013, 0.11, 0.97]),
 )
 
 

@@ -93,9 +93,9 @@ class ScaledBytes:
     """Writes whole numbers from -127 to 127, and for each vector along the last axis a scale in bfloat16.
 
     A scale is the vector's largest magnitude over 127, so that the largest is always written as 127 or -127, and what
-    was read is written the same again. Numbers are off by at most half a scale, 1 part in 253 of the largest (below
-    1e-38 by as much as that). A vector of zeros comes back as zeros; one with NaN or an infinity in it, or with what
-    float32 cannot hold, comes back as NaN throughout.
+    was read is written the same again. Numbers are off by at most half a scale, 1 part in 253 of the largest. A vector
+    of zeros, or of nothing above 1.4e-36, for which bfloat16 has no whole scale, comes back as zeros; one with NaN or
+    an infinity in it, or with what float32 cannot hold, comes back as NaN throughout.
     """
 
     def parts(self, shape: Sequence[int], dtype: torch.dtype) -> tuple[Part, ...]:
@@ -107,8 +107,10 @@ class ScaledBytes:
         """Divide each vector by its scale, and round."""
         largest = numbers.abs().amax(-1).float()
         scales = torch.where(largest.isfinite(), largest / LARGEST_BYTE, torch.nan).to(torch.bfloat16)
+        scales = torch.where(scales < torch.finfo(torch.bfloat16).tiny, 0.0, scales)
         steps = (numbers.float() / scales.float()[..., None]).round().clamp(-LARGEST_BYTE, LARGEST_BYTE)
-        return steps.nan_to_num(0).to(torch.int8), scales  # of 0/0, and of what has scale NaN
+        steps = torch.where(scales[..., None] == 0, 0.0, steps)
+        return steps.nan_to_num(0).to(torch.int8), scales  # of what has scale NaN
 
     def decode(self, parts: Sequence[Tensor], dtype: torch.dtype) -> Float[Tensor, "*shape"]:
         """Multiply each vector by its scale."""
