@@ -77,6 +77,7 @@ def network() -> Iterator[tuple[list[str], Callable[[str], None]]]:
         run("-n", name, "addr", "add", f"{ADDRESS}/30", "dev", far)
         run("-n", name, "link", "set", far, "up")
         yield ["ip", "netns", "exec", name], lambda state: run("-n", name, "link", "set", far, state)
+        run("link", "del", near)  # at once, where a namespace takes its links with it only some time later
     finally:
         run("netns", "del", name)
 

@@ -97,5 +97,6 @@ def far_end() -> Iterator[tuple[str, list[str], list[str]]]:
         run("-n", name, "addr", "add", f"10.213.{number}.2/30", "dev", far)
         run("-n", name, "link", "set", far, "up")
         yield f"10.213.{number}.2", inside, ["ip", "-n", name, "link", "set", far]
+        run("link", "del", near)  # at once, where a namespace takes its links with it only some time later
     finally:
         run("netns", "del", name)
