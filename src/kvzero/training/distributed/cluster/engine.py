@@ -13,7 +13,7 @@ from typing import Any
 from kvzero.errors import ConfigError
 from kvzero.processes import STOP_SIGNALS
 
-__all__ = ["QUIET", "authenticating", "import_ray"]
+__all__ = ["QUIET", "at_loopback", "authenticating", "import_ray"]
 
 QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 """How `ray.init` is told to leave the terminal alone; what actors print is in Ray's own log files."""
@@ -61,6 +61,18 @@ def authenticating(variables: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
+
+
+@contextmanager
+def at_loopback() -> Iterator[None]:
+    """Let Ray be started or joined at 127.0.0.1, in place of which it takes an address that other hosts reach."""
+    constants = importlib.import_module("ray._private.ray_constants")
+    before = constants.ENABLE_RAY_CLUSTER
+    constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
 
 
 def _read_again() -> None:

@@ -3,15 +3,14 @@
 import ipaddress
 import os
 import platform
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import psutil
 
 from kvzero.errors import ClusterError
-from kvzero.training.distributed.cluster.engine import QUIET, authenticating, import_ray
+from kvzero.training.distributed.cluster.engine import QUIET, at_loopback, authenticating, import_ray
 from kvzero.training.distributed.cluster.local import FOLDER_PREFIX
 from kvzero.training.distributed.cluster.nodes import refuse_other_kvzero
 from kvzero.training.distributed.cluster.probe import ClusterFacts, probe
@@ -35,15 +34,16 @@ def joined(address: str, *, trusts_network: bool) -> Iterator[None]:
     ray = import_ray()
     token = read_token()
     facts = probe(address, token=token, seconds=PROBE_SECONDS)
-    if not facts.asks_token and not trusts_network and not _is_loopback(address):
+    is_at_loopback = all(ipaddress.ip_address(host).is_loopback for host in facts.node_hosts.values())
+    if not facts.asks_token and not trusts_network and not is_at_loopback:
         raise ClusterError(
             f"the cluster at {address} asks for no token: whoever reaches it can run code on this machine; start it "
             "with RAY_AUTH_MODE=token, or give --cluster-trusts-network True where only those can reach it who may"
         )
     _refuse_other_versions(address, facts, ray)
     _refuse_strangers(address, facts)
-    mode = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if facts.asks_token else {"RAY_AUTH_MODE": "disabled"}
-    with authenticating({name: value for name, value in mode.items() if value}):
+    mode = {"RAY_AUTH_MODE": "disabled"} if not facts.asks_token else {"RAY_AUTH_MODE": "token"}
+    with authenticating(mode), at_loopback() if is_at_loopback else nullcontext():
         _connect(ray, address)
     try:
         refuse_other_kvzero(ray, address)
@@ -86,14 +86,6 @@ def _raylets() -> Iterator[list[str]]:
                 yield process.cmdline()
 
 
-def _is_loopback(address: str) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback
-    except OSError:  # no such name
-        return False
-
-
 def _refuse_other_versions(address: str, facts: ClusterFacts, ray: Any) -> None:
     for what, there, here in (
         ("Ray", facts.ray_version, ray.__version__),
@@ -109,7 +101,7 @@ def _refuse_other_versions(address: str, facts: ClusterFacts, ray: Any) -> None:
 def _refuse_strangers(address: str, facts: ClusterFacts) -> None:
     """Refuse what Ray would try for a minute: to use a cluster that has no node on this machine."""
     words = {word for raylet in _raylets() for word in raylet}
-    if not any(f"--node_id={node}" in words for node in facts.node_ids):
+    if not any(f"--node_id={node}" in words for node in facts.node_hosts):
         raise ClusterError(
             f"this machine is no node of the cluster at {address}; make it one that runs no actors: "
             f"ray start --address={address} --num-cpus=0"

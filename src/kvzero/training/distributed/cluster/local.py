@@ -12,7 +12,7 @@ from typing import Any
 from filelock import lock_descriptor
 
 from kvzero.errors import ClusterError
-from kvzero.training.distributed.cluster.engine import QUIET, authenticating, import_ray
+from kvzero.training.distributed.cluster.engine import QUIET, at_loopback, authenticating, import_ray
 
 __all__ = ["FOLDER_PREFIX", "started"]
 
@@ -35,7 +35,7 @@ def started(*, num_cpus: int, object_store_bytes: int) -> Iterator[None]:
     """
     ray = import_ray()
     with _folder() as folder:
-        with authenticating(_variables()):
+        with authenticating(_variables()), at_loopback():
             _start(ray, folder, num_cpus=num_cpus, object_store_bytes=object_store_bytes)
         try:
             yield
@@ -47,15 +47,12 @@ def _variables() -> dict[str, str]:
     return {
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token"),
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's word for: use the loopback
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as `at_loopback`, in its processes
         "AUTOSCALER_METRIC_PORT": "0",  # any that is free, where Ray wants the same one for every cluster
     }
 
 
 def _start(ray: Any, folder: Path, *, num_cpus: int, object_store_bytes: int) -> None:
-    from ray._private import ray_constants  # noqa: PLC0415
-
-    ray_constants.ENABLE_RAY_CLUSTER = False  # the loopback, where Ray was imported before its variable was set
     inside = folder / "r"  # Ray opens its folder to all users; the one around it is closed
     try:
         ray.init(
@@ -71,8 +68,6 @@ def _start(ray: Any, folder: Path, *, num_cpus: int, object_store_bytes: int) ->
     except Exception as error:  # Ray raises bare ones
         ray.shutdown()
         raise ClusterError(f"Ray does not start on this machine: {_read_cause(inside) or error}") from error
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = True
 
 
 def _has_shared_memory(num_bytes: int) -> bool:

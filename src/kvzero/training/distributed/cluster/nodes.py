@@ -1,14 +1,14 @@
 """The nodes of a cluster that was joined: what is installed on them, and whether they have room."""
 
 import time
-from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from kvzero.errors import ClusterError
 
 __all__ = ["refuse_other_kvzero", "wait_for_cpus"]
 
+OWN_VERSION = version("kvzero")
 PROCESS_SECONDS = 60.0
 """How long a node may take to begin a process, which is fast where it has memory."""
 ROOM_SECONDS = 10.0
@@ -22,12 +22,11 @@ def refuse_other_kvzero(ray: Any, address: str) -> None:
     Raises:
         ClusterError: with the name of the node.
     """
-    here = version("kvzero")
     for host, there in _versions(ray).items():
-        if there != here:
+        if there != OWN_VERSION:
             found = "no kvzero" if there is None else f"kvzero {there}"
             raise ClusterError(
-                f"node {host} of the cluster at {address} has {found}, this process kvzero {here}; install the same "
+                f"node {host} of the cluster at {address} has {found}, this process kvzero {OWN_VERSION}; install the same "
                 "on every node"
             )
 
@@ -52,33 +51,19 @@ def wait_for_cpus(ray: Any, num_actors: int, address: str) -> None:
 
 def _versions(ray: Any) -> dict[str, str | None]:
     """Return which kvzero each node has that offers CPUs, by its host name; None for none."""
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
-    ask = ray.remote(num_cpus=0)(_version_reader())
+    ask = ray.remote(num_cpus=0)(version)  # a function of Python's own: there may be no kvzero to find one in
     where = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-    replies = {
-        ask.options(scheduling_strategy=where(node["NodeID"], soft=False)).remote(): node["NodeManagerHostname"]
-        for node in nodes
-    }
-    ready, late = ray.wait(list(replies), num_returns=len(replies), timeout=PROCESS_SECONDS) if replies else ([], [])
-    if late:
-        raise ClusterError(
-            f"node {replies[late[0]]} began no process within {PROCESS_SECONDS:g} s; see Ray's logs there"
-        )
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+    replies = [ask.options(scheduling_strategy=where(node["NodeID"], soft=False)).remote("kvzero") for node in nodes]
+    hosts = [node["NodeManagerHostname"] for node in nodes]
+    return {host: _receive(ray, host, reply) for host, reply in zip(hosts, replies, strict=True)}
+
+
+def _receive(ray: Any, host: str, reply: Any) -> str | None:
     try:
-        return {replies[reply]: found for reply, found in zip(ready, ray.get(ready), strict=True)}
+        found: str = ray.get(reply, timeout=PROCESS_SECONDS)
+    except PackageNotFoundError:
+        return None
     except ray.exceptions.RayError as error:
-        raise ClusterError(f"a node of the cluster cannot run a process: {error}") from error
-
-
-def _version_reader() -> Callable[[], str | None]:
-    """Return a function that travels whole, to where there may be no kvzero."""
-
-    def read_version() -> str | None:
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
-        try:
-            return version("kvzero")
-        except PackageNotFoundError:
-            return None
-
-    return read_version
+        raise ClusterError(f"node {host} of the cluster cannot run a process: {error}; see Ray's logs there") from error
+    return found

@@ -28,8 +28,8 @@ class ClusterFacts:
     """Whether it refuses who has no token."""
     ray_version: str
     python_version: str
-    node_ids: tuple[str, ...]
-    """Nodes that are alive."""
+    node_hosts: dict[str, str]
+    """The addresses of the nodes that are alive, by their ids."""
 
 
 def probe(address: str, *, token: str | None, seconds: float) -> ClusterFacts:
@@ -64,7 +64,7 @@ def _ask(channel: Any, token: str | None, seconds: float) -> ClusterFacts:
         asks_token=asks_token,
         ray_version=versions["ray_version"],
         python_version=versions["python_version"],
-        node_ids=_read_nodes(call, metadata),
+        node_hosts=_read_nodes(call, metadata),
     )
 
 
@@ -85,9 +85,9 @@ def _read_versions(call: Callable[..., Any], metadata: Metadata) -> dict[str, st
     return versions
 
 
-def _read_nodes(call: Callable[..., Any], metadata: Metadata) -> tuple[str, ...]:
+def _read_nodes(call: Callable[..., Any], metadata: Metadata) -> dict[str, str]:
     nodes = call("NodeInfo", "GetAllNodeInfo", metadata).node_info_list
-    return tuple(node.node_id.hex() for node in nodes if node.state == ALIVE)
+    return {node.node_id.hex(): node.node_manager_address for node in nodes if node.state == ALIVE}
 
 
 def _refusal(address: str, error: Any, token: str | None) -> ClusterError:
