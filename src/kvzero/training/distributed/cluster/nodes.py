@@ -26,8 +26,8 @@ def refuse_other_kvzero(ray: Any, address: str) -> None:
         if there != OWN_VERSION:
             found = "no kvzero" if there is None else f"kvzero {there}"
             raise ClusterError(
-                f"node {host} of the cluster at {address} has {found}, this process kvzero {OWN_VERSION}; install the same "
-                "on every node"
+                f"node {host} of the cluster at {address} has {found}, this process kvzero {OWN_VERSION}; install the "
+                "same on every node"
             )
 
 
