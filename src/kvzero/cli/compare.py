@@ -54,7 +54,7 @@ class Compare:
     """Environment steps of each run; must be given."""
 
     out: Path | None = None
-    """Folder for the report and the runs, new or empty; must be given."""
+    """Folder for the report and the runs, new or empty, or of the same comparison to go on with; must be given."""
 
     stores: str = ",".join(get_args(StoreKind))
     """Stores to compare, with commas between; the others are held against the first."""
@@ -128,7 +128,9 @@ def _refuse_idle_flags(run: RunConfig, base: RunConfig) -> None:
         if _value(run, path) != _value(base, path):
             flag = path.rpartition(".")[2].replace("_", "-")
             instead = (
-                f"use {REPLACED[path]}" if path in REPLACED else "a comparison neither evaluates nor saves on the way"
+                f"use {REPLACED[path]}"
+                if path in REPLACED
+                else "a comparison does not evaluate, and saves after every lap"
             )
             raise ConfigError(f"--{flag} would have no effect in a comparison; {instead}")
 
