@@ -24,7 +24,7 @@ import kvzero
 from kvzero.agent import Planner
 from kvzero.records import EnvSpec
 
-TIMES = ("seconds", "rss_bytes", "per_second")
+TIMES = ("seconds", "rss_bytes", "per_second", "speedup_bound")
 """Parts of the names of figures that differ from run to run."""
 
 ROW_FIELDS = ("observations", "actions", "rewards", "policies", "kinds", "action_sets")

@@ -27,6 +27,7 @@ from kvzero.reports.sinks import (
     WandbSink,
     read_metrics,
 )
+from kvzero.reports.speedup import SPEEDUP_BOUND, bound_speedup, describe_speedup
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "EVAL_RETURN_MIN",
     "OPEN_LOOP",
     "SINKS",
+    "SPEEDUP_BOUND",
     "SPELLED",
     "SUMMARY_FILE",
     "TRAIN_RETURN",
@@ -52,7 +54,9 @@ __all__ = [
     "TensorBoardSink",
     "VideoWriter",
     "WandbSink",
+    "bound_speedup",
     "describe_machine",
+    "describe_speedup",
     "library_versions",
     "machine_facts",
     "peak_rss_bytes",

@@ -162,4 +162,5 @@ def _summarise(config: RunConfig, result: SessionResult) -> Summary:
         versions=library_versions(),
         dose=result.dose,
         dormant_shares=result.dormant_shares,
+        collect_share=result.collect_share,
     )
