@@ -12,6 +12,7 @@ from kvzero.reports.figures import (
     WALL_SECONDS,
 )
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
+from kvzero.reports.monitor import Monitor, check_monitor
 from kvzero.reports.page import write_report
 from kvzero.reports.pictures import VideoWriter, plot_costs, plot_learning_curve, require_video
 from kvzero.reports.progress import ProgressDisplay
@@ -47,6 +48,7 @@ __all__ = [
     "FigureSink",
     "JsonlSink",
     "MediaSink",
+    "Monitor",
     "ProgressDisplay",
     "SinkName",
     "SinkOpener",
@@ -55,6 +57,7 @@ __all__ = [
     "VideoWriter",
     "WandbSink",
     "bound_speedup",
+    "check_monitor",
     "describe_machine",
     "describe_speedup",
     "library_versions",

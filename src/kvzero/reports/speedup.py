@@ -9,8 +9,8 @@ SPEEDUP_BOUND = "collectors/speedup_bound"
 def bound_speedup(collect_share: float, *, num_collectors: int) -> float:
     """Return how many times as fast so many collectors can make a run, at most, that collects and updates in turns.
 
-    `collect_share` is the share of collecting, `c / (c + u)`. At best the collectors share its work evenly and do it all
-    while the learner updates: `(c + u) / max(c / N, u)`.
+    `collect_share` is the share of collecting, `c / (c + u)`. At best the collectors share its work evenly and do it
+    all while the learner updates: `(c + u) / max(c / N, u)`.
     """
     return 1 / max(collect_share / num_collectors, 1 - collect_share)
 

@@ -48,7 +48,8 @@ class Hearing:
 
 def play(folder, *, collect_seconds: float, update_seconds: float):
     """Play a run whose rounds are said to take these times; return what was told of it, and its outcome."""
-    trainer, told = Trainer(tiny_config(folder), folder), Hearing()
+    config = tiny_config(folder, eval_every=40, final_eval_episodes=1, open_loop_steps=0)
+    trainer, told = Trainer(config, folder), Hearing()
     advance = trainer._loop.advance
     trainer._loop.advance = lambda should_stop: replace(
         advance(should_stop), collect_seconds=collect_seconds, update_seconds=update_seconds
