@@ -35,12 +35,13 @@ REPLACED = {
 """Settings of a run that a comparison has another flag for."""
 
 UNUSED = (
+    "monitor",
     "agent.num_eval_simulations",
     *(f"schedule.{name}" for name in ("eval_every", "eval_episodes", "final_eval_episodes", "num_eval_envs")),
     "schedule.film_evaluations",
     *(f"schedule.{name}" for name in ("max_eval_steps", "checkpoint_every", "keep_checkpoints", "log_every")),
 )
-"""Settings of a run that have no effect here: nothing is evaluated, every training round is logged."""
+"""Settings of a run that have no effect here: nothing is evaluated, every round is logged, runs take turns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,7 @@ def _refuse_idle_flags(run: RunConfig, base: RunConfig) -> None:
             instead = (
                 f"use {REPLACED[path]}"
                 if path in REPLACED
-                else "a comparison does not evaluate, and saves after every lap"
+                else "a comparison does not evaluate, saves after every lap, and is not monitored"
             )
             raise ConfigError(f"--{flag} would have no effect in a comparison; {instead}")
 
