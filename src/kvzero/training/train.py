@@ -110,8 +110,10 @@ def _run_session(
                 run = trainer.folder = held.enter_context(new_run(run, config, library_versions()))
             else:
                 write_config(run, config)  # it may have a new end
-            start = None if resume_from is None else trainer.env_steps
-            log = held.enter_context(FigureLog(run, resume_from=start, names=config.sinks, others=sinks))
+            begun, evaluated = (None, None) if resume_from is None else (trainer.env_steps, trainer.evaluated_at)
+            log = held.enter_context(
+                FigureLog(run, resume_from=begun, evaluated_at=evaluated, names=config.sinks, others=sinks)
+            )
             with StopSignal() as should_stop:
                 result = trainer.run(
                     Reporter(log, observer),
