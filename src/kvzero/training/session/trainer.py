@@ -75,6 +75,11 @@ class Trainer:
         return self._loop.env_steps
 
     @property
+    def evaluated_at(self) -> int:
+        """Environment steps at the newest evaluation that was played to its end."""
+        return self._evaluations.evaluated_at
+
+    @property
     def num_updates(self) -> int:
         """Gradient steps made so far, over all sessions."""
         return self._components.learner.num_updates
