@@ -14,7 +14,7 @@ from kvzero.training.collector import Collector, Episode
 from kvzero.training.config import ScheduleConfig
 from kvzero.training.learning import Learner
 
-__all__ = ["Collected", "LocalSource", "StepSource"]
+__all__ = ["Collected", "LocalSource", "StepSource", "cache_figures"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +99,14 @@ class LocalSource:
 
     def figures(self) -> dict[str, float]:
         """Return what the store of keys and values did."""
-        return {f"cache/{name}": figure for name, figure in self.planner.store.figures().items()}
+        return cache_figures(self.planner)
 
     def close(self) -> None:
         """Close the environments."""
         self.envs.close()
+
+
+def cache_figures(planner: Planner) -> dict[str, float]:
+    """Return the size of a planner's store of keys and values, and what it did since this was asked last."""
+    figures = {f"cache/{name}": figure for name, figure in planner.store.figures().items()}
+    return {"cache/bytes": float(planner.store.nbytes), **figures}
