@@ -172,12 +172,14 @@ class Trainer:
 
     def _progress(self) -> Progress:
         reanalyser = self._components.reanalyser
+        search_rng, *other_search_rngs = self._components.source.rng_states()
         return Progress(
             env_steps=self.env_steps,
             updates_owed=self._loop.updates_owed,
             evaluated_at=self._evaluations.evaluated_at,
             seconds=self.seconds,
-            search_rng=self._components.source.rng_states()[0],
+            search_rng=search_rng,
+            other_search_rngs=tuple(other_search_rngs),
             served_updates=0 if reanalyser is None else reanalyser.served_updates,
         )
 
