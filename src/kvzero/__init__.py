@@ -14,6 +14,7 @@ from kvzero.records import EnvSpec
 from kvzero.replay import ReplayConfig
 from kvzero.search import SearchConfig
 from kvzero.training import (
+    DistributedConfig,
     LearnerConfig,
     ReanalysisConfig,
     RunConfig,
@@ -30,6 +31,7 @@ __all__ = [
     "AgentConfig",
     "CacheConfig",
     "CacheStats",
+    "DistributedConfig",
     "EnvConfig",
     "EnvSpec",
     "EvictionStrategy",

@@ -221,3 +221,33 @@ def test_a_field_that_is_not_kept_is_refused(make_replay: Callable[..., Replay],
 
 def test_a_replay_is_a_sink_of_steps(make_replay: Callable[..., Replay]) -> None:
     assert isinstance(make_replay(VECTOR, num_envs=1, rows_per_env=7), StepSink)
+
+
+def test_steps_of_some_environments_come_to_what_steps_of_all_do(
+    make_replay: Callable[..., Replay], make_step: Any
+) -> None:
+    rng, num_envs = np.random.default_rng(0), 4
+    together, apart = (make_replay(VECTOR, num_envs=num_envs, rows_per_env=15) for _ in range(2))
+    for _ in range(4):
+        step = replace(make_step(rng, VECTOR, num_envs), truncated=np.arange(num_envs) % 2 == 0)
+        together.add(step)
+        for envs in (np.arange(1, num_envs), np.arange(1)):
+            part = {name: values[envs] for name, values in step.fields.items()}
+            ends = {name: getattr(step, name)[envs] for name in ("terminated", "truncated", "final_observations")}
+            apart.add(StepBatch(fields=part, **ends), envs=envs)
+    theirs = apart.state_arrays()
+    for name, array in together.state_arrays().items():
+        np.testing.assert_array_equal(array, theirs[name])
+
+
+def test_running_episodes_can_be_ended_where_they_have_led(make_replay: Callable[..., Replay], make_step: Any) -> None:
+    num_envs = 4
+    replay = make_replay(VECTOR, num_envs=num_envs, rows_per_env=15)
+    step = make_step(np.random.default_rng(0), VECTOR, num_envs)
+    replay.add(replace(step, truncated=np.arange(num_envs) == 0))
+    replay.end_episodes(np.arange(num_envs - 1), step.final_observations[:-1])
+    arrays = replay.state_arrays()
+    assert arrays["num_written"].tolist() == [2] * (num_envs - 1) + [1]
+    assert len(replay) == num_envs
+    for env in range(num_envs - 1):
+        np.testing.assert_array_equal(arrays[f"observations.{env}"][1], step.final_observations[env])

@@ -3,6 +3,7 @@
 from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig, ScheduleConfig
+from kvzero.training.distributed import DistributedConfig
 from kvzero.training.evaluate_run import Played, evaluate_run
 from kvzero.training.evaluator import evaluate
 from kvzero.training.export import export_run
@@ -15,6 +16,7 @@ from kvzero.training.train import Finished, resume, train
 
 __all__ = [
     "Collector",
+    "DistributedConfig",
     "Finished",
     "Learner",
     "LearnerConfig",
