@@ -65,7 +65,8 @@ def inspect_run(
 ) -> Game:
     """Play a game with a run's newest checkpoint, or one that is named, without exploration, and keep all of it.
 
-    `run` may be a file of `kvzero export`, which holds one checkpoint. The game is cut off after `max_steps` steps. The network's predictions are followed over `num_foreseen` steps below each.
+    `run` may be a file of `kvzero export`, which holds one checkpoint. The game is cut off after `max_steps` steps. The
+    network's predictions are followed over `num_foreseen` steps below each.
 
     Raises:
         RunError: if the folder is not that of a run, or holds no such checkpoint; if a file's environment is made by
