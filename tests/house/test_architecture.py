@@ -31,6 +31,7 @@ OPTIONAL = (
     "minatar",
     "minigrid",
     "popgym",
+    "prometheus_client",
     "pygame",
     "redis",
     "rliable",

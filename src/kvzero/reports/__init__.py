@@ -12,6 +12,7 @@ from kvzero.reports.figures import (
     WALL_SECONDS,
 )
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
+from kvzero.reports.monitor import Monitor, check_monitor
 from kvzero.reports.page import write_report
 from kvzero.reports.pictures import VideoWriter, plot_costs, plot_learning_curve, require_video
 from kvzero.reports.progress import ProgressDisplay
@@ -27,6 +28,7 @@ from kvzero.reports.sinks import (
     WandbSink,
     read_metrics,
 )
+from kvzero.reports.speedup import SPEEDUP_BOUND, bound_speedup, describe_speedup
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "EVAL_RETURN_MIN",
     "OPEN_LOOP",
     "SINKS",
+    "SPEEDUP_BOUND",
     "SPELLED",
     "SUMMARY_FILE",
     "TRAIN_RETURN",
@@ -45,6 +48,7 @@ __all__ = [
     "FigureSink",
     "JsonlSink",
     "MediaSink",
+    "Monitor",
     "ProgressDisplay",
     "SinkName",
     "SinkOpener",
@@ -52,7 +56,10 @@ __all__ = [
     "TensorBoardSink",
     "VideoWriter",
     "WandbSink",
+    "bound_speedup",
+    "check_monitor",
     "describe_machine",
+    "describe_speedup",
     "library_versions",
     "machine_facts",
     "peak_rss_bytes",
