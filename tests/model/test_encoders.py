@@ -176,9 +176,9 @@ def test_a_bfloat16_encoder_takes_observations_as_they_come(shape):
 
 
 def test_bounds_of_floats_stay_exact_in_a_bfloat16_encoder():
-    """In bfloat16 the range from 1,000 to 1,001 would be one number."""
-    pixels = FloatPixels(((1_000.0, 1_001.0),)).to(torch.bfloat16)
-    assert pixels(torch.full((2, 1, 3, 4), 1_000.75), torch.bfloat16).unique().tolist() == [0.75]
+    """In bfloat16 the lower of them would be 1,000."""
+    pixels = FloatPixels(((1_001.0, 1_002.0),)).to(torch.bfloat16)
+    assert pixels(torch.full((2, 1, 3, 4), 1_001.75), torch.bfloat16).unique().tolist() == [0.75]
 
 
 @pytest.mark.parametrize(("channels", "stride"), [(8, 1), (16, 1), (8, 2)])
