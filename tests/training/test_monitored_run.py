@@ -54,7 +54,7 @@ def test_it_serves_its_figures_while_it_goes_on_and_not_afterwards(tmp_path):
         ("recur",): lines[-1]["cache/recur/hits"],
     }
     assert {"kvzero_cache_misses", "kvzero_cache_evictions", "kvzero_cache_bytes"} <= asking.found[-1].keys()
-    assert asking.newest("kvzero_cache_bytes") == {(): lines[-1]["cache/bytes"]}
+    assert asking.newest("kvzero_cache_bytes") == {(): lines[-1]["store_bytes"]}
     assert asking.newest("kvzero_update_seconds")[()] == pytest.approx(sum(line["update_seconds"] for line in lines))
     assert asking.newest("kvzero_eval_return")[("mean",)] == finished.summary.eval_return_mean
     assert "kvzero_figure" not in asking.found[-1]

@@ -95,7 +95,7 @@ FAMILIES = (
     Family(f"{POOL}/size", "cache_entries", "gauge", "Entries in a pool."),
     Family(f"{POOL}/pool_size", "cache_capacity", "gauge", "Entries that fit into a pool."),
     Family(f"{POOL}/bytes", "cache_pool_bytes", "gauge", "Bytes that a pool holds for keys and values."),
-    Family("cache/bytes", "cache_bytes", "gauge", "Bytes that the store of the collector holds for keys and values."),
+    Family("store_bytes", "cache_bytes", "gauge", "Bytes that the store of the collector holds for keys and values."),
     Family(f"{TIER}/hits", "tier_hits", "counter", "Look-ups in a tier that were answered."),
     Family(rf"{TIER}/misses_(?P<reason>\w+)", "tier_misses", "counter", "Look-ups in a tier that were not, by reason."),
     Family(f"{TIER}/written", "tier_written", "counter", "Entries written to a tier."),
