@@ -92,6 +92,10 @@ class ScheduleConfig:
         for name in ("first_temperature", "final_temperature"):
             check_field(self, name, lambda value: 0 < value < inf, "give a positive number")
 
+    def end_of_round(self, env_steps: int) -> int:
+        """Return how many environment steps are to be collected when a round ends that begins after so many."""
+        return min(env_steps + self.round_env_steps, self.total_env_steps)
+
     def temperature_at(self, env_steps: int) -> float:
         """Return the temperature of visit counts from which actions are drawn after so many environment steps."""
         fallen = min(env_steps / (self.temperature_env_steps or self.total_env_steps / 2), 1.0)

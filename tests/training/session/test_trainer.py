@@ -287,7 +287,7 @@ def test_searches_follow_the_discount_of_the_learner_from_round_to_round(tmp_pat
     collected, evaluated, plan = [], [], Planner.plan
 
     def watched(self, *arguments, **options):
-        is_collecting = self is trainer._components.planner
+        is_collecting = self is trainer._components.source.planner
         (collected if is_collecting else evaluated).append((self.engine._searches.config.discount, trainer.num_updates))
         return plan(self, *arguments, **options)
 

@@ -18,6 +18,7 @@ from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
 from kvzero.training.learning import Learner, Reanalyser
 from kvzero.training.returns import ReturnWatch
+from kvzero.training.source import LocalSource, StepSource
 from kvzero.training.storage import Progress, load_checkpoint
 
 __all__ = ["Components", "build_components"]
@@ -27,22 +28,18 @@ __all__ = ["Components", "build_components"]
 class Components:
     """The parts that a run works with from its start to its end, when they are to be closed."""
 
-    envs: Environments
-    """Where it collects."""
+    source: StepSource
+    """Where its steps come from."""
     tier: Tier | None
     """Where results outlive it; None in a run without."""
     learner: Learner
     replay: Replay
-    planner: Planner
-    collector: Collector
-    search_rng: np.random.Generator
-    """What search and action draws use."""
     reanalyser: Reanalyser | None
     """What searches rows again; None in a run that does not."""
 
     def close(self) -> None:
-        """Close the environments and the tier."""
-        self.envs.close()
+        """Close where steps come from, and the tier."""
+        self.source.close()
         if self.tier is not None:
             self.tier.close()
 
@@ -73,21 +70,19 @@ def _build_around(
     planner = Planner(learner.network, config.agent, num_envs=envs.num_envs)  # now that the weights are there
     seed = config.seed_for("collect", progress.env_steps)  # after a pause, other episodes than those it began with
     sink = ReturnWatch(replay, learner.network.support, num_envs=envs.num_envs, discount=lambda: learner.discount)
+    collector = Collector(
+        envs,
+        planner,
+        sink,
+        seed=seed,
+        rng=rng,
+        num_updates=(lambda: learner.num_updates) if config.keeps_searches else None,
+    )
     components = Components(
-        envs=envs,
+        source=LocalSource(envs, planner, collector, rng=rng, learner=learner, schedule=config.schedule),
         tier=tier,
         learner=learner,
         replay=replay,
-        planner=planner,
-        collector=Collector(
-            envs,
-            planner,
-            sink,
-            seed=seed,
-            rng=rng,
-            num_updates=(lambda: learner.num_updates) if config.keeps_searches else None,
-        ),
-        search_rng=rng,
         reanalyser=_build_reanalyser(config, learner, replay, progress, _make_results(config, tier)),
     )
     return components, progress

@@ -68,8 +68,7 @@ class Meter:
         figures["is_bfloat16"] = float(self._components.learner.number_type == "bfloat16")
         figures["replay_steps"] = float(len(self._components.replay))
         figures["rss_bytes"] = float(rss_bytes())
-        figures["store_bytes"] = float(self._components.planner.store.nbytes)
-        figures |= {f"cache/{name}": figure for name, figure in self._components.planner.store.figures().items()}
+        figures |= self._components.source.figures()
         if self._components.tier is not None:
             figures |= _tier_figures(self._components.tier)
         if self._components.reanalyser is not None:

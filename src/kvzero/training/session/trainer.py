@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvzero.errors import RunError, SearchError
-from kvzero.records import rng_state
 from kvzero.reports import WALL_SECONDS
 from kvzero.training.config import RunConfig
 from kvzero.training.session.clock import RunClock
@@ -163,7 +162,7 @@ class Trainer:
         )
 
     def close(self) -> None:
-        """Close the environments and what outlives the run."""
+        """Close where steps come from, and what outlives the run."""
         self._components.close()
 
     def _progress(self) -> Progress:
@@ -173,7 +172,7 @@ class Trainer:
             updates_owed=self._loop.updates_owed,
             evaluated_at=self._evaluations.evaluated_at,
             seconds=self.seconds,
-            search_rng=rng_state(self._components.search_rng),
+            search_rng=self._components.source.rng_states()[0],
             served_updates=0 if reanalyser is None else reanalyser.served_updates,
         )
 
