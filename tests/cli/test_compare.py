@@ -40,7 +40,7 @@ def test_flags_describe_the_comparison_and_the_runs_in_it():
         (["--total-env-steps", "99"], ["--total-env-steps", "--env-steps"]),
         (["--run-name", "x"], ["--run-name", "--out"]),
         (["--runs-dir", "x"], ["--runs-dir", "--out"]),
-        (["--eval-every", "7"], ["--eval-every", "neither evaluates"]),
+        (["--eval-every", "7"], ["--eval-every", "does not evaluate"]),
         (["--log-every", "7"], ["--log-every"]),
         (["--monitor", "0"], ["--monitor", "nor is it monitored"]),
         (["--num-eval-simulations", "7"], ["--num-eval-simulations"]),

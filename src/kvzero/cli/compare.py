@@ -56,7 +56,7 @@ class Compare:
     """Environment steps of each run; must be given."""
 
     out: Path | None = None
-    """Folder for the report and the runs, new or empty; must be given."""
+    """Folder for the report and the runs, new or empty, or of the same comparison to go on with; must be given."""
 
     stores: str = ",".join(get_args(StoreKind))
     """Stores to compare, with commas between; the others are held against the first."""
@@ -132,7 +132,7 @@ def _refuse_idle_flags(run: RunConfig, base: RunConfig) -> None:
             instead = (
                 f"use {REPLACED[path]}"
                 if path in REPLACED
-                else "a comparison neither evaluates nor saves on the way, nor is it monitored"
+                else "a comparison does not evaluate, saves after every lap, and is not monitored"
             )
             raise ConfigError(f"--{flag} would have no effect in a comparison; {instead}")
 

@@ -14,7 +14,7 @@ from kvzero.training.collector import Collector, Episode
 from kvzero.training.config import ScheduleConfig
 from kvzero.training.learning import Learner
 
-__all__ = ["Collected", "LocalSource", "StepSource"]
+__all__ = ["Collected", "LocalSource", "StepSource", "cache_figures"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +98,15 @@ class LocalSource:
         return [rng_state(self._rng)]
 
     def figures(self) -> dict[str, float]:
-        """Return the bytes of the store of keys and values, and what it did."""
-        store = self.planner.store
-        return {"store_bytes": float(store.nbytes)} | {
-            f"cache/{name}": figure for name, figure in store.figures().items()
-        }
+        """Return what the store of keys and values did."""
+        return cache_figures(self.planner)
 
     def close(self) -> None:
         """Close the environments."""
         self.envs.close()
+
+
+def cache_figures(planner: Planner) -> dict[str, float]:
+    """Return the size of a planner's store of keys and values, and what it did since this was asked last."""
+    figures = {f"cache/{name}": figure for name, figure in planner.store.figures().items()}
+    return {"store_bytes": float(planner.store.nbytes), **figures}

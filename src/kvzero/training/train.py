@@ -117,8 +117,11 @@ def _run_session(
                 run = trainer.folder = held.enter_context(new_run(run, config, library_versions()))
             else:
                 write_config(run, config)  # it may have a new end
-            start = None if resume_from is None else trainer.env_steps
-            log = held.enter_context(FigureLog(run, resume_from=start, names=config.sinks, others=[*served, *sinks]))
+            begun, evaluated = (None, None) if resume_from is None else (trainer.env_steps, trainer.evaluated_at)
+            others = [*served, *sinks]
+            log = held.enter_context(
+                FigureLog(run, resume_from=begun, evaluated_at=evaluated, names=config.sinks, others=others)
+            )
             reporter = Reporter(log, observer)
             for monitor in served:
                 reporter.message(f"Prometheus can ask for figures at {monitor.url}")

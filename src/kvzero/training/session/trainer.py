@@ -82,6 +82,11 @@ class Trainer:
         return self._loop.env_steps
 
     @property
+    def evaluated_at(self) -> int:
+        """Environment steps at the newest evaluation that was played to its end."""
+        return self._evaluations.evaluated_at
+
+    @property
     def num_updates(self) -> int:
         """Gradient steps made so far, over all sessions."""
         return self._components.learner.num_updates
@@ -180,12 +185,14 @@ class Trainer:
 
     def _progress(self) -> Progress:
         reanalyser = self._components.reanalyser
+        search_rng, *other_search_rngs = self._components.source.rng_states()
         return Progress(
             env_steps=self.env_steps,
             updates_owed=self._loop.updates_owed,
             evaluated_at=self._evaluations.evaluated_at,
             seconds=self.seconds,
-            search_rng=self._components.source.rng_states()[0],
+            search_rng=search_rng,
+            other_search_rngs=tuple(other_search_rngs),
             served_updates=0 if reanalyser is None else reanalyser.served_updates,
             evaluating=None if self._due is None else self._due.moment,
         )

@@ -19,7 +19,9 @@ class Progress:
     seconds: float
     """Wall-clock seconds spent so far, over all sessions."""
     search_rng: dict[str, Any]
-    """State of the generator that search and action draws use."""
+    """State of the generator that search and action draws use, in a run with several collectors those of the first."""
+    other_search_rngs: tuple[dict[str, Any], ...] = ()
+    """States of those that other collectors than the first use, in a run with several."""
     served_updates: int = 0
     """Updates that rows were searched again for; 0 in a run that does not, and before the first."""
     evaluating: dict[str, Any] | None = None

@@ -48,6 +48,7 @@ def _variables() -> dict[str, str]:
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token"),
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as `at_loopback`, in its processes
+        "RAY_worker_niceness": "0",  # as this process, where Ray lets what it serves wait for everyone else
         "AUTOSCALER_METRIC_PORT": "0",  # any that is free, where Ray wants the same one for every cluster
     }
 
