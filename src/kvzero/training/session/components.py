@@ -164,7 +164,7 @@ def _restore(config: RunConfig, learner: Learner, replay: Replay, resume_from: P
             evaluated_at=0,
             seconds=0.0,
             search_rng=first,
-            other_search_rngs=tuple(others),
+            other_search_rngs=others,
         )
     progress = load_checkpoint(resume_from, learner, replay)
     replay.end_running_episodes()

@@ -192,7 +192,7 @@ class Trainer:
             evaluated_at=self._evaluations.evaluated_at,
             seconds=self.seconds,
             search_rng=search_rng,
-            other_search_rngs=tuple(other_search_rngs),
+            other_search_rngs=other_search_rngs,
             served_updates=0 if reanalyser is None else reanalyser.served_updates,
             evaluating=None if self._due is None else self._due.moment,
         )

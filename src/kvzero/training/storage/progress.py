@@ -1,6 +1,6 @@
 """How far a run has come: what a checkpoint holds besides tensors, and what a resumed run needs to know of its past."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["Progress", "read_progress"]
@@ -20,7 +20,7 @@ class Progress:
     """Wall-clock seconds spent so far, over all sessions."""
     search_rng: dict[str, Any]
     """State of the generator that search and action draws use, in a run with several collectors those of the first."""
-    other_search_rngs: tuple[dict[str, Any], ...] = ()
+    other_search_rngs: list[dict[str, Any]] = field(default_factory=list)
     """States of those that other collectors than the first use, in a run with several."""
     served_updates: int = 0
     """Updates that rows were searched again for; 0 in a run that does not, and before the first."""
