@@ -36,7 +36,7 @@ def build(preset: str, num_rows: int, bootstrap: str) -> tuple[kvzero.RunConfig,
     )
     parts, _ = build_components(config)
     for _ in range(200):
-        parts.collector.step(1.0)
+        parts.source.collector.step(1.0)
     parts.learner.num_updates = NUM_UPDATES
     if parts.reanalyser is not None:
         parts.reanalyser.served_updates = NUM_UPDATES

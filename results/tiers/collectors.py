@@ -35,13 +35,13 @@ def measure(num_steps: int, folder: str) -> dict[str, float]:
     tier = open_tier(TierConfig(tier=(f"lmdb:{folder}",)))
     if tier is None:
         raise OSError(f"{folder} takes no tier")
-    planner, envs = parts.planner, np.arange(config.env.num_envs)
+    planner, envs = parts.source.planner, np.arange(config.env.num_envs)
     masks = np.ones((len(envs), parts.learner.network.spec.num_actions), bool)
     namespace, payload = planner._namespace(), bytes(RESULT_BYTES)
     collecting, asking = [], []
     for _ in range(num_steps):
         begun = time.perf_counter()
-        parts.collector.step(1.0)
+        parts.source.collector.step(1.0)
         collected = time.perf_counter()
         keys = [namespace.key(history) for history in planner._histories(envs, masks)]
         found = tier.get_many(namespace.digest, keys)
@@ -54,7 +54,7 @@ def measure(num_steps: int, folder: str) -> dict[str, float]:
         asking.append(1000 * (asked - collected))
     stats = tier.stats()["lmdb"]
     tier.close()
-    parts.envs.close()
+    parts.source.envs.close()
     return {
         "steps": num_steps,
         "collect_ms": statistics.median(collecting),

@@ -50,7 +50,7 @@ def build(config: kvzero.RunConfig, num_steps: int, results: ResultCache | None)
     """Return a run that has collected some rows."""
     parts, _ = build_components(config)
     for _ in range(num_steps):
-        parts.collector.step(1.0)
+        parts.source.collector.step(1.0)
     parts.learner.num_updates = NUM_UPDATES
     reanalyser = Reanalyser(
         parts.learner,
@@ -114,14 +114,14 @@ def measure_updates(config: kvzero.RunConfig, tier: Tier, num_steps: int, num_tu
             rows = figures["reanalysis/rows"], figures.get("reanalysis/reused_rows", 0.0)
             found[name]["reused_share"] = rows[1] / max(sum(rows), 1)
     for parts in runs.values():
-        parts.envs.close()
+        parts.source.envs.close()
     return found
 
 
 def measure_first_action(config: kvzero.RunConfig, tier: Tier, num_turns: int) -> dict[str, Any]:
     """Return what the first action takes where a history is known and its root is not, by search and by the tier."""
     parts, _ = build_components(config)
-    parts.envs.close()
+    parts.source.envs.close()
     network, layout = parts.learner.network, config.agent.model.layout
     agents = [Agent(network, config.agent) for _ in range(2)]
     rng = np.random.default_rng(0)

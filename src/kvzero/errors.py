@@ -3,6 +3,7 @@
 __all__ = [
     "CacheError",
     "CheckpointError",
+    "ClusterError",
     "ConfigError",
     "DeviceError",
     "EmptyReplayError",
@@ -77,3 +78,7 @@ class RunError(KvzeroError, OSError):
 
 class CheckpointError(KvzeroError, RuntimeError):
     """A checkpoint is damaged, from another configuration, or from a newer version."""
+
+
+class ClusterError(KvzeroError, RuntimeError):
+    """A cluster of Ray cannot be started, joined or used; the message names why."""

@@ -3,7 +3,7 @@
 from kvzero.envs.adapters import MinigridPlanes
 from kvzero.envs.arguments import EnvArguments
 from kvzero.envs.config import EnvConfig
-from kvzero.envs.environments import Environments, Start, Steps
+from kvzero.envs.environments import Environments, Start, Steps, check_alike
 from kvzero.envs.factory import make_environments
 from kvzero.envs.spaces import read_spec
 
@@ -14,6 +14,7 @@ __all__ = [
     "MinigridPlanes",
     "Start",
     "Steps",
+    "check_alike",
     "make_environments",
     "read_spec",
 ]

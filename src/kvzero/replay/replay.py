@@ -57,8 +57,8 @@ class Replay:
         """Whether a segment can start anywhere, and `sample` gives one."""
         return bool(self._rows.is_start().any())
 
-    def add(self, batch: StepBatch) -> None:
-        """Store one step of all environments.
+    def add(self, batch: StepBatch, *, envs: Int[np.ndarray, " env"] | None = None) -> None:
+        """Store one step of all environments, or of those with these numbers.
 
         Shapes and types are checked here, in production too, since they come from the user's environment; any width of
         integer or float will do.
@@ -67,13 +67,18 @@ class Replay:
             EnvError: if a field is missing or unknown, an array has the wrong shape or type, holds NaN or infinity, or
                 a number out of bounds; the replay is unchanged then.
         """
-        batch = checked(batch, self._rows.spec, num_envs=len(self._rows.kinds))
-        self._rows.append_steps(batch.fields)
-        self._sampler.follow(np.arange(len(self._rows.kinds)))
+        envs = np.arange(len(self._rows.kinds)) if envs is None else envs
+        batch = checked(batch, self._rows.spec, num_envs=len(envs))
+        self._rows.append_steps(envs, batch.fields)
+        self._sampler.follow(envs)
         if len(ended := np.flatnonzero(batch.terminated | batch.truncated)):
             kinds = np.where(batch.terminated[ended], TERMINATED, TRUNCATED)
-            self._rows.append_ends(ended, batch.final_observations[ended], kinds=kinds)
-            self._sampler.follow(ended)
+            self._append_ends(envs[ended], batch.final_observations[ended], kinds=kinds)
+
+    def end_episodes(self, envs: Int[np.ndarray, " env"], final_observations: Shaped[np.ndarray, "env ..."]) -> None:
+        """End the running episodes among those of these environments as truncated, where their newest step led."""
+        if len(running := np.flatnonzero(self._rows.is_running(envs))):
+            self._append_ends(envs[running], final_observations[running], kinds=np.full(len(running), TRUNCATED))
 
     def end_running_episodes(self) -> None:
         """Make the newest row of each running episode its truncated end.
@@ -170,3 +175,13 @@ class Replay:
             CheckpointError: if this is no such state.
         """
         load_rng_state(self._rng, state, "the replay")
+
+    def _append_ends(
+        self,
+        envs: Int[np.ndarray, " end"],
+        final_observations: Shaped[np.ndarray, "end ..."],
+        *,
+        kinds: Int[np.ndarray, " end"],
+    ) -> None:
+        self._rows.append_ends(envs, final_observations, kinds=kinds)
+        self._sampler.follow(envs)

@@ -40,9 +40,9 @@ class Rows:
         """Return all that is kept of a row by its name in checkpoints: its fields and its kind; not copies."""
         return {**self.fields, "kinds": self.kinds}
 
-    def append_steps(self, fields: Mapping[str, np.ndarray]) -> None:
-        """Write one step to each ring, over the oldest row where the ring is full."""
-        self._append(np.arange(len(self.kinds)), fields, kinds=STEP)
+    def append_steps(self, envs: Int[np.ndarray, " env"], fields: Mapping[str, np.ndarray]) -> None:
+        """Write one step to each of these rings, over the oldest row where the ring is full."""
+        self._append(envs, fields, kinds=STEP)
 
     def append_ends(
         self,
@@ -74,10 +74,15 @@ class Rows:
         is_start[np.arange(len(is_start)), self.newest_slots()] = False
         return is_start
 
+    def is_running(self, envs: Int[np.ndarray, " env"]) -> Bool[np.ndarray, " env"]:
+        """Tell which of these environments are in the middle of an episode."""
+        is_running: Bool[np.ndarray, " env"] = self.kinds[envs, self.newest_slots()[envs]] == STEP
+        return is_running
+
     def end_running(self) -> None:
         """Turn the newest row of each running episode into a truncated end row: its next observation never comes."""
         slots = self.newest_slots()
-        running = np.flatnonzero(self.kinds[np.arange(len(slots)), slots] == STEP)
+        running = np.flatnonzero(self.is_running(np.arange(len(slots))))
         place = running, slots[running]
         self.kinds[place] = TRUNCATED
         for name, blank in self._blanks().items():

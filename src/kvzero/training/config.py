@@ -14,6 +14,7 @@ from kvzero.errors import ConfigError
 from kvzero.model import check_images
 from kvzero.replay import ReplayConfig
 from kvzero.reports import SinkName, check_monitor
+from kvzero.training.distributed import DistributedConfig
 from kvzero.training.learning import ROWS_AT_ONCE, LearnerConfig, ReanalysisConfig
 
 __all__ = ["Purpose", "RunConfig", "ScheduleConfig"]
@@ -62,6 +63,10 @@ class ScheduleConfig:
     max_eval_steps: int | None = None
     """Steps after which an evaluation game is cut off and counted as it stands; total_env_steps if not given."""
 
+    evaluate_beside: bool = False
+    """Play the evaluations on the way in a process of their own while training goes on; each has the weights of when
+    it was due. Training waits where another one is due before it has ended."""
+
     film_evaluations: bool = False
     """Record the games of one environment in each evaluation, into the run's folder and for the sinks; needs the extra
     `video`."""
@@ -91,6 +96,10 @@ class ScheduleConfig:
             check_field(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("first_temperature", "final_temperature"):
             check_field(self, name, lambda value: 0 < value < inf, "give a positive number")
+
+    def end_of_round(self, env_steps: int) -> int:
+        """Return how many environment steps are to be collected when a round ends that begins after so many."""
+        return min(env_steps + self.round_env_steps, self.total_env_steps)
 
     def temperature_at(self, env_steps: int) -> float:
         """Return the temperature of visit counts from which actions are drawn after so many environment steps."""
@@ -148,6 +157,9 @@ class RunConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """The schedule."""
 
+    distributed: DistributedConfig = field(default_factory=DistributedConfig)
+    """Who collects, if not this process alone."""
+
     def __post_init__(self) -> None:
         read_fields(self)
         check_field(self, "seed", lambda value: value >= 0, "give 0 or more")
@@ -166,6 +178,7 @@ class RunConfig:
         self._check_pools()
         self._check_temperatures()
         self._check_schedules()
+        self.replay.rows_per_env(self.num_collecting_envs)
 
     @property
     def total_updates(self) -> int:
@@ -182,9 +195,14 @@ class RunConfig:
         """Whether what searches of reanalysis found is kept, to be taken again."""
         return bool(self.tiers.tier) or self.reanalysis.max_age_updates > 0
 
-    def seed_for(self, purpose: Purpose, salt: int = 0) -> int:
+    @property
+    def num_collecting_envs(self) -> int:
+        """Environments that steps come from, those of all collectors together."""
+        return self.env.num_envs * (self.distributed.collectors or 1)
+
+    def seed_for(self, purpose: Purpose, salt: int = 0, *more_salt: int) -> int:
         """Return a seed of its own for every purpose, so that no two draw the same numbers."""
-        sequence = np.random.SeedSequence([self.seed, get_args(Purpose).index(purpose), salt])
+        sequence = np.random.SeedSequence([self.seed, get_args(Purpose).index(purpose), salt, *more_salt])
         return int(sequence.generate_state(1)[0]) >> 1
 
     def _check_results(self) -> None:

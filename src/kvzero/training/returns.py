@@ -35,6 +35,10 @@ class ReturnWatch:
         if not self._is_told:
             self._look(batch)
 
+    def forget(self) -> None:
+        """Let go of the episodes that are running: they do not go on."""
+        self._rewards = [[] for _ in self._rewards]
+
     def _look(self, batch: StepBatch) -> None:
         for rewards, reward in zip(self._rewards, batch.fields["rewards"].tolist(), strict=True):
             rewards.append(reward)

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.usefixtures("own_random_state")
 
 def test_a_fresh_run_begins_with_nothing_done(tmp_path):
     components, progress = build_components(tiny_config(tmp_path))
-    components.envs.close()
+    components.source.envs.close()
     assert (progress.env_steps, progress.updates_owed, progress.evaluated_at, progress.seconds) == (0, 0, 0, 0)
-    assert components.envs.num_envs == NUM_ENVS
+    assert components.source.envs.num_envs == NUM_ENVS
     assert len(components.replay) == components.learner.num_updates == 0
 
 
@@ -34,7 +34,7 @@ def test_a_resumed_run_meets_new_episodes_rather_than_those_it_began_with(tmp_pa
     monkeypatch.setattr(Ladder, "reset", watched)
     config = tiny_config(tmp_path)
     for resume_from in (None, None, checkpoint_of(config, tmp_path)):
-        build_components(config, resume_from=resume_from)[0].envs.close()
+        build_components(config, resume_from=resume_from)[0].close()
     first, again, *_, resumed = np.reshape([seed for seed in seeds if seed is not None], (-1, NUM_ENVS)).tolist()
     assert first == again
     assert not set(first) & set(resumed)
@@ -63,7 +63,7 @@ def test_environments_are_closed_where_the_rest_cannot_be_built(tmp_path, monkey
 def test_what_is_searched_again_is_built_where_that_is_asked_for_and_goes_on_where_it_was(tmp_path):
     config = tiny_config(tmp_path)
     components, _ = build_components(config)
-    components.envs.close()
+    components.source.envs.close()
     assert components.reanalyser is None
     config = replace(config, reanalysis=ReanalysisConfig(reanalysed_rows=2))
     trainer = Trainer(config, tmp_path)
@@ -72,7 +72,7 @@ def test_what_is_searched_again_is_built_where_that_is_asked_for_and_goes_on_whe
     served = trainer._components.reanalyser.served_updates
     assert served >= 2
     components, _ = build_components(config, resume_from=newest_checkpoint(tmp_path))
-    components.envs.close()
+    components.source.envs.close()
     assert components.reanalyser.served_updates == served
 
 

@@ -93,7 +93,7 @@ def test_the_same_seed_gives_the_same_bits_however_early_batches_are_drawn(tmp_p
     monkeypatch.setattr(ahead, "ThreadPoolExecutor", AtOnce)
     finish(second_loop)
     for components in (first, second):
-        components.envs.close()
+        components.source.envs.close()
     assert first.learner.num_updates == 14
     assert first.reanalyser.served_updates == 14
     judged, collected = (first.replay.steps_of(name) for name in ("judged_at", "collected_at"))
@@ -117,7 +117,7 @@ def test_a_stop_inside_a_block_of_updates_changes_no_bit(tmp_path, make_config):
     assert stopped.learner.num_updates == before + 3
     resumed = through_a_checkpoint(config, stopped, stopped_loop, tmp_path)
     for components in (whole, stopped, resumed):
-        components.envs.close()
+        components.source.envs.close()
     assert whole.learner.num_updates == resumed.learner.num_updates > before + 3
     assert_same(whole, resumed)
 
@@ -191,7 +191,7 @@ def test_rows_are_judged_before_the_first_batch_of_a_block_is_drawn(tmp_path, mo
     while not loop.is_done:
         events.append("block")
         loop.advance(lambda: False)
-    components.envs.close()
+    components.source.envs.close()
     blocks = [block.split() for block in " ".join(events).split("block")]
     assert any({"judge", "sample"} <= set(block) for block in blocks)
     for block in blocks:

@@ -16,8 +16,10 @@ from kvzero.records import EnvSpec, load_rng_state, rng_state
 from kvzero.replay import Replay, build_row_spec
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
+from kvzero.training.distributed.collectors import Recruits
 from kvzero.training.learning import Learner, Reanalyser
 from kvzero.training.returns import ReturnWatch
+from kvzero.training.source import LocalSource, StepSource
 from kvzero.training.storage import Progress, load_checkpoint
 
 __all__ = ["Components", "build_components"]
@@ -27,22 +29,18 @@ __all__ = ["Components", "build_components"]
 class Components:
     """The parts that a run works with from its start to its end, when they are to be closed."""
 
-    envs: Environments
-    """Where it collects."""
+    source: StepSource
+    """Where its steps come from."""
     tier: Tier | None
     """Where results outlive it; None in a run without."""
     learner: Learner
     replay: Replay
-    planner: Planner
-    collector: Collector
-    search_rng: np.random.Generator
-    """What search and action draws use."""
     reanalyser: Reanalyser | None
     """What searches rows again; None in a run that does not."""
 
     def close(self) -> None:
-        """Close the environments and the tier."""
-        self.envs.close()
+        """Close where steps come from, and the tier."""
+        self.source.close()
         if self.tier is not None:
             self.tier.close()
 
@@ -55,42 +53,55 @@ def build_components(config: RunConfig, *, resume_from: Path | None = None) -> t
             allow it.
     """
     with ExitStack() as opened:
-        envs = opened.enter_context(closing(make_environments(config.env, num_envs=config.env.num_envs, training=True)))
+        origin = opened.enter_context(closing(_open_origin(config)))
         tier = open_tier(config.tiers)
         if tier is not None:
             opened.enter_context(closing(tier))
-        built = _build_around(envs, tier, config, resume_from)
+        built = _build_around(origin, tier, config, resume_from)
         opened.pop_all()  # from here on, whoever has the components closes them
     return built
 
 
+def _open_origin(config: RunConfig) -> Environments | Recruits:
+    """Return environments in this process, or collectors elsewhere, which have theirs."""
+    if config.distributed.collectors is not None:
+        return Recruits(config)
+    return make_environments(config.env, num_envs=config.env.num_envs, training=True)
+
+
 def _build_around(
-    envs: Environments, tier: Tier | None, config: RunConfig, resume_from: Path | None
+    origin: Environments | Recruits, tier: Tier | None, config: RunConfig, resume_from: Path | None
 ) -> tuple[Components, Progress]:
-    learner, replay = _build_learner(config, envs.spec), _build_replay(config, envs)
-    rng = np.random.default_rng(config.seed_for("search"))
-    progress = _restore(learner, replay, rng, resume_from)
-    planner = Planner(learner.network, config.agent, num_envs=envs.num_envs)  # now that the weights are there
-    seed = config.seed_for("collect", progress.env_steps)  # after a pause, other episodes than those it began with
-    sink = ReturnWatch(replay, learner.network.support, num_envs=envs.num_envs, discount=lambda: learner.discount)
+    learner, replay = _build_learner(config, origin.spec), _build_replay(config, origin.spec)
+    progress = _restore(config, learner, replay, resume_from)
     components = Components(
-        envs=envs,
+        source=_build_source(origin, learner, replay, config, progress),  # now that the weights are there
         tier=tier,
         learner=learner,
         replay=replay,
-        planner=planner,
-        collector=Collector(
-            envs,
-            planner,
-            sink,
-            seed=seed,
-            rng=rng,
-            num_updates=(lambda: learner.num_updates) if config.keeps_searches else None,
-        ),
-        search_rng=rng,
         reanalyser=_build_reanalyser(config, learner, replay, progress, _make_results(config, tier)),
     )
     return components, progress
+
+
+def _build_source(
+    origin: Environments | Recruits, learner: Learner, replay: Replay, config: RunConfig, progress: Progress
+) -> StepSource:
+    if isinstance(origin, Recruits):
+        rng_states = [progress.search_rng, *progress.other_search_rngs]
+        return origin.employ(learner, replay, env_steps=progress.env_steps, rng_states=rng_states)
+    rng = np.random.default_rng()
+    load_rng_state(rng, progress.search_rng, "the search")
+    planner = Planner(learner.network, config.agent, num_envs=origin.num_envs)
+    collector = Collector(
+        origin,
+        planner,
+        ReturnWatch(replay, learner.network.support, num_envs=origin.num_envs, discount=lambda: learner.discount),
+        seed=config.seed_for("collect", progress.env_steps),  # after a pause, other episodes than those it began with
+        rng=rng,
+        num_updates=(lambda: learner.num_updates) if config.keeps_searches else None,
+    )
+    return LocalSource(origin, planner, collector, rng=rng, learner=learner, schedule=config.schedule)
 
 
 def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
@@ -107,13 +118,13 @@ def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
         raise ConfigError(f"{config.env.name}: {error}") from error
 
 
-def _build_replay(config: RunConfig, envs: Environments) -> Replay:
+def _build_replay(config: RunConfig, spec: EnvSpec) -> Replay:
     row_spec = build_row_spec(
-        envs.spec,
-        num_sampled_actions=config.agent.num_kept_actions(envs.spec),
+        spec,
+        num_sampled_actions=config.agent.num_kept_actions(spec),
         keeps_searches=config.keeps_searches,
     )
-    return Replay(config.replay, row_spec, num_envs=envs.num_envs, seed=config.seed_for("replay"))
+    return Replay(config.replay, row_spec, num_envs=config.num_collecting_envs, seed=config.seed_for("replay"))
 
 
 def _make_results(config: RunConfig, tier: Tier | None) -> ResultCache | None:
@@ -142,11 +153,19 @@ def _build_reanalyser(
     return reanalyser
 
 
-def _restore(learner: Learner, replay: Replay, rng: np.random.Generator, resume_from: Path | None) -> Progress:
+def _restore(config: RunConfig, learner: Learner, replay: Replay, resume_from: Path | None) -> Progress:
     """Bring everything to where the checkpoint, if there is one, left it; episodes of its session end there."""
     if resume_from is None:
-        return Progress(env_steps=0, updates_owed=0.0, evaluated_at=0, seconds=0.0, search_rng=rng_state(rng))
+        seeds = [config.seed_for("search", collector) for collector in range(config.distributed.collectors or 1)]
+        first, *others = [rng_state(np.random.default_rng(seed)) for seed in seeds]
+        return Progress(
+            env_steps=0,
+            updates_owed=0.0,
+            evaluated_at=0,
+            seconds=0.0,
+            search_rng=first,
+            other_search_rngs=others,
+        )
     progress = load_checkpoint(resume_from, learner, replay)
     replay.end_running_episodes()
-    load_rng_state(rng, progress.search_rng, "the search")
     return progress

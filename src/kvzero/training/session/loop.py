@@ -47,7 +47,6 @@ class Loop:
         self._schedule = config.schedule
         self._batch_size = config.learner.batch_size
         self._components = components
-        self._num_envs = components.envs.num_envs
 
     @property
     def is_done(self) -> bool:
@@ -114,15 +113,12 @@ class Loop:
 
     def _collect(self, should_stop: Callable[[], bool]) -> list[Episode]:
         schedule, parts, ended = self._schedule, self._components, []
-        parts.planner.set_discount(parts.learner.discount)
-        target = min(self.env_steps + schedule.round_env_steps, schedule.total_env_steps)
-        while self.env_steps < target and not should_stop():
-            acted_on = parts.collector.observations
-            ended += parts.collector.step(schedule.temperature_at(self.env_steps))
-            parts.learner.show(acted_on)
-            self.env_steps += self._num_envs
-            if self.env_steps > max(schedule.learning_starts, self._num_envs):  # one step has no next yet
-                self.updates_owed += self._num_envs * schedule.replay_ratio
+        for step in parts.source.collect(self.env_steps, should_stop):
+            ended += step.episodes
+            parts.learner.show(step.observations)
+            self.env_steps += step.num_env_steps
+            if self.env_steps > max(schedule.learning_starts, step.num_env_steps):  # one step has no next yet
+                self.updates_owed += step.num_env_steps * schedule.replay_ratio
         return ended
 
     def _await_device(self) -> None:

@@ -10,6 +10,7 @@ from kvzero.training.session.clock import RunClock
 from kvzero.training.session.components import Components
 from kvzero.training.session.loop import Loop, RoundResult
 from kvzero.training.session.shares import TimeShares
+from kvzero.training.source import LocalSource
 
 __all__ = ["Meter"]
 
@@ -44,8 +45,11 @@ class Meter:
 
     @property
     def collect_share(self) -> float | None:
-        """Share of collecting in the time that this session's rounds took; None before there were enough of them."""
-        return self._shares.collect_share
+        """Share of collecting in the time that this session's rounds took.
+
+        None before there were enough of them, and where others collect while this process learns.
+        """
+        return self._shares.collect_share if isinstance(self._components.source, LocalSource) else None
 
     def take_note(self) -> str | None:
         """Return what more collectors could gain, if that is known now, worth saying and has not been said yet."""
@@ -68,8 +72,7 @@ class Meter:
         figures["is_bfloat16"] = float(self._components.learner.number_type == "bfloat16")
         figures["replay_steps"] = float(len(self._components.replay))
         figures["rss_bytes"] = float(rss_bytes())
-        figures["cache/bytes"] = float(self._components.planner.store.nbytes)
-        figures |= {f"cache/{name}": figure for name, figure in self._components.planner.store.figures().items()}
+        figures |= self._components.source.figures()
         if self._components.tier is not None:
             figures |= _tier_figures(self._components.tier)
         if self._components.reanalyser is not None:
