@@ -134,10 +134,10 @@ class TimedReplay(Replay):
         super().__init__(*arguments, **options)
         self._stopwatch = stopwatch
 
-    def add(self, batch: StepBatch) -> None:
+    def add(self, batch: StepBatch, **options: Any) -> None:
         """Store one step."""
         with timed(self._stopwatch, "replay"):
-            super().add(batch)
+            super().add(batch, **options)
 
 
 class TimedLearner(Learner):
