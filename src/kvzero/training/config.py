@@ -178,7 +178,8 @@ class RunConfig:
         self._check_pools()
         self._check_temperatures()
         self._check_schedules()
-        self.replay.rows_per_env(self.num_collecting_envs)
+        if self.distributed.collectors is not None:  # before any of them is started
+            self.replay.rows_per_env(self.num_collecting_envs)
 
     @property
     def total_updates(self) -> int:

@@ -1,0 +1,140 @@
+"""Runs whose collectors live in Ray: the bits of a run without it, at any speed, and whoever dies."""
+
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.training.distributed.collectors.rows import check_ladders
+from tests.training.samples import NUM_ENVS, continuous_config, tiny_config
+
+from kvzero import EnvConfig
+from kvzero.agent import newest_checkpoint
+from kvzero.errors import ConfigError, EnvError
+from kvzero.training import Trainer
+from kvzero.training.distributed import DistributedConfig
+from kvzero.training.distributed.cluster import open_cluster
+
+pytest.importorskip("ray")
+
+PLACE = "tests.training.distributed.collectors.environments"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    """Keep one Ray for all runs here."""
+    with open_cluster("local", num_actors=2, object_store_bytes=100_000_000) as ray:
+        yield ray
+
+
+class Silent:
+    """Looks at nothing but the figures of collectors."""
+
+    def __init__(self):
+        self.figures = []
+
+    def update(self, env_steps, *, updates, figures=None):
+        if figures and "collectors/restarts" in figures:
+            self.figures.append(figures)
+
+
+def never():
+    return False
+
+
+def with_collectors(config, **settings):
+    return replace(config, distributed=DistributedConfig(cluster="auto", **settings))
+
+
+def located(config, folder):
+    folder.mkdir(exist_ok=True)
+    env = EnvConfig(env_id=f"{PLACE}:Located", env_kwargs={"folder": str(folder)}, num_envs=NUM_ENVS)
+    return replace(config, env=env, replay=replace(config.replay, replay_capacity=1_000))
+
+
+def tensors(learner):
+    networks = (learner.network, learner.target_network)
+    yield from (tensor for network in networks for tensor in network.state_dict().values())
+    yield from (
+        torch.as_tensor(each) for of_one in learner.optimizer.state_dict()["state"].values() for each in of_one.values()
+    )
+
+
+def assert_same(ours, theirs):
+    """Compare all that a run is, to the bit."""
+    assert (ours.env_steps, ours.num_updates) == (theirs.env_steps, theirs.num_updates)
+    parts, others = ours._components, theirs._components
+    for mine, other in zip(tensors(parts.learner), tensors(others.learner), strict=True):
+        assert torch.equal(mine, other)
+    mine, other = parts.replay.state_arrays(), others.replay.state_arrays()
+    assert mine.keys() == other.keys()
+    for name in mine:
+        np.testing.assert_array_equal(mine[name], other[name])
+    assert parts.source.rng_states() == others.source.rng_states()
+    assert parts.replay.rng_state() == others.replay.rng_state()
+
+
+@pytest.mark.parametrize("make", [tiny_config, continuous_config])
+def test_one_collector_without_lag_gives_the_bits_of_a_run_without_ray_and_so_does_its_resumption(tmp_path, make):
+    config, ends = make(tmp_path), []
+    for name, each in [("alone", config), ("elsewhere", with_collectors(config, collectors=1, lag=0))]:
+        first = Trainer(each, tmp_path / name)
+        while first.env_steps < 24:
+            first.advance(never)
+        first.save()
+        second = Trainer(each, tmp_path / name, resume_from=newest_checkpoint(tmp_path / name))
+        if name == "elsewhere":
+            first.close()
+        second.run(Silent(), never)
+        second.close()
+        ends.append(second)
+    assert_same(*ends)
+
+
+def test_two_collectors_in_step_give_the_same_bits_at_any_speed(tmp_path):
+    config = tiny_config(tmp_path, environment="Ladder")
+    slow = replace(config, env=replace(config.env, env_id=f"{PLACE}:Dawdling"))
+    ends = []
+    for name, each in [("fast", config), ("slow", slow)]:
+        trainer, watching = Trainer(with_collectors(each, collectors=2), tmp_path / name), Silent()
+        trainer.run(watching, never)
+        trainer.close()
+        ends.append(trainer)
+        assert max(figures["collectors/staleness_max"] for figures in watching.figures) == 1
+    assert_same(*ends)
+
+
+@pytest.mark.parametrize("lag", [1, 3])
+def test_a_killed_collector_is_replaced_and_no_step_is_lost_or_stored_twice(tmp_path, lag):
+    config = located(tiny_config(tmp_path, total_env_steps=120), tmp_path / "processes")
+    config = with_collectors(config, collectors=2, lag=lag)
+    trainer, watching = Trainer(config, tmp_path / "run"), Silent()
+    while trainer.env_steps < 40:
+        trainer.advance(never)
+    os.kill(int(min(path.name for path in (tmp_path / "processes").iterdir())), signal.SIGKILL)
+    trainer.run(watching, never)
+    trainer.close()
+    assert trainer.env_steps == 120
+    assert trainer.num_updates == (120 - 12) * config.schedule.replay_ratio
+    assert check_ladders(trainer._components.replay)[0] == 120
+    assert sum(trainer._components.source._crew._actors.num_restarts) == 1
+    assert max(figures["collectors/staleness_max"] for figures in watching.figures) <= lag
+
+
+def test_an_environment_that_fails_is_named_with_its_collector_and_host_and_a_checkpoint_is_left(tmp_path):
+    config = tiny_config(tmp_path)
+    config = replace(config, env=replace(config.env, env_id=f"{PLACE}:Breaking"))
+    trainer = Trainer(with_collectors(config, collectors=1), tmp_path / "run")
+    with pytest.raises(EnvError, match=r"collector 0 on \S+: environment 0 .*at step 5 .*the ladder broke"):
+        trainer.run(Silent(), never)
+    trainer.close()
+    assert newest_checkpoint(tmp_path / "run").name.startswith("step_0000000008_")
+
+
+def test_an_environment_that_does_not_exist_there_is_refused(tmp_path):
+    config = tiny_config(tmp_path)
+    config = replace(config, env=EnvConfig(env_id="Nowhere-v0", num_envs=NUM_ENVS))
+    with pytest.raises(ConfigError, match=r"collector 0 on \S+: no environment is called 'Nowhere-v0'"):
+        Trainer(with_collectors(config, collectors=1), tmp_path / "run")
