@@ -11,12 +11,12 @@ from kvzero.agent import Planner
 from kvzero.cache import ResultCache, Tier, open_tier
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import ConfigError
-from kvzero.model import Network, choose_device
+from kvzero.model import Network
 from kvzero.records import EnvSpec, load_rng_state, rng_state
 from kvzero.replay import Replay, build_row_spec
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
-from kvzero.training.learning import Learner, Reanalyser
+from kvzero.training.learning import Alone, Learner, Ranks, Reanalyser
 from kvzero.training.returns import ReturnWatch
 from kvzero.training.storage import Progress, load_checkpoint
 
@@ -47,8 +47,12 @@ class Components:
             self.tier.close()
 
 
-def build_components(config: RunConfig, *, resume_from: Path | None = None) -> tuple[Components, Progress]:
+def build_components(
+    config: RunConfig, *, resume_from: Path | None = None, ranks: Ranks | None = None
+) -> tuple[Components, Progress]:
     """Return what a run is made of, fresh or as a checkpoint left it, and how far it has come.
+
+    Where there are `ranks`, this is rank 0, and the others have the same learner in the end.
 
     Raises:
         ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint do not
@@ -59,17 +63,18 @@ def build_components(config: RunConfig, *, resume_from: Path | None = None) -> t
         tier = open_tier(config.tiers)
         if tier is not None:
             opened.enter_context(closing(tier))
-        built = _build_around(envs, tier, config, resume_from)
+        built = _build_around(envs, tier, config, resume_from, ranks or Alone())
         opened.pop_all()  # from here on, whoever has the components closes them
     return built
 
 
 def _build_around(
-    envs: Environments, tier: Tier | None, config: RunConfig, resume_from: Path | None
+    envs: Environments, tier: Tier | None, config: RunConfig, resume_from: Path | None, ranks: Ranks
 ) -> tuple[Components, Progress]:
-    learner, replay = _build_learner(config, envs.spec), _build_replay(config, envs)
+    learner, replay = _build_learner(config, envs.spec, ranks), _build_replay(config, envs)
     rng = np.random.default_rng(config.seed_for("search"))
     progress = _restore(learner, replay, rng, resume_from)
+    ranks.begin(learner)
     planner = Planner(learner.network, config.agent, num_envs=envs.num_envs)  # now that the weights are there
     seed = config.seed_for("collect", progress.env_steps)  # after a pause, other episodes than those it began with
     sink = ReturnWatch(replay, learner.network.support, num_envs=envs.num_envs, discount=lambda: learner.discount)
@@ -93,15 +98,16 @@ def _build_around(
     return components, progress
 
 
-def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
+def _build_learner(config: RunConfig, spec: EnvSpec, ranks: Ranks) -> Learner:
     torch.manual_seed(config.seed_for("weights"))
     try:
         return Learner(
-            Network(config.agent.model, spec).to(choose_device(config.device)),
+            Network(config.agent.model, spec).to(ranks.choose_device(config.device)),
             config.learner,
             discount=config.agent.search.discount,
             total_updates=config.total_updates,
             seed=config.seed_for("shift"),
+            ranks=ranks,
         )
     except ConfigError as error:  # what the environment shows does not fit
         raise ConfigError(f"{config.env.name}: {error}") from error
