@@ -24,8 +24,8 @@ import kvzero
 from kvzero.agent import Planner
 from kvzero.records import EnvSpec
 
-TIMES = ("seconds", "rss_bytes", "per_second")
-"""Parts of the names of figures that differ from run to run."""
+LEFT_OUT = ("seconds", "rss_bytes", "per_second", "speedup_bound", "cache/bytes")
+"""Parts of the names of figures that differ from run to run, or that older versions do not tell."""
 
 ROW_FIELDS = ("observations", "actions", "rewards", "policies", "kinds", "action_sets")
 
@@ -173,7 +173,7 @@ def _digests_of(name: str, run: Path, finished: object) -> Iterator[tuple[str, s
     rows = load_file(checkpoint / "replay.safetensors")
     yield f"{name}/replay", _file_digest({key: rows[key] for key in rows if key.split(".")[0] in ROW_FIELDS})
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    kept = [{key: line[key] for key in sorted(line) if not any(part in key for part in TIMES)} for line in lines]
+    kept = [{key: line[key] for key in sorted(line) if not any(part in key for part in LEFT_OUT)} for line in lines]
     yield f"{name}/metrics", digest([json.dumps(kept).encode()])
     yield f"{name}/returns", digest([repr(finished.summary.eval_returns).encode()])
 

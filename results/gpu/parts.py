@@ -56,6 +56,8 @@ class Part:
     """Whether it goes on where it was cut off when it is called again; if not, it begins anew."""
     ends_with: Path | None = None
     """A file that is there once all is done; where there is none, the exit status is enough."""
+    begins_in: Path | None = None
+    """A folder that is not to be there when it begins: what was killed left it, and nothing in it to go on from."""
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -127,15 +129,14 @@ def _bench_train(options: Options, preset: str) -> Part:
 
 
 def _pong(options: Options) -> Part:
-    """Return a training of 100,000 steps; the run's folder, once it is there, says how to go on."""
+    """Return a training of 100,000 steps; the run's folder, once it holds a checkpoint, says how to go on."""
     run = options.runs / "pong"
-    train = ("-m", "kvzero", "train")
-    if (run / "checkpoints").exists():
-        words: tuple[str, ...] = (*train, "--resume", str(run))
-    else:
-        sizes = SMALL_RUN.split() if options.is_small else ["--total-env-steps", "100000"]
-        preset = "atari-small" if options.is_small else "atari"
-        where = ("--device", options.device, "--runs-dir", str(options.runs), "--run-name", "pong")
-        words = (*train, preset, *where, *sizes)
-    summary = run / "summary.json"
-    return Part(name="pong", words=words, figures=summary, goes_on=True, ends_with=summary)
+    summary, train = run / "summary.json", ("-m", "kvzero", "train")
+    if any((run / "checkpoints").glob("step_*")):
+        words = (*train, "--resume", str(run))
+        return Part(name="pong", words=words, figures=summary, goes_on=True, ends_with=summary)
+    sizes = SMALL_RUN.split() if options.is_small else ["--total-env-steps", "100000"]
+    preset = "atari-small" if options.is_small else "atari"
+    where = ("--device", options.device, "--runs-dir", str(options.runs), "--run-name", "pong")
+    words = (*train, preset, *where, *sizes)
+    return Part(name="pong", words=words, figures=summary, goes_on=True, ends_with=summary, begins_in=run)

@@ -9,9 +9,11 @@ program needs; what the parts need is taken from wheels, see `wheels.py`.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     machine = describe_machine(options.device)
     names = [part.name for part in make_parts(options)]
-    left = [name for name in asked.only or names if asked.again or not has_passed(options.out, name)]
+    again = {part.name for part in make_parts(options) if asked.again and part.ends_with is None}
+    left = [name for name in asked.only or names if name in again or not has_passed(options.out, name)]
     for number, name in enumerate(left):
         seconds = asked.seconds - (time.monotonic() - started)
         if number and seconds < LEAST_SECONDS:
@@ -76,7 +79,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "gpu", help="folder of what is found out")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "gpu", help="folder of the training")
     parser.add_argument("--only", nargs="+", metavar="PART", help="run these parts only")
-    parser.add_argument("--again", action="store_true", help="run parts that have passed, too")
+    parser.add_argument("--again", action="store_true", help="run parts that have passed, too, but no training")
     return parser.parse_args(arguments)
 
 
@@ -150,6 +153,8 @@ def run_part(
     """Run a part for so long at most, and write what it came to."""
     before = read_found(options.out, part.name) or {}
     goes_on = part.goes_on and before.get("status") == UNFINISHED
+    if part.begins_in is not None:
+        clear(part.begins_in)
     log, started = LOGS / f"{part.name}.log", time.monotonic()
     status = run_command(part, log, seconds=max(1.0, seconds - CLOSING_SECONDS))
     took = time.monotonic() - started
@@ -170,6 +175,17 @@ def run_part(
     text = json.dumps(found, indent=1) + "\n"
     (options.out / f"{part.name}.json").write_text(text, encoding="utf-8")
     return found
+
+
+def clear(folder: Path) -> None:
+    """Delete what a kill left of a training, unless it lives: the command will then say that somebody writes there."""
+    with suppress(OSError):  # nothing is there, or it is locked
+        held = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+        finally:
+            os.close(held)
 
 
 def run_command(part: Part, log: Path, *, seconds: float) -> int | None:

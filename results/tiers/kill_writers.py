@@ -3,18 +3,20 @@
     python results/tiers/kill_writers.py --folder /var/tmp/tier --seconds 60 --processes 4 --kills 100
 
 Every entry can be told from its key. A process keeps entries and looks up those of all; what it finds it checks. At
-even times one process gets SIGKILL and another takes its place. Prints one JSON object: kills, hits, wrong entries,
-misses by reason, the bytes of the files and their bound, and, of those that lived to the end, the growth of memory.
+even times one process, never the first one, gets SIGKILL and another takes its place. Prints one JSON object, and
+writes it to `--out`: kills; hits, wrong entries, entries written and dropped, and misses by reason, as those counted
+that lived to the end; the bytes of the files and their bound; and by how much the memory of the first one grew in the
+second half, when as much waits to be written as may.
 """
 
 import argparse
-import itertools
 import json
 import os
 import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
@@ -23,11 +25,11 @@ from typing import Any
 import psutil
 
 from kvzero.cache.tiers import Entry, TierConfig, open_tier
+from kvzero.reports import machine_facts
 
 NAMESPACE = blake2b(b"kill writers", digest_size=32).digest()
 MAX_BYTES = 16 << 20
 BATCH = 32
-NUM_WARM_BATCHES = 100
 
 
 def make_key(number: int) -> bytes:
@@ -41,17 +43,18 @@ def make_entry(number: int) -> Entry:
     return Entry(start * (1 + number % 64), "none", (number % 64, 64), 0.001)
 
 
-def work(folder: Path, num_keys: int, seed: int, stop_at: float, report: Path) -> None:
+def work(folder: Path, num_keys: int, seed: int, halves: tuple[float, float], report: Path) -> None:
     """Keep entries, look up those of all and check what is found; in the end, write what was counted."""
+    half_at, stop_at = halves
     rng = random.Random(seed)
     tier = open_tier(TierConfig(tier=(f"lmdb:{folder}",), tier_max_bytes=MAX_BYTES))
     if tier is None:
         raise SystemExit(1)
     num_wrong, first_bytes = 0, 0
     with closing(tier):
-        for batch in itertools.count():
-            if time.monotonic() > stop_at and batch > NUM_WARM_BATCHES:
-                break
+        while (now := time.monotonic()) < stop_at:
+            if not first_bytes and now > half_at:
+                first_bytes = anonymous_bytes()
             numbers = rng.sample(range(num_keys), BATCH)
             found = tier.get_many(NAMESPACE, [make_key(number) for number in numbers])
             entries = {number: make_entry(number) for number in numbers}
@@ -60,12 +63,11 @@ def work(folder: Path, num_keys: int, seed: int, stop_at: float, report: Path) -
             )
             tier.set_many(NAMESPACE, {make_key(number): entry for number, entry in entries.items()})
             time.sleep(0.002)
-            if batch == NUM_WARM_BATCHES:
-                first_bytes = anonymous_bytes()
+        growth = anonymous_bytes() - first_bytes
         stats = tier.stats()["lmdb"]
-    counts = {"hits": stats.hits, "wrong": num_wrong, "written": stats.written, "misses": stats.misses}
-    growth = anonymous_bytes() - first_bytes if first_bytes else 0
-    report.write_text(json.dumps(counts | {"growth_bytes": growth}), encoding="utf-8")
+    counts = {"hits": stats.hits, "wrong": num_wrong, "written": stats.written, "growth_bytes": growth}
+    reasons = {"misses": stats.misses, "dropped": stats.dropped}
+    report.write_text(json.dumps(counts | reasons), encoding="utf-8")
 
 
 def anonymous_bytes() -> int:
@@ -82,16 +84,17 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--keys", type=int, default=20_000, help="as many as the files hold about twice over")
+    parser.add_argument("--out", type=Path, help="also write the JSON object there")
     words = parser.parse_args()
     reports = words.folder / "reports"
     reports.mkdir(parents=True)
-    stop_at = time.monotonic() + words.seconds
+    halves = time.monotonic() + words.seconds / 2, time.monotonic() + words.seconds
     living: list[int] = []
 
     def begin(seed: int) -> None:
         process = os.fork()  # what is imported need not be imported again
         if not process:
-            work(words.folder / "tier", words.keys, seed, stop_at, reports / f"{seed}.json")
+            work(words.folder / "tier", words.keys, seed, halves, reports / f"{seed}.json")
             os._exit(0)
         living.append(process)
 
@@ -99,30 +102,40 @@ def main() -> None:
         begin(seed)
     for kill in range(words.kills):
         time.sleep(words.seconds / (words.kills + 1))
-        victim = living.pop(0)
+        victim = living.pop(1)  # the first one lives to the end, to see whether its memory grows
         os.kill(victim, signal.SIGKILL)
         os.waitpid(victim, 0)
         begin(words.processes + kill)
     statuses = [os.waitpid(process, 0)[1] for process in living]
-    print(json.dumps(summarise(words.folder, reports, statuses) | {"kills": words.kills, "seconds": words.seconds}))
+    told = {"kills": words.kills, "seconds": words.seconds, "processes": words.processes}
+    found = summarise(words.folder, reports, statuses) | told
+    print(json.dumps(found))
+    if words.out is not None:
+        words.out.write_text(json.dumps(found | {"machine": machine_facts()}, indent=1) + "\n", encoding="utf-8")
 
 
 def summarise(folder: Path, reports: Path, statuses: list[int]) -> dict[str, Any]:
     """Return what those counted that were not killed."""
     counted = [json.loads(path.read_text(encoding="utf-8")) for path in reports.glob("*.json")]
-    misses: Counter[str] = Counter()
-    for counts in counted:
-        misses.update(counts["misses"])
+    first = json.loads((reports / "0.json").read_text(encoding="utf-8"))
     return {
         "statuses": statuses,
         "hits": sum(counts["hits"] for counts in counted),
         "wrong": sum(counts["wrong"] for counts in counted),
         "written": sum(counts["written"] for counts in counted),
-        "misses": {reason: count for reason, count in misses.items() if count},
+        **{kind: sum_up(counts[kind] for counts in counted) for kind in ("misses", "dropped")},
         "file_bytes": sum(path.stat().st_size for path in (folder / "tier").rglob("data.mdb")),
         "max_bytes": MAX_BYTES,
-        "growth_bytes": max((counts["growth_bytes"] for counts in counted), default=0),
+        "growth_bytes": first["growth_bytes"],
     }
+
+
+def sum_up(counted: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the sums by reason, without those that are none."""
+    sums: Counter[str] = Counter()
+    for counts in counted:
+        sums.update(counts)
+    return {reason: count for reason, count in sums.items() if count}
 
 
 if __name__ == "__main__":

@@ -77,6 +77,8 @@ def test_what_was_before_matters_so_that_nothing_less_would_pass(kind):
     ("codec", "options", "tolerance"),
     [
         ("none", {"store": "pooled"}, 0),
+        ("none", {"store": "legacy"}, 0),
+        ("none", {"engine": "native"}, 0),
         ("none", {"engine": "device"}, 0),
         ("none", {"engine": "device", "one_pass": True}, 0),
         ("none", {"search_dtype": "bfloat16"}, 0),
@@ -258,6 +260,21 @@ def test_what_cannot_be_loaded_is_told_and_changes_nothing(tmp_path, monkeypatch
         agent.load_contexts(folder)
     np.testing.assert_array_equal(play(agent, SAVED_AT, NUM_STEPS, actions), play(twin, SAVED_AT, NUM_STEPS, actions))
     assert logits_of(agent) == logits_of(twin)
+
+
+def test_where_a_history_is_too_short_the_random_state_stays_too(tmp_path, monkeypatch):
+    short = replace(KINDS["discrete"][0], context_tokens=4)
+    monkeypatch.setitem(KINDS, "short", (short, KINDS["discrete"][1]))
+    saved, asked = (Planner(network_of(kind), config_of(kind), num_envs=NUM_ENVS) for kind in ("short", "discrete"))
+    for step in range(SAVED_AT):
+        blank = saved._network.spec.blank_actions(NUM_ENVS)
+        starts = np.full(NUM_ENVS, step == 0)
+        saved.observe(EVERYONE, games.show(saved._network.spec, step, blank), actions=blank, starts=starts)
+    saved.save_contexts(tmp_path, rng=np.random.default_rng(7))
+    rng, twin = (np.random.default_rng(8) for _ in range(2))
+    with pytest.raises(CheckpointError, match="and to rebuild contexts exactly takes"):
+        asked.load_contexts(tmp_path, rng=rng)
+    assert rng.random() == twin.random()
 
 
 def test_another_number_of_environments_and_a_missing_random_state_are_told(tmp_path):

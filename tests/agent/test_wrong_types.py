@@ -53,6 +53,9 @@ REFUSED = {
     "model.retrieve_or_generate_kvcache(latents, 2, 0, 0, latent_state_index_in_search_path=[0, 0.5])": "ConfigError: "
     "latent_state_index_in_search_path is 0.5",
     "kvzero.Agent(network, agent.config, num_envs=2.0)": "ConfigError: num_envs is 2.0, of type float; give an integer",
+    "agent.act(np.zeros((2, 3)), results='lmdb:here')": "ConfigError: results is 'lmdb:here'; give a ResultCache",
+    "kvzero.cache.ResultCache(tier='lmdb:here')": "ConfigError: tier is 'lmdb:here'; give what open_tier returns",
+    "agent.save_contexts('nowhere', codec='int9')": "ConfigError: codec is 'int9'; choose one of none, float16, int8",
     "agent.reset([9])": "ConfigError: environments [9] were to begin anew; give numbers from 0 to 1",
     "agent.reset([0.5])": "ConfigError: environments [0.5] were to begin anew",
     "agent.reset('all')": "ConfigError: environments all were to begin anew",

@@ -22,7 +22,7 @@ def test_every_kind_of_setting_comes_back():
     agent = replace(config.agent, store="pooled", engine="eager", cache=cache, num_eval_simulations=7)
     schedule = replace(config.schedule, final_temperature=0.125, max_eval_steps=99)
     config = replace(config, seed=3, sinks=(), env=env, agent=agent, schedule=schedule)
-    words = shlex.split(train_command(replace(config, runs_dir="elsewhere", run_name="mine")))
+    words = shlex.split(train_command(replace(config, runs_dir="elsewhere", run_name="mine", monitor="9100")))
     assert words[:3] == ["kvzero", "train", "cartpole"]
     assert parse_run("cartpole", words[3:]) == config
 

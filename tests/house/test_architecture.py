@@ -31,6 +31,7 @@ OPTIONAL = (
     "minatar",
     "minigrid",
     "popgym",
+    "prometheus_client",
     "pygame",
     "redis",
     "rliable",
@@ -115,6 +116,22 @@ def test_only_the_room_of_engines_knows_what_an_engine_is_called() -> None:
         if isinstance(constant, ast.Constant) and constant.value in names
     }
     assert knowing <= {"agent/config.py"}  # which refuses one_pass elsewhere than on the device
+
+
+def test_nothing_that_is_read_can_run_code() -> None:
+    """Files, tiers and contexts are read as JSON, safetensors, TOML and frames: no module can unpickle or evaluate."""
+    wanted = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "multiprocessing"}
+    calls = {"torch.load", "np.load", "numpy.load", "eval", "exec", "__import__"}
+    found: dict[str, set[str]] = {}
+    for path in SOURCES:
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        imported |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+        called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+        found[str(path.relative_to(ROOT / "src/kvzero"))] = {name.partition(".")[0] for name in imported} | called
+    assert "lmdb" in found["cache/tiers/embedded.py"]
+    able = {name: words & (wanted | calls) for name, words in found.items() if words & (wanted | calls)}
+    assert able == {"processes.py": {"multiprocessing"}}  # a line to a process of our own
 
 
 def test_all_that_the_pictures_of_the_architecture_name_exists() -> None:

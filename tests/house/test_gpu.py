@@ -15,6 +15,7 @@ from kvzero.cli.bench.suite import SuiteCommand
 from kvzero.cli.bench.train import TrainCommand
 from kvzero.cli.parse import parse
 from kvzero.cli.train import parse_run
+from kvzero.training.storage.lock import sole_writer
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "results/gpu"
@@ -60,9 +61,35 @@ def test_a_training_is_begun_once_and_resumed_afterwards(prove, options):
     (words,) = words_of(prove["make_parts"](options), "-m", "kvzero", "train").values()
     run = parse_run(words[0], words[1:])
     assert (run.preset, run.device, run.schedule.total_env_steps) == ("atari", "cuda", 100_000)
-    (options.runs / "pong" / "checkpoints").mkdir(parents=True)
+    (options.runs / "pong" / "checkpoints" / "step_0000000400_0000000100").mkdir(parents=True)
     (words,) = words_of(prove["make_parts"](options), "-m", "kvzero", "train").values()
     assert words == ("--resume", str(options.runs / "pong"))
+
+
+def test_a_training_that_was_killed_before_its_first_checkpoint_begins_anew(prove, options, run, tmp_path):
+    folder = options.runs / "pong"
+    (folder / "checkpoints" / "partial_step_0000000400_0000000100").mkdir(parents=True)
+    (part,) = (part for part in prove["make_parts"](options) if part.name == "pong")
+    assert part.begins_in == folder
+    assert parse_run(part.words[3], part.words[4:]).run_name == "pong"
+    begins = program("begins", f"import pathlib; print(pathlib.Path({str(folder)!r}).exists())", begins_in=folder)
+    with sole_writer(folder):
+        assert run(begins)["output"] == ["True"]  # somebody lives there
+    assert run(begins)["output"] == ["False"]
+    assert run(begins)["output"] == ["False"]
+
+
+def test_what_has_passed_is_run_again_if_it_is_asked_for_but_no_training(prove, options, monkeypatch, tmp_path):
+    counted = tmp_path / "counted"
+    count = ("-c", f"import sys; open({str(counted)!r}, 'a').write(sys.argv[1])")
+    kinds = {"b": None, "t": tmp_path}  # a benchmark, and a training that has reached its end
+    parts = [prove["Part"](name=name, words=(*count, name), ends_with=end) for name, end in kinds.items()]
+    for name, known in {"make_parts": lambda _: parts, "install_wheels": lambda: None, "LOGS": tmp_path}.items():
+        monkeypatch.setitem(prove["main"].__globals__, name, known)
+    flags = ["--device", "cpu", "--out", str(options.out), "--runs", str(options.runs)]
+    for again in ([], [], ["--again"]):
+        assert prove["main"]([*flags, *again]) == 0
+    assert counted.read_text() == "btb"
 
 
 def test_every_test_that_is_marked_is_among_those_that_are_run(prove, options):

@@ -40,6 +40,7 @@ def summary() -> Summary:
         versions={"python": "3.11.7", "kvzero": "0.1.0"},
         dose=313.6,
         dormant_shares={"encoder": 0.125, "heads": 0.0},
+        collect_share=0.4,
     )
 
 

@@ -37,8 +37,18 @@ SUMMARY = {
     "versions",
     "dose",
     "dormant_shares",
+    "collect_share",
 }
-OF_THE_MACHINE = {"wall_seconds", "rss_bytes", "updates_per_second", "eval_seconds", "open_loop_seconds"}
+OF_THE_MACHINE = {
+    "wall_seconds",
+    "rss_bytes",
+    "updates_per_second",
+    "collect_seconds",
+    "update_seconds",
+    "collectors/speedup_bound",
+    "eval_seconds",
+    "open_loop_seconds",
+}
 
 
 def history(run: Path) -> list[dict[str, float]]:
@@ -192,6 +202,25 @@ def test_an_evaluation_that_a_stop_kept_from_its_end_is_made_on_resuming(trained
     kvzero.resume(run)
     assert [line["env_steps"] for line in evaluations(run)] == [20, 40]
     assert evaluations(run)[0] == evaluations(trained_run)[0]
+
+
+@pytest.mark.parametrize("at", [20, 40], ids=["overdue", "the last"])
+def test_an_evaluation_that_was_told_of_but_not_saved_stands_once_in_the_curve(tmp_path, at):
+    run = kvzero.train(tiny_config(tmp_path, run_name="killed"), observer=Stopper(at=at)).run
+    with pytest.raises(KeyboardInterrupt):
+        kvzero.resume(run, observer=Interrupted())
+    assert evaluations(run)[-1]["env_steps"] == at
+    finished = kvzero.resume(run)
+    assert finished.summary is not None
+    assert [line["env_steps"] for line in evaluations(run)] == [20, 40]
+
+
+class Interrupted:
+    """Ends the session without a checkpoint, as a kill does, when it hears of an evaluation."""
+
+    def update(self, env_steps, *, updates, figures=None):
+        if "eval_episodes" in (figures or {}):
+            raise KeyboardInterrupt
 
 
 def test_an_evaluation_that_was_made_is_not_made_again_on_resuming(tmp_path):

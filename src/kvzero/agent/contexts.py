@@ -17,7 +17,7 @@ from torch import Tensor
 
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.history import History
-from kvzero.agent.namespaces import context_namespace
+from kvzero.agent.namespaces import context_namespace, number_type
 from kvzero.cache import CodecName, Namespace, read_codec
 from kvzero.engines import Engine, Past
 from kvzero.errors import CheckpointError, ConfigError
@@ -86,6 +86,7 @@ class ContextArchive:
         """
         if history_only and codec != "none":
             raise ConfigError(f"codec is {codec}, which has no effect on a history alone; leave one of the two out")
+        read_codec(codec, number_type(self._network, self._config))  # which may refuse it
         past, counts = self._history.read(self._everyone), self._history.counts(self._everyone)
         saved = {"observations": past.observations, "actions": past.actions, "counts": counts}
         saved |= {f"carried.{name}": array for name, array in carried.items()}

@@ -12,7 +12,7 @@ from kvzero.errors import ConfigError
 from kvzero.model import Network
 from kvzero.records import unstructure
 
-__all__ = ["context_namespace", "refuse_inexact", "result_namespace"]
+__all__ = ["context_namespace", "number_type", "refuse_inexact", "result_namespace"]
 
 
 def context_namespace(network: Network, config: AgentConfig, engine: EngineKind, *, codec: str = "none") -> Namespace:
@@ -38,7 +38,6 @@ def result_namespace(network: Network, config: AgentConfig, engine: EngineKind, 
 
 def _make(network: Network, config: AgentConfig, engine: EngineKind, *, codec: str, search: str) -> Namespace:
     refuse_inexact(config)
-    number_type = torch.bfloat16 if config.search_dtype == "bfloat16" else network.action_table.weight.dtype
     return Namespace(
         kind="result" if search else "context",
         software=f"kvzero {version('kvzero')}, torch {torch.__version__}",
@@ -46,11 +45,16 @@ def _make(network: Network, config: AgentConfig, engine: EngineKind, *, codec: s
         spec=_text(network.spec),
         engine=engine,
         device=_describe(network.device),
-        number_type=str(number_type),
+        number_type=str(number_type(network, config)),
         codec=codec,
         search=search,
         weights=network.digest,
     )
+
+
+def number_type(network: Network, config: AgentConfig) -> torch.dtype:
+    """Return the number type of keys and values that an agent searches with."""
+    return torch.bfloat16 if config.search_dtype == "bfloat16" else network.action_table.weight.dtype
 
 
 def _describe(device: torch.device) -> str:

@@ -179,6 +179,8 @@ class Planner:
         Raises:
             ConfigError: as `recall`.
         """
+        if not isinstance(results, ResultCache):
+            raise ConfigError(f"results is {results!r}; give a ResultCache, which a tier may stand behind")
         if results.max_age_updates:
             raise ConfigError(
                 f"max_age_updates is {results.max_age_updates}, so that what is played could be what other weights "

@@ -128,7 +128,8 @@ class CodecFigures:
 def measure_codecs(run: Path, bench: CodecBench) -> CodecFigures:
     """Play with a run's agent, exactly, and let agents with rounded keys and values plan for the same observations.
 
-    All plan with PyTorch, node by node, in pools, and in the number type of the weights.
+    `run` is its folder, or the file of an agent that was exported. All plan with PyTorch, node by node, in pools, and
+    in the number type of the weights.
 
     Raises:
         RunError: if the folder is not that of a run or holds no checkpoint.

@@ -46,7 +46,7 @@ from kvzero.cache.pools import (
 )
 from kvzero.cache.result_cache import DEFAULT_RESULT_BYTES, ResultCache
 from kvzero.cache.store import BlockTable, ContextStore, Regenerator, SearchContexts, TreeMemory, Window
-from kvzero.cache.tiers import Tier, TierConfig, TierStats, open_tier
+from kvzero.cache.tiers import Entry, Tier, TierConfig, TierStats, open_tier
 from kvzero.cache.tree import OnePassContexts, StaticRows, StaticTreeContexts, TreeStore
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "ContextLayout",
     "ContextLevels",
     "ContextStore",
+    "Entry",
     "EvictionName",
     "EvictionStrategy",
     "KVCacheManager",

@@ -39,13 +39,15 @@ class ResultCache:
             tier: where results are looked for that are not in memory, and where all are written.
 
         Raises:
-            ConfigError: if a number is no integer, or out of range.
+            ConfigError: if a number is no integer or out of range, or `tier` is none.
         """
         self.max_bytes = read_int("max_bytes", max_bytes)
         self.max_age_updates = read_int("max_age_updates", max_age_updates)
         for name, number, least in (("max_bytes", self.max_bytes, 1), ("max_age_updates", self.max_age_updates, 0)):
             if number < least:
                 raise ConfigError(f"{name} is {number}; give at least {least}")
+        if tier is not None and not isinstance(tier, Tier):
+            raise ConfigError(f"tier is {tier!r}; give what open_tier returns")
         self._tier = tier
         self._entries: OrderedDict[bytes, bytes] = OrderedDict()
         self._nbytes = 0

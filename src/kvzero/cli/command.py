@@ -10,8 +10,8 @@ from kvzero.training import RunConfig, flat_settings
 
 __all__ = ["train_command"]
 
-OF_THE_PLACE = frozenset({"runs_dir", "run_name", "preset"})
-"""What says where a run lies, and what is named otherwise."""
+OF_THE_PLACE = frozenset({"runs_dir", "run_name", "monitor", "preset"})
+"""What says where a run lies and is watched, and what is named otherwise."""
 
 
 def train_command(config: RunConfig) -> str:

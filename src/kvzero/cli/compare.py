@@ -35,12 +35,13 @@ REPLACED = {
 """Settings of a run that a comparison has another flag for."""
 
 UNUSED = (
+    "monitor",
     "agent.num_eval_simulations",
     *(f"schedule.{name}" for name in ("eval_every", "eval_episodes", "final_eval_episodes", "num_eval_envs")),
     "schedule.film_evaluations",
     *(f"schedule.{name}" for name in ("max_eval_steps", "checkpoint_every", "keep_checkpoints", "log_every")),
 )
-"""Settings of a run that have no effect here: nothing is evaluated, every training round is logged."""
+"""Settings of a run that have no effect here: nothing is evaluated, every round is logged, runs take turns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Compare:
     """Environment steps of each run; must be given."""
 
     out: Path | None = None
-    """Folder for the report and the runs, new or empty; must be given."""
+    """Folder for the report and the runs, new or empty, or of the same comparison to go on with; must be given."""
 
     stores: str = ",".join(get_args(StoreKind))
     """Stores to compare, with commas between; the others are held against the first."""
@@ -128,7 +129,9 @@ def _refuse_idle_flags(run: RunConfig, base: RunConfig) -> None:
         if _value(run, path) != _value(base, path):
             flag = path.rpartition(".")[2].replace("_", "-")
             instead = (
-                f"use {REPLACED[path]}" if path in REPLACED else "a comparison neither evaluates nor saves on the way"
+                f"use {REPLACED[path]}"
+                if path in REPLACED
+                else "a comparison does not evaluate, saves after every lap, and is not monitored"
             )
             raise ConfigError(f"--{flag} would have no effect in a comparison; {instead}")
 

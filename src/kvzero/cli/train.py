@@ -36,6 +36,9 @@ class Resume:
     total_env_steps: int | None = None
     """Environment steps at which the run ends; as configured if not given."""
 
+    monitor: str | None = None
+    """Where Prometheus can ask for the figures, PORT or HOST:PORT; as configured if not given."""
+
 
 def train(arguments: Sequence[str]) -> int:
     """Run `kvzero train`."""
@@ -146,7 +149,9 @@ def _resume(request: Resume) -> int:
     console = make_console()
     total = request.total_env_steps or read_config(request.resume).schedule.total_env_steps
     with ProgressDisplay(console, total_env_steps=total) as progress:
-        finished = resume_run(request.resume, total_env_steps=request.total_env_steps, observer=progress)
+        finished = resume_run(
+            request.resume, total_env_steps=request.total_env_steps, monitor=request.monitor, observer=progress
+        )
     return _report(progress, finished)
 
 

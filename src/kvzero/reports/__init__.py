@@ -2,6 +2,7 @@
 
 from kvzero.reports.characters import SPELLED, spell
 from kvzero.reports.dispensable import Dispensable
+from kvzero.reports.evaluations import EVALUATIONS_FILE, read_evaluations
 from kvzero.reports.figures import (
     ENV_STEPS,
     EVAL_RETURN_MAX,
@@ -12,6 +13,7 @@ from kvzero.reports.figures import (
     WALL_SECONDS,
 )
 from kvzero.reports.machine import describe_machine, library_versions, machine_facts, peak_rss_bytes, rss_bytes
+from kvzero.reports.monitor import Monitor, check_monitor
 from kvzero.reports.page import write_report
 from kvzero.reports.pictures import VideoWriter, plot_costs, plot_learning_curve, require_video
 from kvzero.reports.progress import ProgressDisplay
@@ -27,15 +29,18 @@ from kvzero.reports.sinks import (
     WandbSink,
     read_metrics,
 )
+from kvzero.reports.speedup import SPEEDUP_BOUND, bound_speedup, describe_speedup
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
 
 __all__ = [
     "ENV_STEPS",
+    "EVALUATIONS_FILE",
     "EVAL_RETURN_MAX",
     "EVAL_RETURN_MEAN",
     "EVAL_RETURN_MIN",
     "OPEN_LOOP",
     "SINKS",
+    "SPEEDUP_BOUND",
     "SPELLED",
     "SUMMARY_FILE",
     "TRAIN_RETURN",
@@ -45,6 +50,7 @@ __all__ = [
     "FigureSink",
     "JsonlSink",
     "MediaSink",
+    "Monitor",
     "ProgressDisplay",
     "SinkName",
     "SinkOpener",
@@ -52,12 +58,16 @@ __all__ = [
     "TensorBoardSink",
     "VideoWriter",
     "WandbSink",
+    "bound_speedup",
+    "check_monitor",
     "describe_machine",
+    "describe_speedup",
     "library_versions",
     "machine_facts",
     "peak_rss_bytes",
     "plot_costs",
     "plot_learning_curve",
+    "read_evaluations",
     "read_metrics",
     "read_summary",
     "require_video",

@@ -11,6 +11,7 @@ from kvzero.files import write_atomically
 from kvzero.reports.characters import spell
 from kvzero.reports.rendering import render
 from kvzero.reports.sinks import read_metrics
+from kvzero.reports.speedup import describe_speedup
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary
 
 __all__ = ["write_report"]
@@ -36,6 +37,7 @@ def write_report(run_dir: Path) -> Path:
         summary=summary,
         tiles=_tiles(summary) if summary else (),
         figures=_figures(summary) if summary else (),
+        speedup=_speedup(summary) if summary else None,
         curves=_curves(run_dir),
         settings=_settings("", config),
         caveat=_caveat(config),
@@ -79,6 +81,13 @@ def _tiles(summary: Summary) -> Rows:
 def _figures(summary: Summary) -> Rows:
     """Return all figures of a summary; its versions have a table of their own."""
     return [(name, _readable(figure)) for name, figure in asdict(summary).items() if name != "versions"]
+
+
+def _speedup(summary: Summary) -> str | None:
+    """Return what two collectors could have gained; nothing where that is not known."""
+    if summary.collect_share is None:
+        return None
+    return f"{describe_speedup(summary.collect_share, num_collectors=2)}."
 
 
 def _curves(run_dir: Path) -> Rows:

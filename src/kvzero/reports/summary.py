@@ -56,6 +56,10 @@ class Summary:
     dormant_shares: dict[str, float] | None = None
     """Share of dormant units in each part of the network at the end; None in older summaries."""
 
+    collect_share: float | None = None
+    """Share of collecting in the time that collecting and updating took; None where too few rounds were made to tell,
+    and in older summaries."""
+
 
 def write_summary(run_dir: Path, summary: Summary) -> Path:
     """Write `summary.json` into a run's folder, whole or not at all, and return its path.

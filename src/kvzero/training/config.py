@@ -13,7 +13,7 @@ from kvzero.envs import EnvConfig
 from kvzero.errors import ConfigError
 from kvzero.model import check_images
 from kvzero.replay import ReplayConfig
-from kvzero.reports import SinkName
+from kvzero.reports import SinkName, check_monitor
 from kvzero.training.learning import ROWS_AT_ONCE, LearnerConfig, ReanalysisConfig
 
 __all__ = ["Purpose", "RunConfig", "ScheduleConfig"]
@@ -123,6 +123,10 @@ class RunConfig:
     sinks: tuple[SinkName, ...] = ("tensorboard",)
     """Where figures go beside metrics.jsonl, which every run has."""
 
+    monitor: str | None = None
+    """Where Prometheus can ask for the figures while the run goes on: PORT, 0 for any free one, or HOST:PORT for
+    other machines to ask; needs the extra `monitor`."""
+
     env: EnvConfig = field(default_factory=EnvConfig)
     """The environments."""
 
@@ -149,6 +153,8 @@ class RunConfig:
         check_field(self, "seed", lambda value: value >= 0, "give 0 or more")
         check_field(self, "num_threads", lambda value: value is None or value >= 1, "give at least 1, or nothing")
         check_field(self, "sinks", lambda names: len(set(names)) == len(names), "name each once")
+        if self.monitor is not None:
+            check_monitor(self.monitor)
         if self.learner.latent_loss == "group_kl" and self.agent.model.latent_norm != "simnorm":
             raise ConfigError(
                 f"latent_loss is group_kl but latent_norm is {self.agent.model.latent_norm}; "

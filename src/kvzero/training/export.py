@@ -67,8 +67,8 @@ def _refuse_taken(out: Path, card: Path) -> None:
 
 
 def _without_folders(config: RunConfig) -> RunConfig:
-    """Return a config that says nothing of the machine's folders."""
-    return replace(config, runs_dir="runs", run_name=None)
+    """Return a config that says nothing of the machine's folders and ports."""
+    return replace(config, runs_dir="runs", run_name=None, monitor=None)
 
 
 def _read_result(run: Path, checkpoint: Path) -> Summary | None:

@@ -14,6 +14,7 @@ from kvzero.reports import (
     SUMMARY_FILE,
     Dispensable,
     FigureLog,
+    Monitor,
     SinkOpener,
     Summary,
     library_versions,
@@ -68,10 +69,13 @@ def resume(
     run: str | Path,
     *,
     total_env_steps: int | None = None,
+    monitor: str | None = None,
     observer: Observer | None = None,
     sinks: Sequence[SinkOpener] = (),
 ) -> Finished:
     """Go on with a run from its newest whole checkpoint, to its end or to a new `total_env_steps`.
+
+    Prometheus can ask at a new `monitor`, if one is given.
 
     Environments begin new episodes; everything else continues as if there had been no pause.
 
@@ -80,20 +84,21 @@ def resume(
             another process.
         CheckpointError: if the checkpoint is damaged, of another configuration or environment, or of a newer version.
     """
-    return in_ranks(lambda ranks: _resume(Path(run), total_env_steps, observer, sinks, ranks))
+    run = Path(run)
 
+    def go_on(ranks: Ranks) -> Finished:
+        if run.is_file():
+            raise RunError(f"{run} is a file, and no run that could go on; give the folder of a run")
+        config = read_config(run)
+        if total_env_steps is not None:
+            config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
+        if monitor is not None:
+            config = replace(config, monitor=monitor)
+        with sole_writer(run):
+            _refuse_finished(run, config)
+            return _run_session(config, run, observer, sinks, ranks, resume_from=newest_checkpoint(run))
 
-def _resume(
-    run: Path, total_env_steps: int | None, observer: Observer | None, sinks: Sequence[SinkOpener], ranks: Ranks
-) -> Finished:
-    if run.is_file():
-        raise RunError(f"{run} is a file, and no run that could go on; give the folder of a run")
-    config = read_config(run)
-    if total_env_steps is not None:
-        config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
-    with sole_writer(run):
-        _refuse_finished(run, config)
-        return _run_session(config, run, observer, sinks, ranks, resume_from=newest_checkpoint(run))
+    return in_ranks(go_on)
 
 
 def _refuse_finished(run: Path, config: RunConfig) -> None:
@@ -115,6 +120,7 @@ def _run_session(
 ) -> Finished:
     keep_freed_memory()
     with ExitStack() as held:
+        served = [] if config.monitor is None else [held.enter_context(closing(Monitor(config.monitor)))]
         with (
             _threads(config.num_threads),
             closing(Trainer(config, run, resume_from=resume_from, ranks=ranks)) as trainer,
@@ -123,11 +129,17 @@ def _run_session(
                 run = trainer.folder = held.enter_context(new_run(run, config, library_versions()))
             else:
                 write_config(run, config)  # it may have a new end
-            start = None if resume_from is None else trainer.env_steps
-            log = held.enter_context(FigureLog(run, resume_from=start, names=config.sinks, others=sinks))
+            begun, evaluated = (None, None) if resume_from is None else (trainer.env_steps, trainer.evaluated_at)
+            others = [*served, *sinks]
+            log = held.enter_context(
+                FigureLog(run, resume_from=begun, evaluated_at=evaluated, names=config.sinks, others=others)
+            )
+            reporter = Reporter(log, observer)
+            for monitor in served:
+                reporter.message(f"Prometheus can ask for figures at {monitor.url}")
             with StopSignal() as should_stop:
                 result = trainer.run(
-                    Reporter(log, observer),
+                    reporter,
                     should_stop,
                     on_video=lambda env_steps, video: log.write_video(env_steps, "evaluation", video),
                 )
@@ -175,4 +187,5 @@ def _summarise(config: RunConfig, result: SessionResult) -> Summary:
         versions=library_versions(),
         dose=result.dose,
         dormant_shares=result.dormant_shares,
+        collect_share=result.collect_share,
     )

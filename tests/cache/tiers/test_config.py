@@ -37,6 +37,11 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         TierConfig(tier=(text,))
 
 
+def test_a_home_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'lmdb:~nobody-of-this-name/tier', and there is no such home"):
+        TierConfig(tier=("lmdb:~nobody-of-this-name/tier",))
+
+
 @pytest.mark.parametrize("text", ["redis://:hush@here", "rediss://me:hush@here/2", "redis://here?password=hush"])
 def test_a_password_in_an_address_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(ConfigError, match="KVZERO_TIER_PASSWORD") as refusal:

@@ -17,7 +17,7 @@ from tests.cache.tiers.fakes import NAMESPACE, entries, entry, key, wait_until
 
 from kvzero.cache.tiers import TierConfig, open_tier
 from kvzero.cache.tiers.backend import BackendError
-from kvzero.cache.tiers.embedded import LmdbBackend
+from kvzero.cache.tiers.embedded import FULL_SHARE, LmdbBackend
 from kvzero.errors import KvzeroWarning
 
 ROOT = Path(__file__).parents[3]
@@ -43,6 +43,17 @@ def test_a_process_may_open_a_file_twice(disk: Path) -> None:
         assert first.get_many([key(1)], 100) == [b"one"]
 
 
+def test_of_two_processes_that_write_one_key_at_once_the_first_is_kept(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(LmdbBackend(disk, MAX_BYTES)) as backend:
+        backend.put_many({key(1): b"one"})
+        with monkeypatch.context() as patched:  # that it is not there yet is what the second one has seen
+            patched.setattr(backend, "exists_many", lambda keys: [False] * len(keys))
+            assert backend.put_many({key(1): b"another", key(2): b"two"}) == [key(2)]
+        assert backend.get_many([key(1), key(2)], 100) == [b"one", b"two"]
+
+
 @pytest.mark.parametrize("num_bytes", [300, 5_000, 200_000])
 def test_a_full_file_forgets_the_older_half_and_stays_within_its_bound(disk: Path, num_bytes: int) -> None:
     rng = random.Random(num_bytes)
@@ -52,6 +63,8 @@ def test_a_full_file_forgets_the_older_half_and_stays_within_its_bound(disk: Pat
             batch = {rng.randbytes(32): rng.randbytes(num_bytes) for _ in range(max(1, (1 << 17) // num_bytes))}
             assert backend.put_many(batch) == list(batch)
             assert backend.get_many(list(batch), num_bytes) == list(batch.values())
+            # Before one is full to the brim: emptying that one takes long, see below.
+            assert backend._num_bytes(backend._young()) < FULL_SHARE * MAX_BYTES / 2 + (1 << 19)
             given += batch
         is_there = backend.exists_many(given)
         assert is_there == sorted(is_there)  # what is gone is older than all that is there
@@ -89,6 +102,27 @@ def test_writers_that_are_killed_leave_nothing_torn_behind(disk: Path) -> None:
     assert found["wrong"] == 0
     assert found["misses"].keys() == {"absent"}
     assert found["file_bytes"] <= found["max_bytes"]
+
+
+READER = """
+import lmdb, sys
+held = [lmdb.open(path, max_readers=512).begin() for path in sys.argv[1:]]
+print("reads", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_readers_that_were_killed_keep_no_room(disk: Path) -> None:
+    rng = random.Random(4)
+    with closing(LmdbBackend(disk, MAX_BYTES)) as backend:
+        words = [sys.executable, "-c", READER, *map(str, backend._paths)]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == b"reads\n"
+            reader.kill()
+        for _ in range(3 * MAX_BYTES // 800_000):
+            batch = {rng.randbytes(32): rng.randbytes(200_000) for _ in range(4)}
+            assert backend.put_many(batch) == list(batch)
 
 
 @contextmanager

@@ -1,16 +1,13 @@
 """A frame gives its value to whoever asks under its namespace and key, and to nobody once a bit of it has changed."""
 
-import ast
 import random
 import tracemalloc
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.cache.tiers.fakes import NAMESPACE, entry, key
 
-import kvzero
 from kvzero.cache.tiers import Entry
 from kvzero.cache.tiers.frame import FRAME_BYTES, Framer
 from kvzero.errors import CacheError
@@ -96,6 +93,12 @@ def test_frames_of_another_secret_or_of_none_are_foreign() -> None:
         assert SIGNED.unseal(NAMESPACE, key(1), forged) == "corrupt"
 
 
+def test_whoever_knows_the_signer_but_not_the_secret_can_make_no_frame() -> None:
+    forger = Framer(max_payload_bytes=500)
+    forger._signer = SIGNED._signer  # which every frame tells
+    assert SIGNED.unseal(NAMESPACE, key(1), forger.seal(NAMESPACE, key(1), entry(1))) == "corrupt"
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -111,27 +114,3 @@ def test_frames_of_another_secret_or_of_none_are_foreign() -> None:
 def test_an_entry_that_no_frame_can_hold_is_refused(value: dict[str, object]) -> None:
     with pytest.raises(CacheError, match=next(iter(value))):
         Entry(**{"payload": b"", "codec": "none", "shape": (1,)} | value)  # type: ignore[arg-type]
-
-
-def test_no_module_of_the_cache_can_unpickle() -> None:
-    """Whatever is read from outside passes through frames and structs alone."""
-    folder = Path(kvzero.__path__[0]) / "cache"
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
-    roots = {name.partition(".")[0] for name in imported}
-    assert {"hashlib", "struct", "redis", "lmdb"} <= roots
-    assert not roots & {
-        "pickle",
-        "cPickle",
-        "_pickle",
-        "marshal",
-        "shelve",
-        "dill",
-        "cloudpickle",
-        "joblib",
-        "multiprocessing",
-    }
-    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
-    assert not called & {"torch.load", "np.load", "numpy.load", "eval", "exec", "__import__"}

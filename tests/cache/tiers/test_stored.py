@@ -76,7 +76,10 @@ def test_what_was_kept_is_found_and_everything_is_counted(tier: Tier, backend: F
     figures = now.figures()
     assert figures["misses"] == figures["misses_absent"] == 1.0
     assert figures["dropped_queue"] == figures["misses_timeout"] == 0.0
-    assert str(now).startswith("hits=2, misses=1 (absent 1), written=3, dropped=0, hit_rate=66.7%, seconds_saved=0.")
+    told = dict(word.split("=") for word in str(now).split(", "))
+    assert str(now).startswith("hits=2, misses=1 (absent 1), written=3, dropped=0, hit_rate=66.7%, bytes_read=")
+    assert (told["bytes_read"], told["bytes_written"], told["read_ratio"]) == (f"{2 * FRAME}", f"{3 * FRAME}", "0.667")
+    assert 0 < float(told["median_seconds"]) <= float(told["p99_seconds"]) < float(told["seconds_saved"]) <= 0.5
 
 
 def test_the_first_entry_under_a_key_stays(tier: Tier) -> None:

@@ -47,5 +47,14 @@ def test_numbers_are_not_compared_below_where_the_searches_parted() -> None:
     assert distance_of(other, one) > 0.1
 
 
+def test_a_node_below_another_action_is_another_node() -> None:
+    wanted = found(asks())
+    parents, actions, rewards = wanted.tree.parents, wanted.tree.actions.copy(), wanted.tree.rewards.copy()
+    below = int(np.flatnonzero(parents[1] > 0)[0])
+    actions[1, parents[1, below]] += 1
+    rewards[1, [below, parents[1, below]]] += 50.0
+    assert distance_of(replace(wanted, tree=wanted.tree._replace(actions=actions, rewards=rewards)), wanted) == 0.0
+
+
 def test_searches_that_part_early_are_infinitely_far_apart() -> None:
     assert distance_of(found(asks(1)), found(asks(2))) == np.inf

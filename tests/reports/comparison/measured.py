@@ -61,6 +61,7 @@ def comparison(
     identities: Sequence[Identity] = (),
     unprobed: Mapping[str, str] | None = None,
     is_stopped: bool = False,
+    resumed_after: tuple[int, ...] = (),
 ) -> Comparison:
     """Return a comparison of variants whose turns took these seconds, with one seed unless `runs` are given."""
     found = tuple(run(name, seconds) for name, seconds in times.items()) if runs is None else tuple(runs)
@@ -76,6 +77,7 @@ def comparison(
         runs=found,
         identities=tuple(identities),
         unprobed=dict(unprobed or {}),
+        resumed_after=resumed_after,
         is_stopped=is_stopped,
         started="2026-01-02 03:04 UTC",
         machine={"processor": "abacus"},

@@ -50,6 +50,16 @@ def test_memory_is_the_highest_peak_the_mean_and_what_came_after_the_warm_up() -
     assert tree.growth_bytes.median == 3 * MEGABYTE
 
 
+def test_the_first_lap_of_each_process_of_a_comparison_taken_up_again_counts_for_nothing() -> None:
+    (tree,) = summarise(comparison({"tree": [50.0, 2.0, 40.0, 4.0, 6.0]}, resumed_after=(2,)))
+    assert tree.env_steps_per_second is not None
+    assert (tree.env_steps_per_second.median, tree.env_steps_per_second.num) == (100 / 4, 3)
+    assert tree.seconds_per_game is not None
+    assert tree.seconds_per_game.median == 4.0
+    assert tree.growth_bytes is not None
+    assert tree.growth_bytes.median == 2 * MEGABYTE
+
+
 def test_cache_figures_are_the_last_ones() -> None:
     (tree,) = summarise(comparison({"tree": [1.0, 1.0, 1.0]}))
     assert tree.cache == {"recur/hit_rate": pytest.approx(0.7), "global/regenerate_seconds": 0.2}

@@ -64,6 +64,16 @@ def test_the_curve_holds_one_history(tmp_path: Path) -> None:
     assert [line["env_steps"] for line in read_metrics(tmp_path)] == [1, 2, 3, 5]
 
 
+def test_an_evaluation_that_the_checkpoint_does_not_know_of_is_cut_off_and_nothing_else(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        for step in (20, 40, 60):
+            log.write(step, {"loss": 1.0})
+            log.write(step, {"eval_return_mean": 9.0})
+    JsonlSink(tmp_path, resume_from=40, evaluated_at=20).close()
+    lines = [(line["env_steps"], "eval_return_mean" in line) for line in read_metrics(tmp_path)]
+    assert lines == [(20, False), (20, True), (40, False)]
+
+
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(cut=st.integers(1, 60))
 def test_a_kill_inside_the_last_line_loses_that_line_only(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:

@@ -2,8 +2,11 @@
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,6 +16,7 @@ from kvzero.agent import newest_checkpoint
 from kvzero.errors import ConfigError, RunError
 from kvzero.processes import CODE
 from kvzero.reports.comparison import Comparison, judge, summarise
+from kvzero.reports.comparison.tables import facts
 from kvzero.training import read_config
 from kvzero.training.comparison import ComparisonConfig, compare
 from kvzero.training.comparison.compare import _order
@@ -122,9 +126,18 @@ def test_equal_seeds_train_alike_until_rounding(compared):
 def test_a_folder_is_used_once(compared):
     _, config, _ = compared
     before = (config.out / "report.json").read_bytes()
-    with pytest.raises(RunError, match="already exists and is not empty; choose another --out"):
+    with pytest.raises(RunError, match="holds this comparison, which is at its end"):
         compare(config)
     assert (config.out / "report.json").read_bytes() == before
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path):
+    config = tiny_comparison(tmp_path)
+    config.out.mkdir()
+    (config.out / "notes.txt").touch()
+    with pytest.raises(RunError, match="already exists and is not empty; choose another --out"):
+        compare(config)
+    assert [path.name for path in config.out.iterdir()] == ["notes.txt"]
 
 
 def test_a_run_that_dies_is_named_and_another_gives_the_weights(tmp_path):
@@ -172,6 +185,77 @@ def test_ctrl_c_ends_with_a_report_of_what_there_is(tmp_path):
     assert judge(comparison).sentence.endswith("Stopped by hand before its end.")
     assert newest_checkpoint(config.out / comparison.runs[1].folder).name.startswith("step_0000000028_")
     assert (config.out / "report.html").exists()
+
+
+def test_a_comparison_that_was_stopped_goes_on_after_its_last_whole_lap(tmp_path):
+    config = tiny_comparison(tmp_path, stores=("tree", "legacy"))
+    stopped = compare(config, say=stopper("lap 2/3: legacy"))
+    said: list[str] = []
+    comparison = compare(config, say=said.append)
+    assert said[0] == "going on after lap 1/3"
+    assert comparison.resumed_after == (1,)
+    assert not comparison.is_stopped
+    assert comparison.started == stopped.started
+    for run, before in zip(comparison.runs, stopped.runs, strict=True):
+        assert run.failure is None
+        assert [turn.env_steps for turn in run.turns] == [16, 28, 40]
+        assert run.turns[0] == before.turns[0]
+        steps = [line["env_steps"] for line in run.curve]
+        assert steps == sorted(set(steps))
+        assert run.curve[: len(before.curve) // 2] == before.curve[: len(before.curve) // 2]
+    tree, legacy = comparison.runs
+    assert [game.raw_return for game in tree.games] == [game.raw_return for game in legacy.games]
+    assert {each.variant for each in comparison.identities} == {"legacy"}
+    assert ("taken up again after laps", "1") in facts(comparison)
+    with pytest.raises(RunError, match="at its end"):
+        compare(config)
+
+
+KILLED = """
+import os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from tests.training.comparison.test_compare import tiny_comparison
+from kvzero.training.comparison import compare
+
+def kill(line):
+    if line.startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+compare(tiny_comparison(Path(sys.argv[1]), stores=("tree", "pooled")), say=kill)
+"""
+
+
+@pytest.mark.parametrize(("moment", "resumed_after"), [("lap 1/3: tree", ()), ("lap 3/3: tree", (2,))])
+def test_a_comparison_that_was_killed_goes_on(tmp_path, moment, resumed_after):
+    root = Path(__file__).parents[3]
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path, moment], cwd=root, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    comparison = compare(tiny_comparison(tmp_path, stores=("tree", "pooled")))
+    assert comparison.resumed_after == resumed_after
+    assert [run.failure for run in comparison.runs] == [None, None]
+    assert [[turn.env_steps for turn in run.turns] for run in comparison.runs] == [[16, 28, 40]] * 2
+    for run in comparison.runs:
+        lines = (tmp_path / "out" / run.folder / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line)["env_steps"] for line in lines] == [line["env_steps"] for line in run.curve]
+
+
+def test_another_comparison_in_the_folder_is_named_by_what_differs(tmp_path):
+    config = tiny_comparison(tmp_path, stores=("tree",))
+    compare(config, say=stopper("lap 1/3"))
+    other = replace(config, seeds=(1,), run=replace(config.run, learner=replace(config.run.learner, ema_rate=0.5)))
+    with pytest.raises(RunError, match="holds another comparison, which differs in ema_rate, seeds; give its own"):
+        compare(other)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 1, "config": {}, "standing": {"runs": 3}}'])
+def test_a_damaged_standing_is_named(tmp_path, content):
+    config = tiny_comparison(tmp_path, stores=("tree",))
+    config.out.mkdir()
+    (config.out / "standing.json").write_text(content)
+    with pytest.raises(RunError, match=r"standing\.json cannot be read"):
+        compare(config)
+    assert (config.out / "standing.json").read_text() == content
 
 
 def test_nothing_is_written_where_nothing_could_work(tmp_path):

@@ -11,6 +11,7 @@ from tests.training.learning.test_reanalyser import (
     NUM_SAMPLED,
     REACH,
     SPEC,
+    STEP,
     fill,
     held,
     new_replay,
@@ -22,9 +23,10 @@ from kvzero.cache import ResultCache
 from kvzero.engines import SamplingConfig
 from kvzero.errors import ConfigError
 from kvzero.records import EnvSpec
-from kvzero.replay import Replay
+from kvzero.replay import Chunks, Replay
 from kvzero.training import Learner, Reanalyser
 from kvzero.training.learning import reanalyser as reanalyser_module
+from kvzero.training.learning.reuse import _digest_batch
 
 DRAWN = replace(AGENT, sampling=SamplingConfig(num_sampled_actions=NUM_SAMPLED, num_wide_actions=2))
 GUMBEL = replace(AGENT, search=SearchConfig(num_simulations=6, rule="gumbel"))
@@ -118,6 +120,23 @@ def test_exact_results_are_those_of_the_same_batch_weights_and_draws(change, mon
     assert reanalyser.figures()["reanalysis/reused_rows"] == (14 if change == "nothing" else 0)
 
 
+def test_whatever_a_batched_search_depends_on_is_in_its_key():
+    rows, is_row = np.zeros((1, 4, 3), np.float32), np.array([[False, True, True, True]])
+    batch = Chunks(fields={"observations": rows}, is_valid=is_row, is_root=is_row, places=np.arange(3))
+    drawn = np.random.default_rng(0)
+    drawn.integers(2, dtype=np.uint32)  # half of a draw is kept for the next one
+    others = [
+        (replace(batch, fields={"observations": rows + 1}), np.random.default_rng(0)),
+        (replace(batch, is_valid=np.ones((1, 4), bool)), np.random.default_rng(0)),
+        (replace(batch, is_root=np.array([[False, False, True, True]])), np.random.default_rng(0)),
+        (batch, np.random.default_rng(1)),
+        (batch, drawn),
+    ]
+    keys = [_digest_batch(*each) for each in [(batch, np.random.default_rng(0)), *others]]
+    assert keys[0] == _digest_batch(batch, np.random.default_rng(0))
+    assert len(set(keys)) == len(keys)
+
+
 @SEARCHES
 def test_recent_results_are_taken_as_they_were_found_until_they_are_too_old(agent, spec):
     results, replay = ResultCache(max_age_updates=3), fill(new_replay(spec), 30, spec=spec)
@@ -159,6 +178,28 @@ def test_rows_that_are_new_are_searched_beside_those_that_are_known():
     other.serve(1)
     np.testing.assert_array_equal(replay.steps_of("policies"), twin.steps_of("policies"))
     np.testing.assert_allclose(replay.steps_of("search_values"), twin.steps_of("search_values"), atol=1e-5)
+
+
+def test_recent_results_are_those_of_the_same_legal_actions():
+    results, replay = ResultCache(max_age_updates=1), fill(new_replay(), 7)
+    reanalyser_of(fill(new_replay(), 7), results)[0].serve(1)
+    replay._rows.fields["action_masks"][0, 3, 1] ^= True
+    reanalyser, _ = reanalyser_of(replay, results)
+    reanalyser.serve(1)
+    figures = reanalyser.figures()
+    assert (figures["reanalysis/rows"], figures["reanalysis/reused_rows"]) == (1, 13)
+
+
+def test_recent_results_are_those_of_the_same_history_as_far_back_as_it_counts():
+    num_steps, reach = 20, AGENT.model.layout.history_steps
+    results, replay = ResultCache(max_age_updates=1), fill(new_replay(), num_steps)
+    reanalyser_of(fill(new_replay(), num_steps), results)[0].serve(1)
+    is_step = replay._rows.kinds[0] == STEP
+    row = next(row for row in range(num_steps) if is_step[row : row + reach + 2].all())
+    replay._rows.fields["actions"][0, row] ^= 1
+    reanalyser, _ = reanalyser_of(replay, results)
+    reanalyser.serve(1)
+    assert reanalyser.figures()["reanalysis/rows"] == reach == 3
 
 
 def test_equal_histories_in_different_rows_share_a_result():

@@ -51,6 +51,21 @@ def test_an_observer_that_raises_is_told_of_once_and_the_figures_are_logged_all_
     assert [line["env_steps"] for line in read_metrics(tmp_path)] == [1, 2, 3, 4, 5]
 
 
+class Speaking(Watching):
+    def message(self, text):
+        self.told.append(text)
+
+
+def test_a_sentence_is_passed_on_or_logged_where_nobody_takes_it(tmp_path, caplog):
+    caplog.set_level("INFO", logger="kvzero")
+    silent, speaking = Watching(), Speaking()
+    with FigureLog(tmp_path) as log:
+        for observer in (silent, speaking, None):
+            Reporter(log, observer).message("half of it")
+    assert (silent.told, speaking.told) == ([], ["half of it"])
+    assert [record.getMessage() for record in caplog.records] == ["half of it", "half of it"]
+
+
 def test_an_observer_that_asks_to_end_ends(tmp_path):
     with FigureLog(tmp_path) as log:
         reporter = Reporter(log, Failing(SystemExit(3)))

@@ -36,12 +36,18 @@ class RedisAddress:
     is_encrypted: bool
 
     @property
+    def is_named(self) -> bool:
+        """Whether the host has a name that somebody else has to look up."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return self.host != "localhost"
+        return False
+
+    @property
     def is_local(self) -> bool:
         """Whether the way to the server does not leave this host."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return self.host == "localhost" or (not self.is_named and ip_address(self.host).is_loopback)
 
     def __str__(self) -> str:
         user = "" if self.username is None else f"{self.username}@"
@@ -60,10 +66,17 @@ def read_address(text: str) -> TierAddress:
     """
     kind, colon, rest = text.partition(":")
     if colon and kind == "lmdb" and rest:
-        return LmdbAddress(Path(rest).expanduser())
+        return LmdbAddress(_read_folder(rest))
     if colon and kind in ("redis", "rediss"):
         return _read_url(text)
     raise ConfigError(f"tier is {text!r}; {EXAMPLES}")
+
+
+def _read_folder(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"tier is 'lmdb:{text}', and there is no such home; give the whole path") from error
 
 
 def _read_url(text: str) -> RedisAddress:

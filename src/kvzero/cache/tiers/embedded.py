@@ -186,6 +186,8 @@ class LmdbBackend:
         """Report what LMDB raises as a `BackendError`."""
         try:
             yield
+        except self._lmdb.MapFullError as error:
+            raise BackendError("its files are full for now") from error
         except self._lmdb.Error as error:
             is_full = any(disk_usage(path).free < LEAST_FREE_BYTES for path in self._paths)
             raise BackendError(f"{error}{', the disk is full' if is_full else ''}") from error

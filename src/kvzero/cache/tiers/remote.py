@@ -1,6 +1,8 @@
 """Frames on a Redis server, or one that speaks like it: asked briefly, and never twice."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from threading import Thread
 from typing import Any
 
 from kvzero.cache.tiers.address import RedisAddress
@@ -29,11 +31,12 @@ class RedisBackend:
             ConfigError: if `redis` is not installed.
         """
         self.place = f"tier {address}"
+        self._is_named = address.is_named
         self._reader, self._writer = (_connect(address, password, seconds) for seconds in (READ_SECONDS, WRITE_SECONDS))
 
     def get_many(self, keys: Sequence[bytes], max_bytes: int) -> list[bytes | None]:
         """Return what lies under each key, of more than `max_bytes` the first `max_bytes + 1`."""
-        replies = _ask(self._reader, keys, lambda line, key: line.getrange(key, 0, max_bytes))
+        replies = self._read(keys, lambda line, key: line.getrange(key, 0, max_bytes))
         for reply in replies:
             if not isinstance(reply, bytes):
                 raise BackendError(f"it answered with {type(reply).__name__} where bytes were asked for")
@@ -41,7 +44,7 @@ class RedisBackend:
 
     def exists_many(self, keys: Sequence[bytes]) -> list[bool]:
         """Return under which keys something lies."""
-        return [reply == 1 for reply in _ask(self._reader, keys, lambda line, key: line.exists(key))]
+        return [reply == 1 for reply in self._read(keys, lambda line, key: line.exists(key))]
 
     def put_many(self, frames: Mapping[bytes, bytes]) -> list[bytes]:
         """Keep the frames whose keys are free, each whole or not at all; return these keys."""
@@ -61,6 +64,12 @@ class RedisBackend:
         """Hang up."""
         self._reader.close()
         self._writer.close()
+
+    def _read(self, keys: Sequence[bytes], add: Callable[[Any, bytes], object]) -> list[Any]:
+        """Return the replies to one command for each key, without waiting for whoever looks names up."""
+        if not self._is_named:
+            return _ask(self._reader, keys, add)
+        return _in_time(lambda: _ask(self._reader, keys, add), READ_SECONDS)
 
 
 def _connect(address: RedisAddress, password: str | None, seconds: float) -> Any:
@@ -100,6 +109,26 @@ def _ask(client: Any, keys: Sequence[bytes], add: Callable[[Any, bytes], object]
         if isinstance(reply, Exception):
             raise BackendError(str(reply)) from reply
     return replies
+
+
+def _in_time(ask: Callable[[], list[Any]], seconds: float) -> list[Any]:
+    """Return what is answered within so many seconds; an answer that comes later leaves an open connection behind.
+
+    Looking a name up takes as long as the system likes, and nothing can end it.
+    """
+    answer: Future[list[Any]] = Future()
+
+    def wait() -> None:
+        try:
+            answer.set_result(ask())
+        except BackendError as error:
+            answer.set_exception(error)
+
+    Thread(target=wait, name="kvzero tier redis, asking", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError as error:
+        raise BackendError(f"no answer within {seconds:g} s, its name may not have been found yet") from error
 
 
 def _attempt(ask: Callable[[], Any]) -> Any:

@@ -105,6 +105,8 @@ class TierStats:
         return (
             f"hits={self.hits}, misses={sum(self.misses.values())}{f' ({reasons})' if reasons else ''}, "
             f"written={self.written}, dropped={sum(self.dropped.values())}, hit_rate={self.hit_rate:.1%}, "
+            f"bytes_read={self.bytes_read}, bytes_written={self.bytes_written}, read_ratio={self.read_ratio:.3g}, "
+            f"median_seconds={self.median_seconds:.3g}, p99_seconds={self.p99_seconds:.3g}, "
             f"seconds_saved={self.seconds_saved:.3g}"
         )
 

@@ -21,7 +21,7 @@ class CodecsCommand(CodecBench):
     """Hold searches over rounded keys and values against exact ones, in games of a run's newest checkpoint."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run."""
+    """Folder of the run, or the file of an agent."""
 
     out: Path | None = None
     """Also write the JSON object into this file."""

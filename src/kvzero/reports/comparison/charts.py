@@ -65,7 +65,7 @@ def _by_lap(comparison: Comparison, read: Callable[[Turn], float]) -> Iterator[L
     for index, variant in enumerate(comparison.variants):
         laps: dict[int, list[float]] = {}
         for run in runs_of(comparison, variant.name):
-            for turn in counted(run, first_lap=0):
+            for turn in counted(run, cold=frozenset()):
                 laps.setdefault(turn.lap, []).append(read(turn))
         medians = [(float(lap), found.median) for lap, figures in sorted(laps.items()) if (found := spread(figures))]
         yield Line(variant.name, medians, index, has_marks=True)

@@ -7,7 +7,7 @@ from operator import attrgetter
 from kvzero.reports.comparison.records import Comparison, MeasuredRun, Turn
 from kvzero.reports.comparison.spread import Spread, spread
 
-__all__ = ["CACHE", "VariantFigures", "counted", "ratios", "runs_of", "summarise", "warmed_up"]
+__all__ = ["CACHE", "VariantFigures", "cold_laps", "counted", "ratios", "runs_of", "summarise"]
 
 CACHE = "cache/"
 """How the names of a cache's figures begin; then follow the pool and the figure."""
@@ -40,7 +40,7 @@ class VariantFigures:
     peak_rss_bytes: int | None
     """Most memory that any of its processes ever held."""
     growth_bytes: Spread | None
-    """Memory at the end less memory after the warm-up lap; spread over seeds."""
+    """Memory at the end less memory after the first lap of the newest process; spread over seeds."""
     miss_seconds: Spread | None
     """Time spent on computing anew what pools had lost; spread over seeds."""
     miss_share: Spread | None
@@ -52,8 +52,7 @@ class VariantFigures:
 def summarise(comparison: Comparison) -> tuple[VariantFigures, ...]:
     """Return the figures of every variant, in the order in which they were given."""
     return tuple(
-        _summarise(variant.name, runs_of(comparison, variant.name), warmed_up(comparison))
-        for variant in comparison.variants
+        _summarise(variant.name, runs_of(comparison, variant.name), comparison) for variant in comparison.variants
     )
 
 
@@ -62,14 +61,18 @@ def runs_of(comparison: Comparison, variant: str) -> list[MeasuredRun]:
     return [run for run in comparison.runs if run.variant == variant]
 
 
-def warmed_up(comparison: Comparison) -> int:
-    """Return the first lap that counts: 1, for code is compiled and memory taken in lap 0; 0 if there is no other."""
-    return int(any(counted(run, first_lap=1) for run in comparison.runs))
+def cold_laps(comparison: Comparison) -> frozenset[int]:
+    """Return the laps that do not count, in which processes begin: they compile code and take memory.
+
+    There are none where no other lap would be left.
+    """
+    cold = frozenset({0, *comparison.resumed_after})
+    return cold if any(counted(run, cold) for run in comparison.runs) else frozenset()
 
 
-def counted(run: MeasuredRun, first_lap: int) -> list[Turn]:
+def counted(run: MeasuredRun, cold: frozenset[int]) -> list[Turn]:
     """Return the turns whose speed counts."""
-    return [turn for turn in run.turns if turn.lap >= first_lap and turn.num_env_steps > 0]
+    return [turn for turn in run.turns if turn.lap not in cold and turn.num_env_steps > 0]
 
 
 def ratios(
@@ -79,22 +82,23 @@ def ratios(
 
     `seconds` reads the time of a turn: all of it if not given.
     """
-    first_lap = warmed_up(comparison)
+    cold = cold_laps(comparison)
     rivals = {
         (run.seed, turn.lap): seconds(turn) / turn.num_env_steps
         for run in runs_of(comparison, fast)
-        for turn in counted(run, first_lap)
+        for turn in counted(run, cold)
     }
     return [
         seconds(turn) / turn.num_env_steps / rivals[run.seed, turn.lap]
         for run in runs_of(comparison, slow)
-        for turn in counted(run, first_lap)
+        for turn in counted(run, cold)
         if (run.seed, turn.lap) in rivals
     ]
 
 
-def _summarise(variant: str, runs: list[MeasuredRun], first_lap: int) -> VariantFigures:
-    turns = [turn for run in runs for turn in counted(run, first_lap)]
+def _summarise(variant: str, runs: list[MeasuredRun], comparison: Comparison) -> VariantFigures:
+    cold = cold_laps(comparison)
+    turns = [turn for run in runs for turn in counted(run, cold)]
     games = [game for run in runs for game in run.games]
     held = [turn.rss_bytes for turn in turns]
     return VariantFigures(
@@ -103,29 +107,33 @@ def _summarise(variant: str, runs: list[MeasuredRun], first_lap: int) -> Variant
         updates_per_second=spread(turn.num_updates / turn.seconds for turn in turns),
         collect_milliseconds=spread(1000 * turn.collect_seconds / turn.num_env_steps for turn in turns),
         update_milliseconds=spread(1000 * turn.update_seconds / turn.num_updates for turn in turns if turn.num_updates),
-        seconds_per_game=spread(_seconds_per_game(runs, first_lap)),
+        seconds_per_game=spread(_seconds_per_game(runs, cold)),
         num_games=len(games),
         game_steps=spread(game.num_steps for game in games),
         rss_bytes_mean=sum(held) / len(held) if held else None,
         peak_rss_bytes=max((turn.peak_rss_bytes for turn in turns), default=None),
-        growth_bytes=spread(_growth(runs)),
+        growth_bytes=spread(_growth(runs, begun=max(comparison.resumed_after, default=0))),
         miss_seconds=spread(lost for _, lost in _lost(runs)),
         miss_share=spread(lost / sum(turn.collect_seconds for turn in run.turns) for run, lost in _lost(runs)),
         cache=_mean_cache(runs),
     )
 
 
-def _seconds_per_game(runs: list[MeasuredRun], first_lap: int) -> Iterable[float]:
+def _seconds_per_game(runs: list[MeasuredRun], cold: frozenset[int]) -> Iterable[float]:
     for run in runs:
-        turns = counted(run, first_lap)
-        begun = max((turn.env_steps for turn in run.turns if turn.lap < first_lap), default=0)
-        num_games = sum(game.env_steps > begun for game in run.games)
+        turns = counted(run, cold)
+        spans = [(turn.env_steps - turn.num_env_steps, turn.env_steps) for turn in turns]
+        num_games = sum(begun < game.env_steps <= ended for game in run.games for begun, ended in spans)
         if turns and num_games:
             yield sum(turn.seconds for turn in turns) / num_games
 
 
-def _growth(runs: list[MeasuredRun]) -> Iterable[float]:
-    return (run.turns[-1].rss_bytes - run.turns[0].rss_bytes for run in runs if len(run.turns) > 1)
+def _growth(runs: list[MeasuredRun], *, begun: int) -> Iterable[float]:
+    """Return how much the memory of each run's newest process grew, which began with lap `begun`."""
+    for run in runs:
+        held = [turn.rss_bytes for turn in run.turns if turn.lap >= begun]
+        if len(held) > 1:
+            yield held[-1] - held[0]
 
 
 def _lost(runs: list[MeasuredRun]) -> Iterable[tuple[MeasuredRun, float]]:

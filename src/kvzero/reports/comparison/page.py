@@ -3,7 +3,7 @@
 from kvzero.reports.comparison.agreement import compare_curves
 from kvzero.reports.comparison.bars import ratio_charts
 from kvzero.reports.comparison.charts import cache_charts, memory_chart, speed_charts, training_charts
-from kvzero.reports.comparison.figures import summarise, warmed_up
+from kvzero.reports.comparison.figures import cold_laps, summarise
 from kvzero.reports.comparison.records import Comparison
 from kvzero.reports.comparison.tables import (
     agreement_table,
@@ -30,7 +30,7 @@ def render_page(comparison: Comparison) -> str:
         num_colours=NUM_COLOURS,
         comparison=comparison,
         verdict=judge(comparison),
-        has_warmed_up=warmed_up(comparison) > 0,
+        has_warmed_up=bool(cold_laps(comparison)),
         speed=speed_table(figures),
         ratio_charts=ratio_charts(comparison),
         speed_charts=speed_charts(comparison),

@@ -171,6 +171,9 @@ class Comparison:
     is_stopped: bool
     """Whether it was stopped by hand before its end."""
 
+    resumed_after: tuple[int, ...]
+    """How many laps were over each time that it was taken up again, in new processes."""
+
     started: str
     """When it began, in UTC."""
 

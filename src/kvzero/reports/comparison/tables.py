@@ -140,6 +140,7 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
         "threads per run": str(comparison.num_threads),
         "engine": comparison.engine,
         "started": comparison.started,
+        **_resumptions(comparison),
         **{
             f"variant {variant.name}": ", ".join(f"{name}={value}" for name, value in variant.settings.items())
             for variant in comparison.variants
@@ -148,6 +149,11 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
         **{f"version of {name}": version for name, version in comparison.versions.items()},
     }
     return list(found.items())
+
+
+def _resumptions(comparison: Comparison) -> dict[str, str]:
+    laps = ", ".join(str(laps) for laps in comparison.resumed_after)
+    return {"taken up again after laps": laps} if laps else {}
 
 
 def _spread(found: Spread | None) -> str:

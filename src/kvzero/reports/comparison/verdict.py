@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
-from kvzero.reports.comparison.figures import ratios, warmed_up
+from kvzero.reports.comparison.figures import cold_laps, ratios
 from kvzero.reports.comparison.records import Comparison, Identity
 from kvzero.reports.comparison.spread import Spread, spread
 
@@ -125,7 +125,7 @@ def _describe_ratio(found: Spread, rival: str, collecting: Spread | None, compar
 def _gaps(comparison: Comparison) -> Iterator[Finding]:
     for variant, reason in comparison.unprobed.items():
         yield Finding("unknown", variant, f"whether its plans are those of the others was not measured: {reason}")
-    if not warmed_up(comparison):
+    if not cold_laps(comparison):
         for each in comparison.variants:
             yield Finding("unknown", each.name, "its speed was measured in the warm-up lap only, if at all")
 

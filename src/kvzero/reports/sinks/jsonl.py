@@ -8,7 +8,7 @@ from typing import Any, SupportsFloat
 
 from kvzero.errors import RunError
 from kvzero.files import write_atomically
-from kvzero.reports.figures import ENV_STEPS
+from kvzero.reports.figures import ENV_STEPS, EVAL_RETURN_MEAN
 
 __all__ = ["METRICS_FILE", "JsonlSink", "read_metrics"]
 
@@ -24,16 +24,18 @@ class JsonlSink:
         run_dir: the run's folder; made if there is none.
         resume_from: environment steps of the checkpoint that the run resumes from; lines beyond it are cut off, so that
             the curve holds one history only.
+        evaluated_at: environment steps of the newest evaluation that the checkpoint knows of, if it says so; one that
+            was played after that, and after the checkpoint, is played again, so that its line is cut off, too.
 
     Raises:
         RunError: if the folder cannot be written to, or the file is damaged before its last line.
     """
 
-    def __init__(self, run_dir: Path, *, resume_from: int | None = None) -> None:
+    def __init__(self, run_dir: Path, *, resume_from: int | None = None, evaluated_at: int | None = None) -> None:
         self._path = run_dir / METRICS_FILE
         try:
             run_dir.mkdir(parents=True, exist_ok=True)
-            _repair(self._path, resume_from)
+            _repair(self._path, resume_from, evaluated_at)
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:
             raise _refusal(self._path, error) from error
@@ -108,12 +110,17 @@ def _is_record(content: object) -> bool:
     )
 
 
-def _repair(path: Path, resume_from: int | None) -> None:
-    """Bring the file back to whole lines, none of them beyond `resume_from`."""
+def _repair(path: Path, resume_from: int | None, evaluated_at: int | None) -> None:
+    """Bring the file back to whole lines, none of them beyond `resume_from`, nor, of evaluations, `evaluated_at`."""
     if not path.exists():
         return
-    limit = math.inf if resume_from is None else resume_from
-    content = "".join(f"{line}\n" for line, record in _whole_lines(path) if record[ENV_STEPS] <= limit).encode()
+    last, last_evaluation = (math.inf if limit is None else limit for limit in (resume_from, evaluated_at))
+    lines = (
+        line
+        for line, record in _whole_lines(path)
+        if record[ENV_STEPS] <= (min(last, last_evaluation) if EVAL_RETURN_MEAN in record else last)
+    )
+    content = "".join(f"{line}\n" for line in lines).encode()
     if content != path.read_bytes():
         write_atomically(path, content)
 

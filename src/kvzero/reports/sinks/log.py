@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, SupportsFloat, runtime_checkable
@@ -61,6 +62,7 @@ class FigureLog:
     Args:
         run_dir: the run's folder; made if there is none.
         resume_from: environment steps of the checkpoint that the run resumes from.
+        evaluated_at: those of the newest evaluation that the checkpoint knows of, if it says so.
         names: sinks that are named in `SINKS`.
         others: opened after those.
 
@@ -73,12 +75,14 @@ class FigureLog:
         run_dir: Path,
         *,
         resume_from: int | None = None,
+        evaluated_at: int | None = None,
         names: Sequence[SinkName] = (),
         others: Sequence[SinkOpener] = (),
     ) -> None:
         self._sinks: list[tuple[FigureSink, Dispensable]] = []
         with ExitStack() as opened:
-            for opener in (JsonlSink, *(SINKS[name] for name in names), *others):
+            metrics = partial(JsonlSink, evaluated_at=evaluated_at)
+            for opener in (metrics, *(SINKS[name] for name in names), *others):
                 sink = opened.enter_context(closing(opener(run_dir, resume_from=resume_from)))
                 self._sinks.append((sink, Dispensable(f"the log of figures ({type(sink).__name__})")))
             opened.pop_all()

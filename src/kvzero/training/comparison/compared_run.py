@@ -9,9 +9,10 @@ from kvzero.errors import KvzeroError
 from kvzero.processes import RemoteObject, ShouldStop
 from kvzero.reports.comparison import Ended, MeasuredRun, Turn
 from kvzero.training.comparison.probe import Precision
+from kvzero.training.comparison.standing import RunStanding
 from kvzero.training.comparison.turns import Job, RunInTurns, begin_run
 
-__all__ = ["ComparedRun"]
+__all__ = ["END_SECONDS", "ComparedRun"]
 
 END_SECONDS = 30.0
 """How long a process may take to close its files."""
@@ -22,8 +23,8 @@ Result = TypeVar("Result")
 class ComparedRun:
     """A variant trained with one seed. Once it has failed it does nothing more, and says why."""
 
-    def __init__(self, variant: str, job: Job) -> None:
-        """Name the run; `start` begins it."""
+    def __init__(self, variant: str, job: Job, standing: RunStanding | None = None) -> None:
+        """Name the run, as it stood when it was left, if it was; `start` begins it or goes on with it."""
         self.variant = variant
         self.job = job
         self.failure: str | None = None
@@ -33,6 +34,22 @@ class ComparedRun:
         self._turns: list[Turn] = []
         self._curve: list[dict[str, float | None]] = []
         self._games: list[Ended] = []
+        if standing is not None:
+            self.failure = standing.failure
+            self._turns += standing.turns
+            self._curve += standing.curve
+            self._games += standing.games
+
+    @property
+    def standing(self) -> RunStanding:
+        """What it has measured, and what it can go on from: the checkpoint that `save` wrote."""
+        return RunStanding(
+            checkpoint=None if self.checkpoint is None else self.checkpoint.name,
+            failure=self.failure,
+            turns=tuple(self._turns),
+            curve=tuple(self._curve),
+            games=tuple(self._games),
+        )
 
     @property
     def is_alive(self) -> bool:
@@ -40,7 +57,12 @@ class ComparedRun:
         return self._process is not None and self.failure is None
 
     def start(self) -> None:
-        """Start the process, which builds the run; `await_start` before anything is asked of it."""
+        """Start the process, which builds the run; `await_start` before anything is asked of it.
+
+        A run that has failed before is left alone.
+        """
+        if self.failure is not None:
+            return
         self._process = RemoteObject(
             partial(begin_run, self.job),
             name="its process",

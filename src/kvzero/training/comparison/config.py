@@ -32,7 +32,7 @@ class ComparisonConfig:
     """Environment steps of each run."""
 
     out: Path
-    """Folder that everything is written to; must be new or empty."""
+    """Folder that everything is written to: new, empty, or that of this comparison, which then goes on."""
 
     stores: tuple[StoreKind, ...] = get_args(StoreKind)
     """Stores to compare; the others are held against the first."""

@@ -1,6 +1,7 @@
 """A run trained in turns, by a process that holds it and computes only when asked, so that runs never compete."""
 
 import math
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from kvzero.reports.comparison import Ended, Turn
 from kvzero.training.comparison.probe import Precision, plan_stream, record_stream
 from kvzero.training.config import RunConfig
 from kvzero.training.session import RoundResult, Trainer
-from kvzero.training.storage import new_run
+from kvzero.training.storage import new_run, sole_writer
 
 __all__ = ["Job", "MeasuredTurn", "RunInTurns", "begin_run"]
 
@@ -33,6 +34,8 @@ class Job:
     """Where the process's standard error goes."""
     num_threads: int
     """CPU threads that PyTorch computes with."""
+    checkpoint: Path | None = None
+    """What it goes on from; None for a run that begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +57,22 @@ class RunInTurns:
     """A run in its folder, and what can be asked of it."""
 
     def __init__(self, job: Job) -> None:
-        """Build the run and its folder.
+        """Build the run and its folder, or go on with it.
 
         Raises:
-            KvzeroError: if the run's config cannot work here.
+            KvzeroError: if the run's config cannot work here, or its checkpoint is damaged.
         """
         self._config = job.config
         self._open = ExitStack()
-        self._trainer = self._open.enter_context(closing(Trainer(job.config, job.folder)))
-        self._open.enter_context(new_run(job.folder, job.config, library_versions()))
-        self._log = self._open.enter_context(FigureLog(job.folder, names=job.config.sinks))
+        trainer = closing(Trainer(job.config, job.folder, resume_from=job.checkpoint))
+        self._trainer = self._open.enter_context(trainer)
+        if job.checkpoint is None:
+            self._open.enter_context(new_run(job.folder, job.config, library_versions()))
+        else:
+            self._open.enter_context(sole_writer(job.folder))
+            _forget_beyond(job.checkpoint)
+        start = None if job.checkpoint is None else self._trainer.env_steps
+        self._log = self._open.enter_context(FigureLog(job.folder, resume_from=start, names=job.config.sinks))
 
     def close(self) -> None:
         """Close the environments and the log."""
@@ -114,3 +123,10 @@ class RunInTurns:
             name: float(f"{figure:.{DIGITS}g}") if math.isfinite(figure) else None for name, figure in figures.items()
         }
         return {ENV_STEPS: float(self._trainer.env_steps), **short}
+
+
+def _forget_beyond(checkpoint: Path) -> None:
+    """Delete checkpoints that an interrupted lap wrote: what comes now is another history with the same counts."""
+    for other in checkpoint.parent.glob("step_*"):
+        if other.name > checkpoint.name:
+            shutil.rmtree(other)

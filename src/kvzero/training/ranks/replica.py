@@ -1,11 +1,11 @@
 """A learner as it is sent to another rank: what it is made of, and where it has come to."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kvzero.model import ModelConfig, Network
 from kvzero.records import EnvSpec
@@ -34,15 +34,16 @@ class LearnerCopy:
     num_updates: int
     number_type: NumberType | None
     shift_rng: Mapping[str, Any] | None
-    tensors: bytes
-    """Weights, EMA weights and the optimiser's state."""
+    weights: Mapping[str, Tensor]
+    target_weights: Mapping[str, Tensor]
+    optimizer: Mapping[str, Any]
+    """The optimiser's state; like the weights, in memory that any rank has."""
 
 
 def copy_learner(learner: Learner) -> LearnerCopy:
     """Return what another rank needs to make the same updates from here on."""
-    network, written = learner.network, io.BytesIO()
-    states = [part.state_dict() for part in (network, learner.target_network, learner.optimizer)]
-    torch.save(states, written)
+    network, optimizer = learner.network, learner.optimizer.state_dict()
+    moments = {index: _to_memory(entries) for index, entries in optimizer["state"].items()}
     return LearnerCopy(
         model=network.config,
         spec=network.spec,
@@ -54,7 +55,9 @@ def copy_learner(learner: Learner) -> LearnerCopy:
         num_updates=learner.num_updates,
         number_type=learner.number_type,
         shift_rng=None if learner.shift is None else learner.shift.rng_state(),
-        tensors=written.getvalue(),
+        weights=_to_memory(network.state_dict()),
+        target_weights=_to_memory(learner.target_network.state_dict()),
+        optimizer={**optimizer, "state": moments},
     )
 
 
@@ -72,12 +75,15 @@ def make_learner(copy: LearnerCopy, ranks: Ranks) -> Learner:
         total_updates=copy.total_updates,
         ranks=ranks,
     )
-    states = torch.load(io.BytesIO(copy.tensors), map_location="cpu", weights_only=True)
-    learner.network.load_state_dict(states[0])
-    learner.target_network.load_state_dict(states[1])
-    learner.optimizer.load_state_dict(states[2])
+    learner.network.load_state_dict(copy.weights)
+    learner.target_network.load_state_dict(copy.target_weights)
+    learner.optimizer.load_state_dict(dict(copy.optimizer))
     learner.num_updates = copy.num_updates
     learner.number_type = copy.number_type
     if learner.shift is not None and copy.shift_rng is not None:
         learner.shift.load_rng_state(copy.shift_rng)
     return learner
+
+
+def _to_memory(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.cpu() for name, tensor in tensors.items()}

@@ -3,14 +3,21 @@
 import numpy as np
 
 from kvzero.cache import Tier
-from kvzero.reports import TRAIN_RETURN, WALL_SECONDS, rss_bytes
+from kvzero.reports import SPEEDUP_BOUND, TRAIN_RETURN, WALL_SECONDS, bound_speedup, describe_speedup, rss_bytes
 from kvzero.training.collector import Episode
 from kvzero.training.learning import Learner
 from kvzero.training.session.clock import RunClock
 from kvzero.training.session.components import Components
 from kvzero.training.session.loop import Loop, RoundResult
+from kvzero.training.session.shares import TimeShares
 
 __all__ = ["Meter"]
+
+NUM_COLLECTORS = 2
+"""Collectors whose gain is told of in a run that collects by itself."""
+
+WORTH_SAYING = 1.2
+"""How many times as fast these must be able to make it for a run to begin with saying so."""
 
 
 class Meter:
@@ -21,14 +28,33 @@ class Meter:
         self._loop = loop
         self._clock = clock
         self._episodes: list[Episode] = []
-        self._seconds = 0.0
+        self._shares = TimeShares()
+        self._has_noted = False
+        self._collect_seconds = 0.0
+        self._update_seconds = 0.0
         self._num_updates = 0
 
     def take_in(self, result: RoundResult) -> None:
         """Keep how fast a round was, and the games that ended in it."""
         self._episodes += result.episodes
-        self._seconds += result.collect_seconds + result.update_seconds
+        self._shares.take_in(result)
+        self._collect_seconds += result.collect_seconds
+        self._update_seconds += result.update_seconds
         self._num_updates += result.num_updates
+
+    @property
+    def collect_share(self) -> float | None:
+        """Share of collecting in the time that this session's rounds took; None before there were enough of them."""
+        return self._shares.collect_share
+
+    def take_note(self) -> str | None:
+        """Return what more collectors could gain, if that is known now, worth saying and has not been said yet."""
+        share = self.collect_share
+        if share is None or self._has_noted:
+            return None
+        self._has_noted = True
+        is_worth_saying = bound_speedup(share, num_collectors=NUM_COLLECTORS) >= WORTH_SAYING
+        return describe_speedup(share, num_collectors=NUM_COLLECTORS) if is_worth_saying else None
 
     def measure(self) -> dict[str, float]:
         """Return what a line of metrics holds: newest losses, counters, memory; returns and pace since the last one."""
@@ -42,6 +68,7 @@ class Meter:
         figures["is_bfloat16"] = float(self._components.learner.number_type == "bfloat16")
         figures["replay_steps"] = float(len(self._components.replay))
         figures["rss_bytes"] = float(rss_bytes())
+        figures["cache/bytes"] = float(self._components.planner.store.nbytes)
         figures |= {f"cache/{name}": figure for name, figure in self._components.planner.store.figures().items()}
         if self._components.tier is not None:
             figures |= _tier_figures(self._components.tier)
@@ -50,9 +77,14 @@ class Meter:
         return figures | self._read_episodes()
 
     def _read_pace(self) -> dict[str, float]:
-        seconds, self._seconds = self._seconds, 0.0
+        times = {"collect_seconds": self._collect_seconds, "update_seconds": self._update_seconds}
+        self._collect_seconds = self._update_seconds = 0.0
         num_updates, self._num_updates = self._num_updates, 0
-        return {"updates_per_second": num_updates / seconds} if seconds else {}
+        seconds = sum(times.values())
+        pace = {"updates_per_second": num_updates / seconds} if seconds else {}
+        if (share := self.collect_share) is not None:
+            pace[SPEEDUP_BOUND] = bound_speedup(share, num_collectors=NUM_COLLECTORS)
+        return times | pace
 
     def _read_episodes(self) -> dict[str, float]:
         episodes, self._episodes = self._episodes, []

@@ -1,11 +1,14 @@
 """Whom a run tells of itself: the log of its figures, and whoever watches it."""
 
+import logging
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from kvzero.reports import Dispensable, FigureLog
 
-__all__ = ["Observer", "Reporter"]
+__all__ = ["Announcer", "Observer", "Reporter"]
+
+logger = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -14,6 +17,14 @@ class Observer(Protocol):
 
     def update(self, env_steps: int, *, updates: int, figures: Mapping[str, float] | None = None) -> None:
         """Take in how far the run is, and what was measured there, if anything."""
+
+
+@runtime_checkable
+class Announcer(Protocol):
+    """What an observer may have besides: it takes in sentences; a progress display does."""
+
+    def message(self, text: str) -> None:
+        """Take in something that is said once."""
 
 
 class Reporter:
@@ -33,3 +44,10 @@ class Reporter:
             self._log.write(env_steps, figures)
         if self._observer is not None:
             self._watching.attempt(self._observer.update, env_steps, updates=updates, figures=figures)
+
+    def message(self, text: str) -> None:
+        """Pass on a sentence; it is logged where the user's observer takes none."""
+        if isinstance(self._observer, Announcer):
+            self._watching.attempt(self._observer.message, text)
+        else:
+            logger.info("%s", text)

@@ -15,7 +15,7 @@ from kvzero.training.session.components import build_components
 from kvzero.training.session.evaluations import Evaluations
 from kvzero.training.session.loop import Loop, RoundResult
 from kvzero.training.session.measuring import Meter
-from kvzero.training.session.reporting import Observer
+from kvzero.training.session.reporting import Announcer, Observer
 from kvzero.training.storage import Progress, save_checkpoint
 
 __all__ = ["SessionResult", "Trainer"]
@@ -41,6 +41,8 @@ class SessionResult:
     """Steps trained on per environment step."""
     dormant_shares: dict[str, float]
     """Share of dormant units in each part of the network; empty where this session made no update."""
+    collect_share: float | None
+    """Share of collecting in the time that this session's rounds took; None before there were enough of them."""
 
 
 class Trainer:
@@ -74,6 +76,11 @@ class Trainer:
     def env_steps(self) -> int:
         """Environment steps collected so far, over all sessions."""
         return self._loop.env_steps
+
+    @property
+    def evaluated_at(self) -> int:
+        """Environment steps at the newest evaluation that was played to its end."""
+        return self._evaluations.evaluated_at
 
     @property
     def num_updates(self) -> int:
@@ -120,6 +127,7 @@ class Trainer:
             is_finished=bool(returns),
             dose=self._loop.dose,
             dormant_shares=self._components.learner.dormant_shares(),
+            collect_share=self._meter.collect_share,
         )
 
     def _save_before(self, error: BaseException) -> None:
@@ -185,6 +193,8 @@ class Trainer:
             before = self.env_steps
             self.advance(should_stop)
             self._tell(observer)
+            if (note := self._meter.take_note()) is not None and isinstance(observer, Announcer):
+                observer.message(note)
             self._follow_schedule(before, observer, should_stop)
 
     def _follow_schedule(self, before: int, observer: Observer, should_stop: Callable[[], bool]) -> None:

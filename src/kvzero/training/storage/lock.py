@@ -16,10 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def sole_writer(run: Path) -> Iterator[None]:
+def sole_writer(run: Path, *, again: str | None = None) -> Iterator[None]:
     """Hold the folder of a run, which exists, against all others who would write it; it is free when its process ends.
 
     The folder itself is locked, not a file in it: nothing is left behind that a later process would have to judge.
+    `again` is the command that goes on with it later, `kvzero train --resume` if not given.
 
     Raises:
         RunError: if another process holds it.
@@ -28,7 +29,7 @@ def sole_writer(run: Path) -> Iterator[None]:
         if not _lock(run, held):
             raise RunError(
                 f"{run} is being written by another process; wait for its end, or stop it and go on from where it "
-                f"stopped: kvzero train --resume {run}"
+                f"stopped: {again or f'kvzero train --resume {run}'}"
             )
         yield
 
