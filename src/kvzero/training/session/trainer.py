@@ -9,6 +9,7 @@ from pathlib import Path
 from kvzero.errors import RunError, SearchError
 from kvzero.reports import WALL_SECONDS
 from kvzero.training.config import RunConfig
+from kvzero.training.learning import Ranks
 from kvzero.training.session.beside import DueEvaluation, EvaluatorProcess
 from kvzero.training.session.clock import RunClock
 from kvzero.training.session.components import build_components
@@ -49,8 +50,10 @@ class SessionResult:
 class Trainer:
     """One run: builds everything from a config, goes on until it is done or told to stop."""
 
-    def __init__(self, config: RunConfig, run: Path, *, resume_from: Path | None = None) -> None:
-        """Build a fresh run, or continue from the checkpoint `resume_from`.
+    def __init__(
+        self, config: RunConfig, run: Path, *, resume_from: Path | None = None, ranks: Ranks | None = None
+    ) -> None:
+        """Build a fresh run, or continue from the checkpoint `resume_from`; as rank 0 where there are several.
 
         Raises:
             ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint do
@@ -62,7 +65,7 @@ class Trainer:
         self.folder = run
         """The run's folder, which checkpoints are written into."""
         self._clock = RunClock()
-        self._components, progress = build_components(config, resume_from=resume_from)
+        self._components, progress = build_components(config, resume_from=resume_from, ranks=ranks)
         self._clock.resume(progress.seconds)
         self._loop = Loop(config, self._components, progress)
         self._meter = Meter(self._components, self._loop, self._clock)
