@@ -72,6 +72,22 @@ def test_a_word_to_stop_that_comes_too_late_is_no_request(counter):
     assert counter.call(Counter.add, 0) == before + 1
 
 
+def test_whether_there_is_a_reply_is_known_without_waiting_for_it(counter):
+    goal = counter.call(Counter.add, 0) + 20
+    counter.send_stoppable(Counter.count_on, goal)
+    assert not counter.has_reply()
+    assert counter.has_reply(30.0)
+    assert counter.receive() == goal
+    assert not counter.has_reply()
+
+
+def test_what_can_be_stopped_is_when_the_line_is_closed(tmp_path):
+    with begin(partial(Counter, tmp_path / "closed"), end_seconds=60.0) as remote:
+        remote.receive()
+        remote.send_stoppable(Counter.count_on, 1_000_000)
+    assert 0 <= int((tmp_path / "closed").read_text()) < 1_000_000
+
+
 def test_what_cannot_be_made_is_refused_with_the_first_reply():
     with begin(refuse) as remote, pytest.raises(ConfigError, match="there is nothing to count"):
         remote.receive()

@@ -24,7 +24,7 @@ import kvzero
 from kvzero.agent import Planner
 from kvzero.records import EnvSpec
 
-LEFT_OUT = ("seconds", "rss_bytes", "per_second", "speedup_bound", "cache/bytes")
+LEFT_OUT = ("seconds", "rss_bytes", "per_second", "speedup_bound", "store_bytes")
 """Parts of the names of figures that differ from run to run, or that older versions do not tell."""
 
 ROW_FIELDS = ("observations", "actions", "rewards", "policies", "kinds", "action_sets")

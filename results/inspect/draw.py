@@ -1,7 +1,7 @@
 """Draw the screenshots of the guide on the inspector: python results/inspect/draw.py RUN [RUN ...].
 
-Each run, of any preset, becomes docs/assets/inspect-<preset>.png: its page in a headless Chromium, in the middle of a
-game; every other one in dark colours.
+Each run of any preset, or agent in one file, becomes docs/assets/inspect-<preset>.png: its page in a headless Chromium,
+in the middle of a game; every other one in dark colours.
 """
 
 import shutil

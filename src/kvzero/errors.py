@@ -14,6 +14,7 @@ __all__ = [
     "PoolFullError",
     "PriorityError",
     "ProcessError",
+    "RankError",
     "RunError",
     "SearchError",
     "StaleContextError",
@@ -70,6 +71,10 @@ class StaleContextError(KvzeroError, RuntimeError):
 
 class ProcessError(KvzeroError, RuntimeError):
     """A process that kvzero began ended before it answered; the message says how."""
+
+
+class RankError(KvzeroError, RuntimeError):
+    """A rank of a run that learns in several is gone or does not answer; the message says which."""
 
 
 class RunError(KvzeroError, OSError):

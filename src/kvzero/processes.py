@@ -130,6 +130,19 @@ class RemoteObject(Generic[Target]):
         """Ask without waiting: `receive` the reply before anything else is asked."""
         self._send(Request(function, arguments, options, can_stop=False))
 
+    def send_stoppable(
+        self,
+        function: Callable[Concatenate[Target, ShouldStop, Given], Any],
+        *arguments: Given.args,
+        **options: Given.kwargs,
+    ) -> None:
+        """As `send`, of a function that is told by its second argument whether to end early: once this is closed."""
+        self._send(Request(function, arguments, options, can_stop=True))
+
+    def has_reply(self, seconds: float = 0.0) -> bool:
+        """Tell whether `receive` has not to wait, now or within so many seconds; so it is where the process ended."""
+        return self._line.poll(seconds)
+
     def receive(self, should_stop: ShouldStop | None = None) -> Any:
         """Return the next reply, or raise it; the process is told to end early once `should_stop` says so."""
         is_told = should_stop is None

@@ -77,6 +77,8 @@ def test_what_was_before_matters_so_that_nothing_less_would_pass(kind):
     ("codec", "options", "tolerance"),
     [
         ("none", {"store": "pooled"}, 0),
+        ("none", {"store": "legacy"}, 0),
+        ("none", {"engine": "native"}, 0),
         ("none", {"engine": "device"}, 0),
         ("none", {"engine": "device", "one_pass": True}, 0),
         ("none", {"search_dtype": "bfloat16"}, 0),

@@ -42,7 +42,7 @@ def test_flags_describe_the_comparison_and_the_runs_in_it():
         (["--runs-dir", "x"], ["--runs-dir", "--out"]),
         (["--eval-every", "7"], ["--eval-every", "does not evaluate"]),
         (["--log-every", "7"], ["--log-every"]),
-        (["--monitor", "0"], ["--monitor", "nor is it monitored"]),
+        (["--monitor", "0"], ["--monitor", "is not monitored"]),
         (["--num-eval-simulations", "7"], ["--num-eval-simulations"]),
         (["--stores", "tree,cupboard"], ["'cupboard'", "tree"]),
         (["--stores", "tree,tree"], ["stores is tree, tree", "once"]),

@@ -8,6 +8,8 @@ import pytest
 from tests.training.samples import tiny_config
 
 import kvzero
+from kvzero.cli.evaluate import Evaluate
+from kvzero.cli.parse import parse
 
 
 def test_the_returns_are_told_as_json(command, trained_run):
@@ -105,3 +107,8 @@ def test_a_tier_is_told_of_and_spares_searches_the_second_time(command, trained_
     assert 0 < first["tiers"]["lmdb"]["written"] <= first["tiers"]["lmdb"]["misses_absent"]
     assert second["tiers"]["lmdb"]["misses"] == 0
     assert "tier lmdb: hits=" in command(*words).out
+
+
+def test_flags_of_tiers_are_written_as_in_training():
+    words = ["run", "--tier", "redis://far.example", "--tier-trusts-network", "True"]
+    assert parse(Evaluate, words, prog="kvzero evaluate").tiers.tier_trusts_network

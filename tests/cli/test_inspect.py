@@ -55,6 +55,25 @@ def test_a_checkpoint_is_named(command, trained_run, tmp_path):
     assert oldest in said.err
 
 
+def test_an_exported_agent_is_inspected_and_its_page_is_beside_it(command, tmp_path):
+    agent = shutil.copy(ROOT / "agents/cartpole.safetensors", tmp_path / "poles.safetensors")
+    said = command("inspect", agent, "--max-steps", 3, "--json", tmp_path / "game.json", *CPU)
+    assert said.status == 0
+    assert said.out.startswith(f"{agent}: return 3.0 in 3 steps, cut off\n")
+    assert f"page in {tmp_path / 'poles-inspect.html'}\n" in said.out
+    assert "poles · CartPole-v1 · seed 0" in (tmp_path / "poles-inspect.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "game.json").read_text())["game"]["checkpoint"] == "poles.safetensors"
+
+
+def test_a_checkpoint_of_a_file_and_a_file_of_another_kind_are_refused(command, tmp_path):
+    agent, other = ROOT / "agents/cartpole.safetensors", tmp_path / "other.safetensors"
+    other.write_bytes(b"nothing")
+    out = ("--out", tmp_path / "none.html")
+    assert "is not a folder" in command("inspect", agent, "--checkpoint", "step_1", *out).err
+    assert str(other) in command("inspect", other, *out).err
+    assert not (tmp_path / "none.html").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [

@@ -34,3 +34,14 @@ def test_a_report_of_nothing_and_of_another_kind_is_refused(command, trained_run
     assert "nothing to report" in said.err
     assert f"{tmp_path} is not the folder of a run" in said.err
     assert command("report", trained_run, "--out", tmp_path / "a.pdf").status == 2
+
+
+def test_marks_stand_in_the_report_and_a_wrong_file_of_them_is_refused(command, trained_run, tmp_path):
+    marks, out = tmp_path / "marks.toml", tmp_path / "results.md"
+    marks.write_text('[[mark]]\ntask = "Chute"\nseeds = 1\nnote = "No chute was at hand."\n')
+    assert command("report", trained_run, "--out", out, tmp_path / "a.json", "--marks", marks).status == 0
+    assert "Chute: No chute was at hand." in out.read_text()
+    (mark,) = json.loads((tmp_path / "a.json").read_text())["marks"]
+    assert (mark["task"], mark["verdict"], mark["setting"]) == ("Chute", "not run", None)
+    marks.write_text("[[mark]]")
+    assert command("report", trained_run, "--out", out, "--marks", marks).status == 2

@@ -13,6 +13,7 @@ from kvzero.errors import ConfigError
 from kvzero.model import ModelConfig
 from kvzero.model.config import ImageEncoderKind
 from kvzero.model.encoders import SimNorm, build_encoder, build_latent_norm
+from kvzero.model.encoders.pixels import FloatPixels
 from kvzero.model.encoders.resnet import ResidualBlock
 from kvzero.records import EnvSpec
 
@@ -172,6 +173,12 @@ def test_images_that_do_not_fit_are_refused(kind, shape, words):
 @pytest.mark.parametrize("shape", [(7,), (3, 17, 20), (2, 9, 8)])
 def test_a_bfloat16_encoder_takes_observations_as_they_come(shape):
     assert make_encoder(shape).to(torch.bfloat16)(observe(2, shape)).dtype == torch.bfloat16
+
+
+def test_bounds_of_floats_stay_exact_in_a_bfloat16_encoder():
+    """In bfloat16 the lower of them would be 1,000."""
+    pixels = FloatPixels(((1_001.0, 1_002.0),)).to(torch.bfloat16)
+    assert pixels(torch.full((2, 1, 3, 4), 1_001.75), torch.bfloat16).unique().tolist() == [0.75]
 
 
 @pytest.mark.parametrize(("channels", "stride"), [(8, 1), (16, 1), (8, 2)])

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.replay.conftest import random_step
 
@@ -113,6 +113,16 @@ EVENT = st.lists(st.sampled_from([GOES_ON] * 6 + [TERMINATES, TRUNCATES]), min_s
     before=st.integers(0, 7),
     context_steps=st.integers(1, 6),
     rows_at_once=st.integers(1, 40),
+)
+@example(  # row 1 of one environment and row 2 of the next are no neighbours
+    events=[[GOES_ON, TERMINATES], [GOES_ON, GOES_ON], [GOES_ON, GOES_ON]],
+    ages=[6, 1, 6],
+    capacity=10,
+    num_envs=2,
+    num_rows=9,
+    before=5,
+    context_steps=2,
+    rows_at_once=8,
 )
 def test_rows_to_judge_equal_the_twins(
     events: list[list[int]], ages: list[int], capacity: int, num_envs: int, num_rows: int, before: int, **rest: int

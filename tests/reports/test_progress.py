@@ -46,6 +46,18 @@ def test_a_plain_line_says_everything(clock: Any) -> None:
     )
 
 
+def test_figures_of_an_evaluation_that_was_played_beside_training_turn_nothing_back(clock: Any) -> None:
+    console = plain_console()
+    with ProgressDisplay(console, total_env_steps=1_000, clock=clock, plain_seconds=0.0) as progress:
+        progress.update(0, updates=0)
+        clock.advance(10)
+        progress.update(500, updates=50)
+        progress.update(400, updates=50, figures={"eval_return_mean": 21})
+    assert written(console).splitlines()[-1] == (
+        "500/1,000 steps (50%) · 50.0 steps/s · 5.0 updates/s · 0:00:10 left · evaluation return 21.0"
+    )
+
+
 def test_plain_lines_keep_their_distance_and_the_last_state_is_shown(clock: Any) -> None:
     console = plain_console()
     with ProgressDisplay(console, total_env_steps=100, clock=clock, plain_seconds=5.0) as progress:

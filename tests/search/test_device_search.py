@@ -201,6 +201,21 @@ def test_gumbel_considers_a_legal_action_of_no_prior_before_an_illegal_one() -> 
     assert wanted.visit_counts[0, 1] > 0
 
 
+def test_gumbel_gives_nothing_to_an_action_of_no_prior_however_good_it_seems() -> None:
+    """Values that are scaled so much leave no number for what the policy excludes."""
+    config = SearchConfig(num_simulations=8, rule="gumbel", gumbel=GumbelConfig(c_scale=50.0))
+
+    def ask(path: Path) -> Answer:
+        return 0.0, 1.0 - len(path), [-3e38, 0.0, -3e38]  # the deeper, the worse: what was not tried seems better
+
+    roots = flat_roots(1, 3)
+    wanted = search(roots, PathModel([ask]), config, rng=None)
+    assert (wanted.tree.visit_counts[0] > 1).sum() > 2
+    assert_same_outcome(device_search(roots, [ask], config, None), wanted)
+    is_inner = wanted.tree.parents[0] > 0
+    assert (wanted.tree.actions[0, is_inner] == 1).all()
+
+
 def broken_at(path: Path, answer: Answer) -> Ask:
     def ask(asked: Path) -> Answer:
         return answer if asked == path else (0.0, 0.0, [0.0, 0.0])

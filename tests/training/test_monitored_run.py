@@ -11,7 +11,10 @@ from tests.training.samples import tiny_config
 
 import kvzero
 from kvzero.errors import ConfigError, RunError
+from kvzero.reports.monitor.families import FAMILIES, find_place
 from kvzero.training import read_config
+from kvzero.training.distributed.collectors.figures import CrewFigures
+from kvzero.training.distributed.collectors.messages import Label, Report
 
 parser = pytest.importorskip("prometheus_client.parser")
 
@@ -54,12 +57,32 @@ def test_it_serves_its_figures_while_it_goes_on_and_not_afterwards(tmp_path):
         ("recur",): lines[-1]["cache/recur/hits"],
     }
     assert {"kvzero_cache_misses", "kvzero_cache_evictions", "kvzero_cache_bytes"} <= asking.found[-1].keys()
-    assert asking.newest("kvzero_cache_bytes") == {(): lines[-1]["cache/bytes"]}
+    assert asking.newest("kvzero_cache_bytes") == {(): lines[-1]["store_bytes"]}
     assert asking.newest("kvzero_update_seconds")[()] == pytest.approx(sum(line["update_seconds"] for line in lines))
     assert asking.newest("kvzero_eval_return")[("mean",)] == finished.summary.eval_return_mean
     assert "kvzero_figure" not in asking.found[-1]
     with pytest.raises(URLError):
         urlopen(asking.url, timeout=10)
+
+
+def test_every_figure_of_collectors_has_a_place_of_its_own_by_collector() -> None:
+    reported = CrewFigures()
+    report = Report(
+        label=Label(collector=3, incarnation=0, sequence=0),
+        host="here",
+        version=1,
+        steps=[],
+        rng_state={},
+        collect_seconds=1.0,
+        idle_seconds=0.5,
+        rss_bytes=7,
+        cache={},
+    )
+    reported.note_report(report, staleness=1)
+    places = {name: find_place(name) for name in reported.read([0, 0, 0, 2])}
+    assert [name for name, place in places.items() if place is None] == ["collectors/restarts"]
+    assert all(place.family in FAMILIES for place in places.values() if place is not None)
+    assert find_place("collector/3/restarts").labels == ("3",)
 
 
 def test_a_port_that_is_taken_is_told_before_anything_is_made_and_another_one_can_be_given_on_resuming(tmp_path):

@@ -107,3 +107,10 @@ def test_a_folder_that_is_given_twice_counts_once(trained_run):
 def test_runs_whose_folders_have_one_name_are_called_as_they_were_given(trained_run, tmp_path):
     other = shutil.copytree(trained_run, tmp_path / trained_run.name)
     assert [run.folder for run in read(trained_run, other).runs] == [str(trained_run), str(other)]
+
+
+def test_the_dose_of_a_summary_from_before_it_was_counted_is_worked_out(trained_run, tmp_path):
+    run = shutil.copytree(trained_run, tmp_path / "older")
+    change(run / "summary.json", lambda found: found.pop("dose"))
+    older, newer = read(run, trained_run).runs
+    assert older.dose == pytest.approx(newer.dose)

@@ -37,8 +37,18 @@ SUMMARY = {
     "versions",
     "dose",
     "dormant_shares",
+    "collect_share",
 }
-OF_THE_MACHINE = {"wall_seconds", "rss_bytes", "updates_per_second", "eval_seconds", "open_loop_seconds"}
+OF_THE_MACHINE = {
+    "wall_seconds",
+    "rss_bytes",
+    "updates_per_second",
+    "collect_seconds",
+    "update_seconds",
+    "collectors/speedup_bound",
+    "eval_seconds",
+    "open_loop_seconds",
+}
 
 
 def history(run: Path) -> list[dict[str, float]]:

@@ -38,6 +38,7 @@ UNUSED = (
     "monitor",
     "agent.num_eval_simulations",
     *(f"schedule.{name}" for name in ("eval_every", "eval_episodes", "final_eval_episodes", "num_eval_envs")),
+    "schedule.evaluate_beside",
     "schedule.film_evaluations",
     *(f"schedule.{name}" for name in ("max_eval_steps", "checkpoint_every", "keep_checkpoints", "log_every")),
 )

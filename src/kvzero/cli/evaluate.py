@@ -46,7 +46,9 @@ class Evaluate:
     json: bool = False
     """Print one JSON object."""
 
-    tiers: Annotated[TierConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=TierConfig)
+    tiers: Annotated[TierConfig, tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff] = field(
+        default_factory=TierConfig
+    )
     """Where searches are looked for that were made before."""
 
     def __post_init__(self) -> None:

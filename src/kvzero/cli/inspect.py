@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from kvzero.cli.parse import parse
+from kvzero.cli.places import beside
 from kvzero.cli.streams import make_console
 from kvzero.errors import ConfigError
 from kvzero.files import write_atomically
@@ -26,7 +27,7 @@ class Inspect:
     """Play a game with the agent of a run and show what it thought at every step: one page, which needs no network."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run."""
+    """Folder of the run, or a file that kvzero export wrote."""
 
     checkpoint: str | None = None
     """Name of the checkpoint that plays, such as step_0000010000_0000004750; the newest one if not given."""
@@ -44,7 +45,7 @@ class Inspect:
     """Steps over which predictions are followed below every step, on predicted latents, and held against what came."""
 
     out: Path | None = None
-    """The page; inspect.html in the run's folder if not given, and none where it is served."""
+    """The page; if not given, inspect.html in the run's folder or beside the file, and none where it is served."""
 
     json: Path | None = None
     """Also write the records of all searches here, as JSON or, where the name ends so, as npz."""
@@ -85,15 +86,14 @@ def inspect(arguments: Sequence[str]) -> int:
         device=request.device,
     )
     ended = ", cut off" if game.is_cut else ""
-    console.print(
-        f"{request.run}, checkpoint {game.checkpoint.name}: return {game.total:.1f} in {len(game.records)} steps{ended}"
-    )
+    checkpoint = "" if game.checkpoint == request.run else f", checkpoint {game.checkpoint.name}"
+    console.print(f"{request.run}{checkpoint}: return {game.total:.1f} in {len(game.records)} steps{ended}")
     if request.json is not None:
         write_records(request.json, game)
         console.print(f"records in {request.json}")
     page = render_page(game).encode()
     if request.out is not None or not request.serve:
-        path = request.out or request.run / PAGE
+        path = request.out or beside(request.run, PAGE)
         write_atomically(path, page)
         console.print(f"page in {path}")
     if request.serve:

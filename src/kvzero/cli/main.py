@@ -22,6 +22,7 @@ from kvzero.cli.streams import warn, watched_stdout
 from kvzero.cli.train import train
 from kvzero.errors import ConfigError, DeviceError, KvzeroError, KvzeroWarning
 from kvzero.interrupts import STATUS, begin_command
+from kvzero.training.ranks import refuse_ranks
 
 __all__ = ["main"]
 
@@ -97,6 +98,8 @@ def _run(words: list[str]) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
+            if words[0] != "train":
+                refuse_ranks(f"kvzero {words[0]}")
             return COMMANDS[words[0]](words[1:])
     except KvzeroError as error:
         return _refuse(str(error), status=2 if isinstance(error, ConfigError | DeviceError) else 1)

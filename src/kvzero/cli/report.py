@@ -10,7 +10,7 @@ import tyro
 from kvzero.cli.command import train_command
 from kvzero.cli.parse import parse
 from kvzero.cli.streams import make_console, warn
-from kvzero.reports.results import write_results
+from kvzero.reports.results import read_marks, write_results
 from kvzero.training import read_results
 
 __all__ = ["report"]
@@ -29,12 +29,17 @@ class Report:
     title: str = "Learning results"
     """What stands above."""
 
+    marks: Path | None = None
+    """File that says what was to be reached and what is to be said of tasks, which then stands in the report too."""
+
 
 def report(arguments: Sequence[str]) -> int:
     """Run `kvzero report`."""
     request = parse(Report, arguments, prog="kvzero report")
+    marks = None if request.marks is None else read_marks(request.marks)
     results = read_results(request.runs, tell_command=train_command)
-    write_results(results, request.out, title=request.title)  # which names what is left out if nothing else is there
+    # which names what is left out if nothing else is there
+    write_results(results, request.out, title=request.title, marks=marks)
     for skipped in results.skipped:
         warn(f"{skipped.place} is left out: {skipped.reason}")
     make_console().print(f"{len(results.runs)} runs in {', '.join(map(str, request.out))}")

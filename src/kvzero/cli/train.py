@@ -17,11 +17,13 @@ from kvzero.reports import ProgressDisplay, Summary
 from kvzero.training import Finished, RunConfig, read_config
 from kvzero.training import resume as resume_run
 from kvzero.training import train as train_run
+from kvzero.training.ranks import Place, find_place, follow_rank_0
 
 __all__ = ["LIGHTZERO", "change_run", "load_lightzero", "names_lightzero", "take_lightzero", "train"]
 
 INTERRUPTED = 130
 LIGHTZERO = "--lightzero-config"
+HELP = frozenset({"-h", "--help"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,9 @@ class Resume:
 def train(arguments: Sequence[str]) -> int:
     """Run `kvzero train`."""
     words = list(arguments)
+    place = find_place()
+    if place is not None and place.rank > 0:
+        return _follow(place, words)
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         return _resume(parse(Resume, words, prog="kvzero train"))
     if names_lightzero(words):
@@ -131,6 +136,13 @@ def _train(config: RunConfig) -> int:
     with ProgressDisplay(console, total_env_steps=config.schedule.total_env_steps) as progress:
         finished = train_run(config, observer=progress)
     return _report(progress, finished)
+
+
+def _follow(place: Place, words: Sequence[str]) -> int:
+    """Learn as rank 0 says, which alone reads what is asked for, prints, and has a status to tell of."""
+    if HELP.isdisjoint(words):
+        follow_rank_0(place)
+    return 0
 
 
 def _resume(request: Resume) -> int:

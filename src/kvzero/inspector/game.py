@@ -23,7 +23,10 @@ class Game:
     """A game of one environment, from its first observation on."""
 
     checkpoint: Path
-    """Folder of the checkpoint that played."""
+    """Folder of the checkpoint that played, or the file that was given in place of a run."""
+
+    name: str
+    """What the run or the file is called."""
 
     env: EnvConfig
     """The environment."""
@@ -62,11 +65,13 @@ def inspect_run(
 ) -> Game:
     """Play a game with a run's newest checkpoint, or one that is named, without exploration, and keep all of it.
 
-    It is cut off after `max_steps` steps. The network's predictions are followed over `num_foreseen` steps below each.
+    `run` may be a file of `kvzero export`, which holds one checkpoint. The game is cut off after `max_steps` steps. The
+    network's predictions are followed over `num_foreseen` steps below each.
 
     Raises:
-        RunError: if the folder is not that of a run, or holds no such checkpoint.
-        CheckpointError: if the checkpoint is damaged, or the environment has changed since.
+        RunError: if the folder is not that of a run, or holds no such checkpoint; if a file's environment is made by
+            code that the file names.
+        CheckpointError: if the checkpoint or file is damaged, or the environment has changed since.
         ConfigError: if a number is not positive, or the seed is negative.
         DeviceError: if there is no such device.
     """
@@ -98,6 +103,7 @@ def inspect_run(
     foresight = foresee(SearchNetwork(network, agent.search_dtype), episode, num_steps=num_foreseen)
     return Game(
         checkpoint=folder,
+        name=run.stem if run.is_file() else run.resolve().name,
         env=config.env,
         spec=envs.spec,
         seed=seed,

@@ -33,7 +33,7 @@ def render_page(game: Game) -> str:
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     data = {"facts": _facts(game), "arrays": pack(_arrays(game)), "pictures": _pictures(game)}
     return page.from_string(_asset("page.html.j2")).render(
-        title=f"{game.checkpoint.parent.parent.resolve().name} · {game.env.name} · seed {game.seed}",
+        title=f"{game.name} · {game.env.name} · seed {game.seed}",
         style=_asset("page.css"),
         script="\n".join(_asset(f"{name}.js") for name in SCRIPTS),
         data=json.dumps(data).replace("<", "\\u003c"),  # no text of it may end the element that it stands in

@@ -108,21 +108,34 @@ def latent_distance(
     return (wanted * (wanted.log() - groups)).sum(-1).mean(-1)
 
 
-def masked_mean(values: Float[Tensor, "*step"], shares: Float[Tensor, "*step"]) -> Float[Tensor, ""]:
-    """Return the mean of values of which each counts by its share; 0 where nothing counts."""
-    return (values * shares).sum() / shares.sum().clamp(min=1e-8)
+def masked_mean(
+    values: Float[Tensor, "*step"], shares: Float[Tensor, "*step"], *, total: Float[Tensor, ""] | None = None
+) -> Float[Tensor, ""]:
+    """Return the mean of values of which each counts by its share; 0 where nothing counts.
+
+    Of a part of a batch whose shares sum to `total`, return what the part adds to the mean of the batch.
+    """
+    return (values * shares).sum() / (shares.sum() if total is None else total).clamp(min=1e-8)
 
 
 def weigh_losses(
-    losses: Losses, weights: LossWeights, *, known: Float[Tensor, "batch time"], real: Float[Tensor, "batch time"]
+    losses: Losses,
+    weights: LossWeights,
+    *,
+    known: Float[Tensor, "batch time"],
+    real: Float[Tensor, "batch time"],
+    totals: tuple[Float[Tensor, ""], Float[Tensor, ""]] | None = None,
 ) -> MeanLosses:
     """Return the mean of each loss and their weighted sum.
 
     `known` says how much each step counts for latents, rewards and values, `real` for what the policy should have done.
+    `totals` are what both sum to over a whole batch, of which this is a part.
     """
-    latent, reward = masked_mean(losses.latent, known), masked_mean(losses.reward, known)
-    value = masked_mean(losses.value, known)
-    policy, spread = masked_mean(losses.policy, real), masked_mean(losses.entropy, real)
+    of_known, of_real = totals or (None, None)
+    latent, reward, value = (
+        masked_mean(loss, known, total=of_known) for loss in (losses.latent, losses.reward, losses.value)
+    )
+    policy, spread = (masked_mean(loss, real, total=of_real) for loss in (losses.policy, losses.entropy))
     total = (
         weights.latent * latent
         + weights.reward * reward

@@ -5,8 +5,9 @@ from dataclasses import replace
 from kvzero.agent import AgentConfig
 from kvzero.envs import EnvConfig
 from kvzero.model import ModelConfig
+from kvzero.replay import ReplayConfig
 from kvzero.search import SearchConfig
-from kvzero.training import LearnerConfig, RunConfig, ScheduleConfig
+from kvzero.training import LearnerConfig, ReanalysisConfig, RunConfig, ScheduleConfig
 
 __all__ = ["memory", "minatar", "minigrid", "toytext"]
 
@@ -27,13 +28,18 @@ def _small(name: str) -> RunConfig:
 def minatar() -> RunConfig:
     """MinAtar's games (--env-id MinAtar/Asterix-v1): needs the extra `minatar`."""
     base = _small("minatar")
+    search = SearchConfig(num_simulations=16, discount=0.99, rule="gumbel")
     return replace(
         base,
         env=EnvConfig(env_id="MinAtar/Breakout-v1", num_envs=8),
+        agent=replace(base.agent, model=replace(base.agent.model, context_tokens=4), search=search),
+        replay=ReplayConfig(sampler="recent"),
+        reanalysis=ReanalysisConfig(reanalysed_rows=64),
         schedule=replace(
             base.schedule,
-            total_env_steps=100_000,
+            total_env_steps=150_000,
             learning_starts=1_000,
+            replay_ratio=0.25,
             eval_every=10_000,
             checkpoint_every=10_000,
             max_eval_steps=3_000,  # Freeway lasts 2,501; other games last as long as they are played well

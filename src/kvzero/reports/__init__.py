@@ -2,6 +2,7 @@
 
 from kvzero.reports.characters import SPELLED, spell
 from kvzero.reports.dispensable import Dispensable
+from kvzero.reports.evaluations import EVALUATIONS_FILE, read_evaluations
 from kvzero.reports.figures import (
     ENV_STEPS,
     EVAL_RETURN_MAX,
@@ -33,6 +34,7 @@ from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_su
 
 __all__ = [
     "ENV_STEPS",
+    "EVALUATIONS_FILE",
     "EVAL_RETURN_MAX",
     "EVAL_RETURN_MEAN",
     "EVAL_RETURN_MIN",
@@ -65,6 +67,7 @@ __all__ = [
     "peak_rss_bytes",
     "plot_costs",
     "plot_learning_curve",
+    "read_evaluations",
     "read_metrics",
     "read_summary",
     "require_video",

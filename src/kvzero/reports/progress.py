@@ -67,8 +67,9 @@ class ProgressDisplay:
             figures: by the names that the metrics have.
         """
         now = self._clock()
-        self._rates.mark(now, env_steps, updates)
-        self._env_steps = env_steps
+        if env_steps >= self._env_steps:  # figures of an evaluation that was played beside training are of before
+            self._rates.mark(now, env_steps, updates)
+            self._env_steps = env_steps
         self._figures |= {name: float(figure) for name, figure in (figures or {}).items()}
         self._is_shown = False
         if self._shown_at is None or now - self._shown_at >= self._pause:

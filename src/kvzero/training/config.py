@@ -63,6 +63,10 @@ class ScheduleConfig:
     max_eval_steps: int | None = None
     """Steps after which an evaluation game is cut off and counted as it stands; total_env_steps if not given."""
 
+    evaluate_beside: bool = False
+    """Play the evaluations on the way in a process of their own while training goes on; each has the weights of when
+    it was due. Training waits where another one is due before it has ended."""
+
     film_evaluations: bool = False
     """Record the games of one environment in each evaluation, into the run's folder and for the sinks; needs the extra
     `video`."""

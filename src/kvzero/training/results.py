@@ -1,14 +1,13 @@
 """Finished runs read back for a report; what cannot be told of is named with the reason."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from kvzero.errors import CheckpointError, RunError
 from kvzero.records import unstructure
-from kvzero.reports import EVAL_RETURN_MEAN, read_metrics, read_summary
+from kvzero.reports import Summary, read_evaluations, read_summary
 from kvzero.reports.results import Results, RunResult, Skipped, read_results_file
 from kvzero.training.config import RunConfig
 from kvzero.training.storage import read_config
@@ -20,10 +19,11 @@ def read_results(places: Sequence[Path], *, tell_command: Callable[[RunConfig], 
     """Return the runs in these folders, and in reports that were written as JSON, in the order given.
 
     `tell_command` says how a run is repeated. A folder that is unfinished, damaged, of another version or no run is
-    left out with the reason, as is one that was given before. A run is called by the name of its folder, or where
-    several have the same one as it was given.
+    left out with the reason, as is one that was given before. Of a folder no more is read than config, summary and
+    evaluations, which may have been kept without the rest. A run is called by the name of its folder, or where
+    several have the same one each as it was given.
     """
-    counts = Counter(place.name for place in places)
+    have_names = len({place.name for place in places}) == len({place.resolve() for place in places})
     runs: list[RunResult] = []
     skipped: list[Skipped] = []
     seen: set[Path] = set()
@@ -36,8 +36,7 @@ def read_results(places: Sequence[Path], *, tell_command: Callable[[RunConfig], 
             if place.is_file():
                 runs += read_results_file(place)
             else:
-                name = place.name if counts[place.name] == 1 else str(place)
-                runs.append(_read_run(place, name, tell_command))
+                runs.append(_read_run(place, place.name if have_names else str(place), tell_command))
         except (RunError, CheckpointError) as error:
             skipped.append(Skipped(str(place), str(error)))
     return Results(tuple(runs), tuple(skipped))
@@ -73,7 +72,7 @@ def _read_run(folder: Path, name: str, tell_command: Callable[[RunConfig], str])
         seed=config.seed,
         settings=flat_settings(config),
         command=tell_command(config),
-        curve=tuple(_read_curve(read_metrics(folder))),
+        curve=read_evaluations(folder),
         final_returns=summary.eval_returns,
         env_steps=summary.env_steps,
         updates=summary.updates,
@@ -81,11 +80,13 @@ def _read_run(folder: Path, name: str, tell_command: Callable[[RunConfig], str])
         env_steps_per_second=summary.env_steps_per_second,
         updates_per_second=summary.updates_per_second,
         peak_rss_bytes=summary.peak_rss_bytes,
-        dose=summary.dose,
+        dose=_dose(config, summary),
         versions=summary.versions,
     )
 
 
-def _read_curve(metrics: Iterable[dict[str, float]]) -> Iterator[tuple[int, float]]:
-    """Return the evaluations among the lines of metrics."""
-    return ((int(line["env_steps"]), line[EVAL_RETURN_MEAN]) for line in metrics if EVAL_RETURN_MEAN in line)
+def _dose(config: RunConfig, summary: Summary) -> float:
+    """Return what a summary says of the dose, or where it is from before that was counted what it would have said."""
+    if summary.dose is not None:
+        return summary.dose
+    return summary.updates * config.learner.batch_size * config.learner.unroll_steps / summary.env_steps

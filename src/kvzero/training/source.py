@@ -109,4 +109,4 @@ class LocalSource:
 def cache_figures(planner: Planner) -> dict[str, float]:
     """Return the size of a planner's store of keys and values, and what it did since this was asked last."""
     figures = {f"cache/{name}": figure for name, figure in planner.store.figures().items()}
-    return {"cache/bytes": float(planner.store.nbytes), **figures}
+    return {"store_bytes": float(planner.store.nbytes), **figures}

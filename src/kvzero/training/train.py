@@ -26,6 +26,8 @@ from kvzero.reports import (
 )
 from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.config import RunConfig
+from kvzero.training.learning import Ranks
+from kvzero.training.ranks import in_ranks
 from kvzero.training.session import Observer, Reporter, SessionResult, Trainer
 from kvzero.training.stopping import StopSignal
 from kvzero.training.storage import name_run, new_run, read_config, sole_writer, write_config
@@ -50,15 +52,17 @@ def train(config: RunConfig, *, observer: Observer | None = None, sinks: Sequenc
     The observer is told how far the run is. Figures go to `metrics.jsonl`, to the sinks that the config names, and to
     those that `sinks` opens. What only shows, the observer, a sink, the curve or the report, may fail: that is told of
     once, and the run goes on. The first Ctrl-C (or SIGTERM or SIGHUP) ends the run after the step in progress, with a
-    checkpoint; whatever else ends it leaves one first.
+    checkpoint; whatever else ends it leaves one first. Where torchrun started several ranks, rank 0 does all this, and
+    the others learn with it and return the same.
 
     Raises:
         ConfigError, DeviceError: if the config cannot work here.
         RunError: if the run's folder exists, cannot be written, or the disk is full when a checkpoint is due.
         EnvError: if an environment fails; a checkpoint is written first.
         SearchError: if the network has diverged; no checkpoint is written then.
+        RankError: if another rank is gone; a checkpoint is written first.
     """
-    return _run_session(config, name_run(config), observer, sinks, resume_from=None)
+    return in_ranks(lambda ranks: _run_session(config, name_run(config), observer, sinks, ranks, resume_from=None))
 
 
 def resume(
@@ -81,16 +85,20 @@ def resume(
         CheckpointError: if the checkpoint is damaged, of another configuration or environment, or of a newer version.
     """
     run = Path(run)
-    if run.is_file():
-        raise RunError(f"{run} is a file, and no run that could go on; give the folder of a run")
-    config = read_config(run)
-    if total_env_steps is not None:
-        config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
-    if monitor is not None:
-        config = replace(config, monitor=monitor)
-    with sole_writer(run):
-        _refuse_finished(run, config)
-        return _run_session(config, run, observer, sinks, resume_from=newest_checkpoint(run))
+
+    def go_on(ranks: Ranks) -> Finished:
+        if run.is_file():
+            raise RunError(f"{run} is a file, and no run that could go on; give the folder of a run")
+        config = read_config(run)
+        if total_env_steps is not None:
+            config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
+        if monitor is not None:
+            config = replace(config, monitor=monitor)
+        with sole_writer(run):
+            _refuse_finished(run, config)
+            return _run_session(config, run, observer, sinks, ranks, resume_from=newest_checkpoint(run))
+
+    return in_ranks(go_on)
 
 
 def _refuse_finished(run: Path, config: RunConfig) -> None:
@@ -106,13 +114,17 @@ def _run_session(
     run: Path,
     observer: Observer | None,
     sinks: Sequence[SinkOpener],
+    ranks: Ranks,
     *,
     resume_from: Path | None,
 ) -> Finished:
     keep_freed_memory()
     with ExitStack() as held:
         served = [] if config.monitor is None else [held.enter_context(closing(Monitor(config.monitor)))]
-        with _threads(config.num_threads), closing(Trainer(config, run, resume_from=resume_from)) as trainer:
+        with (
+            _threads(config.num_threads),
+            closing(Trainer(config, run, resume_from=resume_from, ranks=ranks)) as trainer,
+        ):
             if resume_from is None:  # only now, so that a config that cannot work leaves no folder behind
                 run = trainer.folder = held.enter_context(new_run(run, config, library_versions()))
             else:

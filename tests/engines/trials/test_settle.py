@@ -64,6 +64,31 @@ def test_an_engine_that_finds_something_else_is_warned_of(
     assert "device, one_pass: differs by" in record.getMessage()
 
 
+def test_engines_are_told_apart_by_new_networks_too_whose_heads_answer_nothing_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    look_up = OnePassExpander.look_up
+    monkeypatch.setattr(
+        OnePassExpander,
+        "look_up",
+        lambda self, leaves: replace(look_up(self, leaves), rewards=1.5 * look_up(self, leaves).rewards),
+    )
+    new = SearchNetwork(Network(network_of().source.config, network_of().source.spec), "float32")
+    assert choose_engine(new, SearchConfig(), num_envs=3, measure=later_is_faster()) == DEVICE
+
+
+def test_a_trial_is_short_however_long_searches_are() -> None:
+    sizes: list[int] = []
+
+    def measure(trial: Trial) -> float:
+        sizes.extend(trial.search().visit_counts.sum(axis=1))
+        return 1.0
+
+    choose_engine(network_of(), SearchConfig(num_simulations=50), num_envs=2, measure=measure)
+    choose_engine(network_of(), SearchConfig(num_simulations=3), num_envs=2, measure=measure)
+    assert sizes == [8] * 6 + [3] * 6
+
+
 def test_where_no_other_engine_can_serve_it_is_the_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> DeviceEvaluation:
         raise RuntimeError("no kernel image is available for execution on the device")

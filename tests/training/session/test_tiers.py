@@ -12,12 +12,13 @@ from typing import NamedTuple
 import pytest
 from tests.cache.tiers.fakes import keep_one, wait_until
 from tests.cache.tiers.servers import far_end, needs_namespaces, needs_server, serving
-from tests.training.samples import tiny_config
+from tests.training.samples import continuous_config, tiny_config
 
 import kvzero
 from kvzero import ReanalysisConfig, RunConfig
 from kvzero.cache import Tier, TierConfig, TierStats
 from kvzero.cache.tiers.breaker import MAX_FAILURES
+from kvzero.engines import StoreKind
 from kvzero.errors import ConfigError, KvzeroWarning
 from kvzero.training.session.components import build_components
 from kvzero.training.session.loop import Loop
@@ -36,9 +37,9 @@ class Played(NamedTuple):
     tiers: dict[str, TierStats]
 
 
-def reanalysing(folder: Path, *tiers: str, **options) -> RunConfig:
+def reanalysing(folder: Path, *tiers: str, make_config: Callable[..., RunConfig] = tiny_config, **options) -> RunConfig:
     """Return a tiny run that searches rows again, with tiers."""
-    config = tiny_config(folder, **options)
+    config = make_config(folder, **options)
     return replace(config, reanalysis=ReanalysisConfig(reanalysed_rows=5), tiers=TierConfig(tier=tiers))
 
 
@@ -57,9 +58,18 @@ def play(config: RunConfig, before_round: Callable[[int, Tier], None] | None = N
     return Played(losses, components.learner.network.digest, tiers)
 
 
-def test_a_run_that_is_repeated_takes_its_searches_from_the_tier(tmp_path: Path, disk: Path) -> None:
-    without = play(reanalysing(tmp_path))
-    first, second = (play(reanalysing(tmp_path, f"lmdb:{disk}")) for _ in range(2))
+@pytest.mark.parametrize(
+    ("make_config", "store"), [(tiny_config, "tree"), (tiny_config, "legacy"), (continuous_config, "pooled")]
+)
+def test_a_run_that_is_repeated_takes_its_searches_from_the_tier(
+    tmp_path: Path, disk: Path, make_config: Callable[..., RunConfig], store: StoreKind
+) -> None:
+    def run(*tiers: str) -> Played:
+        config = reanalysing(tmp_path, *tiers, make_config=make_config)
+        return play(replace(config, agent=replace(config.agent, store=store)))
+
+    without = run()
+    first, second = (run(f"lmdb:{disk}") for _ in range(2))
     assert first[:2] == second[:2] == without[:2]
     assert len(without.losses) == 10
     assert first.tiers["lmdb"].hits == 0

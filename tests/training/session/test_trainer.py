@@ -48,7 +48,7 @@ def test_counters_and_random_states_come_back_and_running_episodes_are_ended(tmp
     assert second._loop.updates_owed == first._loop.updates_owed
     assert second.num_updates == first.num_updates > 0
     ours, theirs = second._components, first._components
-    assert ours.search_rng.random(5).tolist() == theirs.search_rng.random(5).tolist()
+    assert ours.source.rng_states() == theirs.source.rng_states()
     arrays, before = ours.replay.state_arrays(), theirs.replay.state_arrays()
     assert any(before[f"kinds.{env}"][-1] == STEP for env in range(NUM_ENVS))
     assert all(arrays[f"kinds.{env}"][-1] != STEP for env in range(NUM_ENVS))

@@ -40,6 +40,7 @@ class Place:
     labels: tuple[str, ...]
 
 
+COLLECTOR = r"collector/(?P<collector>\d+)"
 POOL = r"cache/(?P<pool>init|recur)"
 TIER = r"cache/(?P<tier>(?!global/)[^/]+)"
 
@@ -51,6 +52,25 @@ FAMILIES = (
     Family("update_seconds", "update_seconds", "increment", "Seconds of this session spent on updating."),
     Family("updates_per_second", "updates_per_second", "gauge", "Updates over the time of collecting and updating."),
     Family(SPEEDUP_BOUND, "collectors_speedup_bound", "gauge", "How many times as fast collectors can make the run."),
+    Family(
+        "collectors/staleness_(?P<statistic>mean|max)",
+        "collectors_staleness_versions",
+        "gauge",
+        "Versions of the weights that collected steps were behind the learner's.",
+    ),
+    Family("collectors/queue", "collectors_queue", "gauge", "Mean number of reports ready when the learner looked."),
+    Family("collectors/learner_idle_seconds", "learner_idle_seconds", "increment", "Seconds the learner has waited."),
+    Family("collectors/object_store_bytes", "object_store_bytes", "gauge", "Bytes held by Ray's object stores."),
+    Family("collectors/object_store_limit_bytes", "object_store_limit_bytes", "gauge", "Bytes that they may hold."),
+    Family(
+        f"{COLLECTOR}/env_steps_per_second",
+        "collector_env_steps_per_second",
+        "gauge",
+        "Environment steps of a collector over the time that it spent on collecting.",
+    ),
+    Family(f"{COLLECTOR}/idle_seconds", "collector_idle_seconds", "increment", "Seconds that a collector has waited."),
+    Family(f"{COLLECTOR}/rss_bytes", "collector_rss_bytes", "gauge", "Memory that a collector's process holds."),
+    Family(f"{COLLECTOR}/restarts", "collector_restarts", "counter", "How often a collector was replaced."),
     Family("dose", "dose", "gauge", "Steps trained on per environment step collected."),
     Family(LOSS, "loss", "gauge", "The weighted loss of the newest update."),
     Family(rf"{LOSS}_(?P<part>\w+)", "loss_part", "gauge", "A part of the loss, without its weight."),
@@ -95,7 +115,7 @@ FAMILIES = (
     Family(f"{POOL}/size", "cache_entries", "gauge", "Entries in a pool."),
     Family(f"{POOL}/pool_size", "cache_capacity", "gauge", "Entries that fit into a pool."),
     Family(f"{POOL}/bytes", "cache_pool_bytes", "gauge", "Bytes that a pool holds for keys and values."),
-    Family("cache/bytes", "cache_bytes", "gauge", "Bytes that the store of the collector holds for keys and values."),
+    Family("store_bytes", "cache_bytes", "gauge", "Bytes that the store of the collector holds for keys and values."),
     Family(f"{TIER}/hits", "tier_hits", "counter", "Look-ups in a tier that were answered."),
     Family(rf"{TIER}/misses_(?P<reason>\w+)", "tier_misses", "counter", "Look-ups in a tier that were not, by reason."),
     Family(f"{TIER}/written", "tier_written", "counter", "Entries written to a tier."),
@@ -126,7 +146,9 @@ FAMILIES = (
 )
 """Every figure that a run logs of itself; the first family that matches has it."""
 
-LEFT_OUT = re.compile(r"cache/global/.+|(cache/[^/]+|results)/(hit_rate|miss_rate|read_ratio|total_queries|misses)")
+LEFT_OUT = re.compile(
+    r"collectors/restarts|cache/global/.+|(cache/[^/]+|results)/(hit_rate|miss_rate|read_ratio|total_queries|misses)"
+)
 """Sums and shares of others, which Prometheus computes itself; looked at behind the families."""
 
 OTHER = Family("(?P<figure>.+)", "figure", "gauge", "Any other figure of the run, under its own name.")

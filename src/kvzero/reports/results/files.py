@@ -19,6 +19,7 @@ from kvzero.reports.rendering import render
 from kvzero.reports.results.aggregates import GroupFigures, summarise_group
 from kvzero.reports.results.groups import group_runs
 from kvzero.reports.results.markdown import write_markdown
+from kvzero.reports.results.marks import Marks, Verdict, judge
 from kvzero.reports.results.records import Results, RunResult
 from kvzero.reports.results.references import published_of, reference_of
 from kvzero.reports.results.sections import Section, make_sections
@@ -31,8 +32,8 @@ FORMAT = 1
 COSTS = ("env_steps", "updates", "wall_seconds", "env_steps_per_second", "updates_per_second", "peak_rss_bytes", "dose")
 
 
-def write_results(results: Results, outs: Sequence[Path], *, title: str) -> None:
-    """Write one report into files, each as the end of its name says.
+def write_results(results: Results, outs: Sequence[Path], *, title: str, marks: Marks | None = None) -> None:
+    """Write one report into files, each as the end of its name says; with `marks`, what was to be reached stands above.
 
     Raises:
         ConfigError: if the end of a name is none of `OUT_KINDS`, or the extra `report` is not installed.
@@ -45,7 +46,8 @@ def write_results(results: Results, outs: Sequence[Path], *, title: str) -> None
         said = "; ".join(f"{skipped.place}: {skipped.reason}" for skipped in results.skipped)
         raise RunError(f"there is nothing to report: {said}")
     groups = group_runs(results.runs)
-    report = _Report(results, title, [summarise_group(group) for group in groups], summarise_suites(groups))
+    figures = [summarise_group(group) for group in groups]
+    report = _Report(results, title, figures, summarise_suites(groups), marks or Marks())
     for out in outs:
         OUT_KINDS[out.suffix](report, out)
 
@@ -71,16 +73,23 @@ class _Report:
     """One report, before it is written."""
 
     def __init__(
-        self, results: Results, title: str, groups: Sequence[GroupFigures], suites: Sequence[SuiteFigures]
+        self,
+        results: Results,
+        title: str,
+        groups: Sequence[GroupFigures],
+        suites: Sequence[SuiteFigures],
+        marks: Marks,
     ) -> None:
         self.results = results
         self.title = title
         self.groups = groups
         self.suites = suites
+        self.marks = marks
+        self.verdicts = judge(marks.marks, [each.group for each in groups])
 
     @property
     def sections(self) -> list[Section]:
-        return make_sections(self.results, self.groups, self.suites)
+        return make_sections(self.results, self.groups, self.suites, self.marks, self.verdicts)
 
 
 def _write_page(report: _Report, out: Path) -> None:
@@ -97,6 +106,7 @@ def _write_json(report: _Report, out: Path) -> None:
         "format": FORMAT,
         "groups": [_describe(each) for each in report.groups],
         "suites": [asdict(each) for each in report.suites],
+        "marks": [_describe_verdict(each) for each in report.verdicts],
         "skipped": [asdict(each) for each in report.results.skipped],
         "runs": [unstructure(run) for run in report.results.runs],
     }
@@ -116,6 +126,11 @@ def _describe(each: GroupFigures) -> dict[str, Any]:
         "reference": reference and asdict(reference),
         "published": [asdict(found) for found in published_of(each.group.task)],
     }
+
+
+def _describe_verdict(verdict: Verdict) -> dict[str, Any]:
+    group = None if verdict.group is None else verdict.group.label
+    return {**unstructure(verdict.mark), "setting": group, "verdict": verdict.said}
 
 
 def _write_csv(report: _Report, out: Path) -> None:

@@ -12,7 +12,7 @@ __all__ = ["Group", "differing_settings", "group_runs", "of_task"]
 
 NO_MATTER = frozenset({
     "seed", "preset", "runs_dir", "run_name", "sinks", "monitor", "device", "num_threads", "num_env_threads",
-    "num_env_workers", "log_every", "checkpoint_every", "keep_checkpoints",
+    "num_env_workers", "evaluate_beside", "log_every", "checkpoint_every", "keep_checkpoints",
 })  # fmt: skip
 """Settings that decide neither what is learnt nor how it is judged: runs that differ in these alone are one group."""
 

@@ -53,7 +53,7 @@ class RunResult:
     """Most memory that its process held."""
 
     dose: float | None
-    """Steps trained on per environment step; None where its summary is from before that was counted."""
+    """Steps trained on per environment step; None in reports that were written before it was worked out."""
 
     versions: dict[str, str]
     """Versions of kvzero and the libraries that its result depends on."""

@@ -11,6 +11,7 @@ import numpy as np
 from kvzero.reports.drawing import Line, LineChart, Table, line_chart
 from kvzero.reports.results.aggregates import GroupFigures
 from kvzero.reports.results.groups import differing_settings
+from kvzero.reports.results.marks import Mark, Marks, Verdict
 from kvzero.reports.results.records import Results, RunResult
 from kvzero.reports.results.references import published_of, reference_of
 from kvzero.reports.results.statistics import LEVEL, NAMES, Estimate
@@ -41,16 +42,55 @@ class Section:
     """Commands that repeat the runs."""
 
 
-def make_sections(results: Results, groups: Sequence[GroupFigures], suites: Sequence[SuiteFigures]) -> list[Section]:
-    """Return the whole report: an overview, a section for each task, aggregates over tasks, and what was left out."""
+def make_sections(
+    results: Results,
+    groups: Sequence[GroupFigures],
+    suites: Sequence[SuiteFigures],
+    marks: Marks,
+    verdicts: Sequence[Verdict],
+) -> list[Section]:
+    """Return the whole report: an overview, a section for each task, aggregates over tasks, and what was left out.
+
+    What was to be reached stands above, where there are marks.
+    """
     tasks = dict.fromkeys(each.group.task for each in groups)
-    sections = [_overview(groups), *(_of_task([each for each in groups if each.group.task == task]) for task in tasks)]
+    sections = [_of_marks(marks, verdicts)] if verdicts or marks.heading else []
+    sections.append(_overview(groups))
+    sections += [_of_task([each for each in groups if each.group.task == task], marks.notes_of(task)) for task in tasks]
     if suites:
         sections.append(_over_tasks(suites))
     if results.skipped:
         rows = [(skipped.place, skipped.reason) for skipped in results.skipped]
         sections.append(Section(title="Left out", tables=[Table("skipped", ("given", "why"), rows)]))
     return sections
+
+
+def _of_marks(marks: Marks, verdicts: Sequence[Verdict]) -> Section:
+    titles = ("task", "environment steps", "seeds", "mark", "setting", "final returns", "verdict", "others (steps)")
+    rows = [
+        (
+            verdict.mark.task,
+            "any" if verdict.mark.env_steps is None else f"{verdict.mark.env_steps:,}",
+            str(verdict.mark.seeds),
+            _mark(verdict.mark),
+            "-" if verdict.group is None else verdict.group.label,
+            "-" if verdict.group is None else ", ".join(_number(run.score) for run in verdict.group.runs),
+            verdict.said,
+            ", ".join(
+                f"{found.agent} {_number(found.score)} ({_steps(found.env_steps)})"
+                for found in published_of(verdict.mark.task)
+            ),
+        )
+        for verdict in verdicts
+    ]
+    said = [f"{mark.task}: {mark.note}" for mark in marks.marks if mark.note]
+    return Section(title="Marks", notes=[*marks.heading, *said], tables=[Table("marks", titles, rows)] if rows else [])
+
+
+def _mark(mark: Mark) -> str:
+    if mark.at_least is None:
+        return "stated"
+    return f"{_number(mark.at_least)}{' each' if mark.each else ''}"
 
 
 def _overview(groups: Sequence[GroupFigures]) -> Section:
@@ -74,11 +114,11 @@ def _overview(groups: Sequence[GroupFigures]) -> Section:
     return Section(title="Overview", notes=[OF_SCORES, brackets], tables=[Table("overview", titles, rows)])
 
 
-def _of_task(groups: Sequence[GroupFigures]) -> Section:
+def _of_task(groups: Sequence[GroupFigures], said: Sequence[str]) -> Section:
     task = groups[0].group.task
     objections = [f"{each.group.label}: {each.group.objection}." for each in groups if each.group.objection]
     reference = reference_of(task)
-    notes = [*(f"No interval for {said}" for said in objections)]
+    notes = [*said, *(f"No interval for {objection}" for objection in objections)]
     if reference is not None:
         notes.append(
             f"Normalised: 0 is {reference.random:g} (random), 1 is {reference.best:g} ({reference.kind}); "

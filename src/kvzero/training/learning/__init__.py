@@ -2,15 +2,18 @@
 
 from kvzero.training.learning.config import LearnerConfig, Precision
 from kvzero.training.learning.learner import Learner
+from kvzero.training.learning.ranks import Alone, Ranks
 from kvzero.training.learning.reanalyser import ROWS_AT_ONCE, Reanalyser
 from kvzero.training.learning.reanalysis_config import ReanalysisConfig
 from kvzero.training.learning.targets import Targets, Unroll
 
 __all__ = [
     "ROWS_AT_ONCE",
+    "Alone",
     "Learner",
     "LearnerConfig",
     "Precision",
+    "Ranks",
     "Reanalyser",
     "ReanalysisConfig",
     "Targets",

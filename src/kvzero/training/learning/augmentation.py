@@ -26,18 +26,24 @@ class RandomShift:
     Args:
         num_pixels: the farthest that an image is shifted.
         seed: of the draws.
+        rank: which share of a batch is shifted here, of `num_ranks` equal ones. Whoever has another draws the same for
+            the whole batch.
+        num_ranks: how many shares there are.
     """
 
-    def __init__(self, num_pixels: int, *, seed: int) -> None:
+    def __init__(self, num_pixels: int, *, seed: int, rank: int = 0, num_ranks: int = 1) -> None:
         self._num_pixels = num_pixels
         self._rng = np.random.default_rng(seed)
+        self._rank = rank
+        self._num_ranks = num_ranks
 
     def __call__(
         self, images: Shaped[Tensor, "batch time channel height width"]
     ) -> Shaped[Tensor, "batch time channel height width"]:
         """Return the images of each segment shifted by a new draw."""
         batch, *_, height, width = images.shape
-        draws = self._rng.integers(-self._num_pixels, self._num_pixels, size=(2, batch), endpoint=True)
+        size = (2, self._num_ranks, batch)
+        draws = self._rng.integers(-self._num_pixels, self._num_pixels, size=size, endpoint=True)[:, self._rank]
         down, sideways = torch.from_numpy(draws).to(images.device)[..., None]
         rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)  # [batch, height]
         columns = (torch.arange(width, device=images.device) - sideways).clamp(0, width - 1)
@@ -58,7 +64,7 @@ class RandomShift:
         load_rng_state(self._rng, state, "shifts")
 
 
-def build_shift(num_pixels: int, spec: EnvSpec, *, seed: int) -> RandomShift | None:
+def build_shift(num_pixels: int, spec: EnvSpec, *, seed: int, rank: int = 0, num_ranks: int = 1) -> RandomShift | None:
     """Return what shifts the images of `spec`; None where nothing is to be shifted.
 
     Raises:
@@ -74,4 +80,4 @@ def build_shift(num_pixels: int, spec: EnvSpec, *, seed: int) -> RandomShift | N
             f"shift_pixels is {num_pixels}, but images are {height}x{width}: a shift of more than a sixteenth of the "
             f"shorter side changes what they show; give at most {largest}"
         )
-    return RandomShift(num_pixels, seed=seed)
+    return RandomShift(num_pixels, seed=seed, rank=rank, num_ranks=num_ranks)

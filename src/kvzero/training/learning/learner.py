@@ -19,7 +19,6 @@ from kvzero.model import (
     cross_entropy,
     entropy,
     latent_distance,
-    masked_mean,
     read_gaussian,
     weigh_losses,
 )
@@ -27,7 +26,9 @@ from kvzero.replay import Segments
 from kvzero.training.learning.arithmetic import UpdateArithmetic
 from kvzero.training.learning.augmentation import build_shift
 from kvzero.training.learning.config import LearnerConfig, NumberType
+from kvzero.training.learning.counts import Counts, count_steps
 from kvzero.training.learning.precision import measure_precision, settle_precision
+from kvzero.training.learning.ranks import Alone, Ranks
 from kvzero.training.learning.schedules import Schedules
 from kvzero.training.learning.targets import (
     Targets,
@@ -54,15 +55,27 @@ class Learner:
     """Owns the network, its EMA copy and the optimiser; counts its updates."""
 
     def __init__(
-        self, network: Network, config: LearnerConfig, *, discount: float, total_updates: int, seed: int = 0
+        self,
+        network: Network,
+        config: LearnerConfig,
+        *,
+        discount: float,
+        total_updates: int,
+        seed: int = 0,
+        ranks: Ranks | None = None,
     ) -> None:
         """Make the EMA copy and the optimiser; what is scheduled moves over `total_updates`, `seed` is that of shifts.
+
+        Where there are `ranks`, each computes with its share of a batch what all together change the weights by.
 
         Raises:
             ConfigError: if images are to be shifted that cannot be.
         """
         self.network = network
-        self.shift = build_shift(config.shift_pixels, network.spec, seed=seed)
+        self.config = config
+        self._ranks = ranks or Alone()
+        rank, num_ranks = self._ranks.rank, self._ranks.num_ranks
+        self.shift = build_shift(config.shift_pixels, network.spec, seed=seed, rank=rank, num_ranks=num_ranks)
         """What shifts images before either network sees them, if anything does."""
         self.target_network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.optimizer = _build_optimizer(network, config)
@@ -70,40 +83,41 @@ class Learner:
         self.value_errors: Float[Tensor, " batch"] | None = None
         """How badly the newest update predicted each segment's values; None where that decides no draws."""
         self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
-        self._config = config
         self._is_plain = config.arithmetic == "plain"
         self._newest: Unroll | None = None
-        self._schedules = Schedules(config, discount=discount, total_updates=total_updates)
+        self.schedules = Schedules(config, discount=discount, total_updates=total_updates)
         self.number_type = settle_precision(config.precision, network.device)
         """What updates are computed in; None before the first one where it is measured."""
 
     @property
     def segment_steps(self) -> int:
         """Steps that a sampled segment must have, at the run's largest n."""
-        return segment_steps(self._config.unroll_steps, self._config.bootstrap_steps)
+        return segment_steps(self.config.unroll_steps, self.config.bootstrap_steps)
 
     @property
     def learning_rate(self) -> float:
         """The learning rate of the update that comes next."""
-        return self._schedules.learning_rate(self.num_updates)
+        return self.schedules.learning_rate(self.num_updates)
 
     @property
     def bootstrap_steps(self) -> int:
         """The n of the update that comes next."""
-        return self._schedules.bootstrap_steps(self.num_updates)
+        return self.schedules.bootstrap_steps(self.num_updates)
 
     @property
     def discount(self) -> float:
         """The discount of the update that comes next, which searches until then should have too."""
-        return self._schedules.discount(self.num_updates)
+        return self.schedules.discount(self.num_updates)
 
     def update(self, segments: Segments) -> dict[str, Tensor]:
         """Make one gradient step; return figures as tensors, so that nothing waits for the device.
 
         Its stages are the methods below, in this order; whoever wants to know what each costs overrides and times them.
         """
+        segments = self._ranks.share(segments)
         if self.number_type is None:
-            self.number_type = measure_precision(lambda number_type: self._try(segments, number_type))
+            found = measure_precision(lambda number_type: self._try(segments, number_type))
+            self.number_type = self._ranks.agree(found)
         unroll, targets = self.make_targets(segments)
         total, figures = self.forward(unroll, targets)
         self.backward(total)
@@ -121,7 +135,7 @@ class Learner:
             targets = make_targets(
                 shifted,
                 self.target_network,
-                num_steps=self._config.unroll_steps,
+                num_steps=self.config.unroll_steps,
                 bootstrap_steps=self.bootstrap_steps,
                 discount=self.discount,
                 values=self._search_values(segments, shifted),
@@ -130,21 +144,27 @@ class Learner:
         return unroll, self._mix_values(targets, unroll)
 
     def forward(self, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Return the loss, and the figures that it is made of."""
+        """Return the loss, this rank's part of it, and the figures that all of it is made of."""
         with self._arithmetic():
             losses = self._losses(unroll, targets)
-        total, figures = self._combine(losses, unroll, targets)
-        return total, figures | self._excesses(figures, unroll, targets)
+        counts = count_steps(unroll, targets, self._ranks)
+        total, parts = self._combine(losses, targets, counts)
+        parts |= self._excesses(parts, unroll, targets, counts)
+        figures = dict(zip(parts, self._ranks.sum(torch.stack([*parts.values()])), strict=True))
+        if unroll.weights is not None:
+            figures |= _importance_figures(self._ranks.gather(unroll.weights))
+        return total, figures
 
     def backward(self, total: Float[Tensor, ""]) -> None:
-        """Compute the gradient of the loss."""
+        """Compute the gradient of the loss, all ranks' parts of it together."""
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
+        self._ranks.sum_gradients(self.network)
 
     def step_optimizer(self) -> Float[Tensor, ""]:
         """Change the weights by the gradient, shortened to its limit; return the length that it had."""
         self._set_learning_rate()
-        norm: Tensor = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.max_gradient_norm)
+        norm: Tensor = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_gradient_norm)
         self.optimizer.step()
         self.network.mark_changed()
         return norm
@@ -154,20 +174,20 @@ class Learner:
         """Move the EMA network towards the network."""
         targets: list[Tensor] = list(self.target_network.parameters())
         sources: list[Tensor] = list(self.network.parameters())
-        torch._foreach_lerp_(targets, sources, self._config.ema_rate)
+        torch._foreach_lerp_(targets, sources, self.config.ema_rate)
         self.target_network.mark_changed()
 
     def _search_values(self, segments: Segments, unroll: Unroll) -> Float[Tensor, "batch row"] | None:
         """Return the values that searches found, where returns are to end with those."""
-        if self._config.bootstrap == "network":
+        if self.config.bootstrap == "network":
             return None
         unsearched = torch.from_numpy(find_unsearched(segments)).to(self.network.device)
         return read_search_values(unroll, self.target_network, unsearched, plainly=self._is_plain)
 
     def _mix_values(self, targets: Targets, unroll: Unroll) -> Targets:
         """Let searches say what old rows are worth, where and when that is asked for."""
-        age = self._config.search_value_age
-        if age is None or self.num_updates < self._config.search_value_starts:
+        age = self.config.search_value_age
+        if age is None or self.num_updates < self.config.search_value_starts:
             return targets
         return prefer_searches(targets, unroll, collected_before=self.num_updates - age)
 
@@ -193,28 +213,30 @@ class Learner:
         return replace(unroll, fields={**unroll.fields, "observations": self.shift(unroll.fields["observations"])})
 
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
-        steps = unroll.first(self._config.unroll_steps)
+        steps = unroll.first(self.config.unroll_steps)
         observations = steps["observations"] if self.shift is None else self.shift(steps["observations"])
         latents = self.network.encode_steps(observations)
         predictions = self.network(latents, steps["actions"], plainly=self._is_plain)
         support = self.network.support
         self.value_errors = None
         if unroll.weights is not None:
-            self.value_errors = mean_value_errors(support.decode(predictions.value_logits.detach()), targets)
+            errors = mean_value_errors(support.decode(predictions.value_logits.detach()), targets)
+            self.value_errors = self._ranks.gather(errors)
         policy_loss, policy_entropy = _policy_losses(
             predictions.policy_logits, steps["policies"], action_sets=steps.get("action_sets")
         )
         return Losses(
-            latent=latent_distance(predictions.next_latents, targets.latents, self._config.latent_loss),
+            latent=latent_distance(predictions.next_latents, targets.latents, self.config.latent_loss),
             reward=cross_entropy(predictions.reward_logits, support.encode(steps["rewards"])),
             value=cross_entropy(predictions.value_logits, support.encode(targets.values)),
             policy=policy_loss,
             entropy=policy_entropy,
         )
 
-    def _combine(self, losses: Losses, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        known, real = _shares(unroll, targets)
-        means = weigh_losses(losses, self._config.loss_weights, known=known, real=real)
+    def _combine(self, losses: Losses, targets: Targets, counts: Counts) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        means = weigh_losses(
+            losses, self.config.loss_weights, known=counts.known, real=counts.real, totals=counts.totals
+        )
         figures = {
             "loss_latent": means.latent,
             "loss_reward": means.reward,
@@ -222,26 +244,26 @@ class Learner:
             "loss_policy": means.policy,
             "policy_entropy": means.entropy,
             "loss": means.total,
-            "mean_value_target": masked_mean(targets.values, known),
-            **({} if unroll.weights is None else _importance_figures(unroll.weights)),
+            "mean_value_target": counts.mean_known(targets.values),
         }
         return means.total, {name: figure.detach() for name, figure in figures.items()}
 
     @torch.no_grad()
-    def _excesses(self, figures: dict[str, Tensor], unroll: Unroll, targets: Targets) -> dict[str, Tensor]:
+    def _excesses(
+        self, figures: dict[str, Tensor], unroll: Unroll, targets: Targets, counts: Counts
+    ) -> dict[str, Tensor]:
         """Return the cross-entropies less the entropies of their targets, KL divergences, so that 0 is perfect.
 
         From the policy over continuous actions nothing is taken: what it learns from are weights of a few actions, and
         a density has no highest value there.
         """
-        steps, support = unroll.first(self._config.unroll_steps), self.network.support
-        weights = self._config.loss_weights
-        known, real = _shares(unroll, targets)
-        reward = masked_mean(support.entropy(steps["rewards"]), known)
-        value = masked_mean(support.entropy(targets.values), known)
+        steps, support = unroll.first(self.config.unroll_steps), self.network.support
+        weights = self.config.loss_weights
+        reward = counts.mean_known(support.entropy(steps["rewards"]))
+        value = counts.mean_known(support.entropy(targets.values))
         policy = torch.zeros_like(value)
         if not self.network.spec.is_continuous:
-            policy = masked_mean(torch.special.entr(steps["policies"]).sum(-1), real)
+            policy = counts.mean_real(torch.special.entr(steps["policies"]).sum(-1))
         return {
             "loss_reward": figures["loss_reward"] - reward,
             "loss_value": figures["loss_value"] - value,
@@ -256,7 +278,7 @@ class Learner:
     @property
     def positions_per_update(self) -> int:
         """Steps that one update trains on."""
-        return self._config.batch_size * self._config.unroll_steps
+        return self.config.batch_size * self.config.unroll_steps
 
     def dormant_shares(self) -> dict[str, float]:
         """Return what share of the units in each part of the network the newest batch hardly excites.
@@ -266,7 +288,7 @@ class Learner:
         """
         if self._newest is None:
             return {}
-        steps = self._newest.first(self._config.unroll_steps)
+        steps = self._newest.first(self.config.unroll_steps)
         observations, actions = (steps[name][:DORMANCY_UNROLLS] for name in ("observations", "actions"))
         with UnitActivity(self.network) as activity, self._arithmetic():
             self.network(self.network.encode_steps(observations), actions)
@@ -281,7 +303,9 @@ class Learner:
         """Add what was shown since the last time to what is normalised by, for the network and its EMA copy alike."""
         if not self.unseen:
             return
-        observations = torch.from_numpy(np.concatenate(self.unseen)).to(self.network.device)
+        shown = np.concatenate(self.unseen)
+        self._ranks.show(shown)
+        observations = torch.from_numpy(shown).to(self.network.device)
         self.unseen.clear()
         for network in (self.network, self.target_network):
             if network.normaliser is not None:
@@ -297,7 +321,7 @@ class Learner:
         if not nn.utils.get_total_norm(self.network.parameters(), norm_type=inf).isfinite():
             raise SearchError(
                 f"the network has diverged: after {self.num_updates} updates some of its weights are not finite; "
-                f"begin anew with a learning_rate smaller than {self._config.learning_rate}"
+                f"begin anew with a learning_rate smaller than {self.config.learning_rate}"
             )
 
 
@@ -315,14 +339,6 @@ def _policy_losses(
         return cross_entropy(predicted, shares), entropy(predicted)
     gaussian = read_gaussian(predicted)
     return -(shares * gaussian.log_density(action_sets)).sum(-1), gaussian.entropy()
-
-
-def _shares(unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, "batch time"], Float[Tensor, "batch time"]]:
-    """Return how much each step counts, for latents, rewards and values, and for what the policy should have done."""
-    known, real = targets.is_known.float(), targets.is_real.float()
-    if unroll.weights is None:
-        return known, real
-    return known * unroll.weights[:, None], real * unroll.weights[:, None]
 
 
 def _importance_figures(weights: Float[Tensor, " batch"]) -> dict[str, Tensor]:

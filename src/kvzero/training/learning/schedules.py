@@ -11,13 +11,13 @@ class Schedules:
     def __init__(self, config: LearnerConfig, *, discount: float, total_updates: int) -> None:
         """Take `discount` for the last one; a first one is in the config."""
         self._config = config
-        self._discount = discount
-        self._total_updates = max(total_updates, 1)
+        self.final_discount = discount
+        self.total_updates = max(total_updates, 1)
 
     def learning_rate(self, num_updates: int) -> float:
         """Return the rate of the update that comes next: it rises for `warmup_updates`, and falls all the while."""
         config = self._config
-        fallen = min(num_updates / self._total_updates, 1.0)
+        fallen = min(num_updates / self.total_updates, 1.0)
         share = 1.0 - fallen * (1.0 - config.final_learning_rate_share)
         if num_updates < config.warmup_updates:
             share *= (num_updates + 1) / config.warmup_updates
@@ -36,12 +36,12 @@ class Schedules:
         """
         first, moved = self._config.first_discount, self._moved(num_updates)
         if first is None or moved == 1.0:
-            return self._discount
-        return 1.0 - _between(1.0 - first, 1.0 - self._discount, moved)
+            return self.final_discount
+        return 1.0 - _between(1.0 - first, 1.0 - self.final_discount, moved)
 
     def _moved(self, num_updates: int) -> float:
         """Return how far bootstrap steps and discount have come, from 0 to 1."""
-        return min(num_updates / (self._config.annealing_updates or max(self._total_updates / 2, 1)), 1.0)
+        return min(num_updates / (self._config.annealing_updates or max(self.total_updates / 2, 1)), 1.0)
 
 
 def _between(first: float, final: float, share: float) -> float:

@@ -11,13 +11,13 @@ from kvzero.agent import Planner
 from kvzero.cache import ResultCache, Tier, open_tier
 from kvzero.envs import Environments, make_environments
 from kvzero.errors import ConfigError
-from kvzero.model import Network, choose_device
+from kvzero.model import Network
 from kvzero.records import EnvSpec, load_rng_state, rng_state
 from kvzero.replay import Replay, build_row_spec
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
 from kvzero.training.distributed.collectors import Recruits
-from kvzero.training.learning import Learner, Reanalyser
+from kvzero.training.learning import Alone, Learner, Ranks, Reanalyser
 from kvzero.training.returns import ReturnWatch
 from kvzero.training.source import LocalSource, StepSource
 from kvzero.training.storage import Progress, load_checkpoint
@@ -45,8 +45,12 @@ class Components:
             self.tier.close()
 
 
-def build_components(config: RunConfig, *, resume_from: Path | None = None) -> tuple[Components, Progress]:
+def build_components(
+    config: RunConfig, *, resume_from: Path | None = None, ranks: Ranks | None = None
+) -> tuple[Components, Progress]:
     """Return what a run is made of, fresh or as a checkpoint left it, and how far it has come.
+
+    Where there are `ranks`, this is rank 0, and the others have the same learner in the end.
 
     Raises:
         ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint do not
@@ -57,7 +61,7 @@ def build_components(config: RunConfig, *, resume_from: Path | None = None) -> t
         tier = open_tier(config.tiers)
         if tier is not None:
             opened.enter_context(closing(tier))
-        built = _build_around(origin, tier, config, resume_from)
+        built = _build_around(origin, tier, config, resume_from, ranks or Alone())
         opened.pop_all()  # from here on, whoever has the components closes them
     return built
 
@@ -70,10 +74,11 @@ def _open_origin(config: RunConfig) -> Environments | Recruits:
 
 
 def _build_around(
-    origin: Environments | Recruits, tier: Tier | None, config: RunConfig, resume_from: Path | None
+    origin: Environments | Recruits, tier: Tier | None, config: RunConfig, resume_from: Path | None, ranks: Ranks
 ) -> tuple[Components, Progress]:
-    learner, replay = _build_learner(config, origin.spec), _build_replay(config, origin.spec)
+    learner, replay = _build_learner(config, origin.spec, ranks), _build_replay(config, origin.spec)
     progress = _restore(config, learner, replay, resume_from)
+    ranks.begin(learner)
     components = Components(
         source=_build_source(origin, learner, replay, config, progress),  # now that the weights are there
         tier=tier,
@@ -104,15 +109,16 @@ def _build_source(
     return LocalSource(origin, planner, collector, rng=rng, learner=learner, schedule=config.schedule)
 
 
-def _build_learner(config: RunConfig, spec: EnvSpec) -> Learner:
+def _build_learner(config: RunConfig, spec: EnvSpec, ranks: Ranks) -> Learner:
     torch.manual_seed(config.seed_for("weights"))
     try:
         return Learner(
-            Network(config.agent.model, spec).to(choose_device(config.device)),
+            Network(config.agent.model, spec).to(ranks.choose_device(config.device)),
             config.learner,
             discount=config.agent.search.discount,
             total_updates=config.total_updates,
             seed=config.seed_for("shift"),
+            ranks=ranks,
         )
     except ConfigError as error:  # what the environment shows does not fit
         raise ConfigError(f"{config.env.name}: {error}") from error

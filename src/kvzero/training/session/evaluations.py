@@ -1,42 +1,15 @@
-"""The evaluations of a run: when one is due, also since an earlier session, and what is told of it."""
+"""The evaluations of a run: when one is due, also since an earlier session, and playing it where training waits."""
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Int
-
-from kvzero.agent import Planner
 from kvzero.cache import ResultCache, Tier
-from kvzero.engines import SearchNetwork
-from kvzero.envs import make_environments
-from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, VideoWriter, require_video
+from kvzero.reports import require_video
 from kvzero.training.config import RunConfig
-from kvzero.training.evaluator import Games, StepHook, evaluate
-from kvzero.training.filming import film
 from kvzero.training.learning import Learner
-from kvzero.training.recorder import Recorder
-from kvzero.training.session.open_loop import open_loop_errors
+from kvzero.training.session.evaluation import Evaluation, play_evaluation
 
-__all__ = ["Evaluation", "Evaluations"]
-
-RECORDED_STEPS = 200
-"""Steps of each environment's first game that open-loop errors are looked for in: images of more would fill memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """An evaluation that was played to its end."""
-
-    games: Games
-
-    figures: dict[str, float]
-    """What a line of metrics says of it."""
-
-    video: Path | None
-    """Where its first environment's games can be seen; None where they were not filmed, or that failed."""
+__all__ = ["Evaluations"]
 
 
 class Evaluations:
@@ -49,7 +22,7 @@ class Evaluations:
             ConfigError: if the extra `video` is not installed.
         """
         self.evaluated_at = evaluated_at
-        """Environment steps at the newest evaluation that was played to its end."""
+        """Environment steps at the newest evaluation that was played to its end, or is being played elsewhere."""
         if config.schedule.film_evaluations:
             require_video()
         self._config = config
@@ -67,72 +40,19 @@ class Evaluations:
     ) -> Evaluation | None:
         """Play the evaluation of a run on its way, or at its end the final one; None where it was stopped.
 
-        Where evaluations are filmed, a video goes into the `videos` of the run's `folder`.
-
         Raises:
             EnvError: if an environment fails.
         """
-        config, schedule = self._config, self._config.schedule
-        is_final = env_steps >= schedule.total_env_steps
-        num_episodes = schedule.final_eval_episodes if is_final else schedule.eval_episodes
-        num_envs, is_filmed = min(num_episodes, schedule.num_eval_envs), schedule.film_evaluations
-        envs = make_environments(config.env, num_envs=num_envs, training=False, render=is_filmed)
-        started, recorder = time.perf_counter(), Recorder(envs.num_envs, max_steps=RECORDED_STEPS)
-        video = VideoWriter(folder / "videos" / f"step{env_steps:010d}.mp4" if is_filmed else None)
-        watch = film(envs, video.add) if is_filmed else None
-        try:
-            with video:
-                games = evaluate(
-                    envs,
-                    self._planner(envs.num_envs),
-                    num_episodes=num_episodes,
-                    seed=config.seed_for("final" if is_final else "eval"),
-                    max_steps=schedule.max_eval_steps or schedule.total_env_steps,
-                    on_step=_both(on_step, watch),
-                    should_stop=should_stop,
-                    recorder=recorder if schedule.open_loop_steps else None,
-                    results=self._results,
-                )
-        finally:
-            envs.close()
-        if should_stop():
-            return None
-        self.evaluated_at = env_steps
-        played = time.perf_counter()
-        errors = self._open_loop_errors(recorder)
-        seconds = {"eval_seconds": played - started, "open_loop_seconds": time.perf_counter() - played}
-        return Evaluation(games, _game_figures(games) | seconds | errors, video.written)
-
-    def _open_loop_errors(self, recorder: Recorder) -> dict[str, float]:
-        config, network = self._config, SearchNetwork(self._learner.network, self._config.agent.search_dtype)
-        return open_loop_errors(
-            network,
-            recorder.episodes,
-            num_steps=config.schedule.open_loop_steps,
-            latent_loss=config.learner.latent_loss,
+        evaluation = play_evaluation(
+            self._config,
+            self._learner.network,
+            env_steps=env_steps,
+            discount=self._learner.discount,
+            folder=folder,
+            on_step=on_step,
+            should_stop=should_stop,
+            results=self._results,
         )
-
-    def _planner(self, num_envs: int) -> Planner:
-        agent = self._config.agent.with_discount(self._learner.discount)
-        return Planner(self._learner.network, agent, num_envs=num_envs, num_simulations=agent.num_eval_simulations)
-
-
-def _both(on_step: Callable[[], None], watch: StepHook | None) -> StepHook:
-    """Return what tells of a step, and looks on if there is somebody to."""
-
-    def step(playing: Int[np.ndarray, " env"]) -> None:
-        on_step()
-        if watch is not None:
-            watch(playing)
-
-    return step
-
-
-def _game_figures(games: Games) -> dict[str, float]:
-    return {
-        EVAL_RETURN_MEAN: float(np.mean(games.returns)),
-        EVAL_RETURN_MIN: float(np.min(games.returns)),
-        EVAL_RETURN_MAX: float(np.max(games.returns)),
-        "eval_episodes": float(len(games.returns)),
-        "eval_cut_games": float(games.num_cut),
-    }
+        if evaluation is not None:
+            self.evaluated_at = env_steps
+        return evaluation

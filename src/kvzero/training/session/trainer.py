@@ -2,19 +2,23 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from kvzero.errors import RunError, SearchError
 from kvzero.reports import WALL_SECONDS
 from kvzero.training.config import RunConfig
+from kvzero.training.learning import Ranks
+from kvzero.training.session.beside import DueEvaluation, EvaluatorProcess
 from kvzero.training.session.clock import RunClock
 from kvzero.training.session.components import build_components
+from kvzero.training.session.evaluation import Evaluation
 from kvzero.training.session.evaluations import Evaluations
 from kvzero.training.session.loop import Loop, RoundResult
 from kvzero.training.session.measuring import Meter
 from kvzero.training.session.reporting import Announcer, Observer
-from kvzero.training.storage import Progress, save_checkpoint
+from kvzero.training.storage import Progress, forget_evaluating, load_evaluating, save_checkpoint
 
 __all__ = ["SessionResult", "Trainer"]
 
@@ -46,8 +50,10 @@ class SessionResult:
 class Trainer:
     """One run: builds everything from a config, goes on until it is done or told to stop."""
 
-    def __init__(self, config: RunConfig, run: Path, *, resume_from: Path | None = None) -> None:
-        """Build a fresh run, or continue from the checkpoint `resume_from`.
+    def __init__(
+        self, config: RunConfig, run: Path, *, resume_from: Path | None = None, ranks: Ranks | None = None
+    ) -> None:
+        """Build a fresh run, or continue from the checkpoint `resume_from`; as rank 0 where there are several.
 
         Raises:
             ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint do
@@ -59,7 +65,7 @@ class Trainer:
         self.folder = run
         """The run's folder, which checkpoints are written into."""
         self._clock = RunClock()
-        self._components, progress = build_components(config, resume_from=resume_from)
+        self._components, progress = build_components(config, resume_from=resume_from, ranks=ranks)
         self._clock.resume(progress.seconds)
         self._loop = Loop(config, self._components, progress)
         self._meter = Meter(self._components, self._loop, self._clock)
@@ -67,6 +73,11 @@ class Trainer:
         self._evaluations = Evaluations(
             config, components.learner, evaluated_at=progress.evaluated_at, tier=components.tier
         )
+        due = None
+        if resume_from is not None and progress.evaluating is not None:
+            due = DueEvaluation(**progress.evaluating, weights=load_evaluating(resume_from))
+        is_beside = self._schedule.evaluate_beside or due is not None
+        self._evaluator = self._begin_evaluator(due) if is_beside else None
 
     @property
     def env_steps(self) -> int:
@@ -113,6 +124,7 @@ class Trainer:
             raise
         self.save()
         returns: list[float] = []
+        self._finish_evaluation(observer, should_stop)
         if self._loop.is_done and (returns := self._evaluate(observer, should_stop)):
             self.save()  # that it was evaluated, and how long that took
         return SessionResult(
@@ -164,11 +176,15 @@ class Trainer:
             self._progress(),
             agent=self._config.agent.with_discount(learner.discount),
             keep=self._schedule.keep_checkpoints,
+            evaluating=None if self._due is None else self._due.weights,
         )
 
     def close(self) -> None:
-        """Close where steps come from, and what outlives the run."""
-        self._components.close()
+        """Close where steps come from, what outlives the run, and the process that plays evaluations."""
+        with ExitStack() as held:
+            held.callback(self._components.close)
+            if self._evaluator is not None:
+                self._evaluator.close()
 
     def _progress(self) -> Progress:
         reanalyser = self._components.reanalyser
@@ -181,16 +197,24 @@ class Trainer:
             search_rng=search_rng,
             other_search_rngs=other_search_rngs,
             served_updates=0 if reanalyser is None else reanalyser.served_updates,
+            evaluating=None if self._due is None else self._due.moment,
         )
+
+    @property
+    def _due(self) -> DueEvaluation | None:
+        """What is being played beside training."""
+        return None if self._evaluator is None else self._evaluator.due
 
     def _train(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
         self._loop.make_owed_updates(should_stop)  # those that an earlier session was stopped in
-        if self._evaluations.is_due(self.env_steps) and self._evaluate(observer, should_stop):  # since then, too
+        if self._evaluate_if_due(observer, should_stop):  # since then, too
             self.save()
         while not self._loop.is_done and not should_stop():
             before = self.env_steps
             self.advance(should_stop)
             self._tell(observer)
+            if self._evaluator is not None:
+                self._tell_of(self._evaluator.poll(), observer)
             if (note := self._meter.take_note()) is not None and isinstance(observer, Announcer):
                 observer.message(note)
             self._follow_schedule(before, observer, should_stop)
@@ -200,8 +224,7 @@ class Trainer:
             self._tell(observer, self.measure())
         if self._loop.is_done:
             return
-        if self._evaluations.is_due(self.env_steps):
-            self._evaluate(observer, should_stop)
+        self._evaluate_if_due(observer, should_stop)
         if self._has_passed(self._schedule.checkpoint_every, before):
             self.save()
 
@@ -209,17 +232,56 @@ class Trainer:
         """Whether a round that began at `before` has come past another multiple of so many environment steps."""
         return self.env_steps // every > before // every
 
+    def _evaluate_if_due(self, observer: Observer, should_stop: Callable[[], bool]) -> bool:
+        """Play an evaluation that is due, or have it played beside training; return whether one was played."""
+        if not self._evaluations.is_due(self.env_steps):
+            return False
+        if self._evaluator is None:
+            return bool(self._evaluate(observer, should_stop))
+        self._begin_evaluation(self._evaluator, observer, should_stop)
+        return False
+
     def _evaluate(self, observer: Observer, should_stop: Callable[[], bool]) -> list[float]:
         """Play and tell of it; return the raw returns, none where it was stopped."""
         played = self._evaluations.play(
             self.env_steps, folder=self.folder, on_step=lambda: self._tell(observer), should_stop=should_stop
         )
+        self._tell_of(played, observer)
+        return [] if played is None else played.games.returns
+
+    def _begin_evaluator(self, due: DueEvaluation | None) -> EvaluatorProcess:
+        """Begin the process that plays beside training, and have played what an earlier session left."""
+        evaluator = EvaluatorProcess(self._config, self._components.learner.network.spec)
+        if due is not None:
+            evaluator.begin(due, self.folder)
+        return evaluator
+
+    def _begin_evaluation(
+        self, evaluator: EvaluatorProcess, observer: Observer, should_stop: Callable[[], bool]
+    ) -> None:
+        """Have one played beside training, when the one before it has ended; it stays due where that is not awaited."""
+        self._finish_evaluation(observer, should_stop)
+        if evaluator.due is None:
+            learner = self._components.learner
+            due = DueEvaluation.of(learner.network, env_steps=self.env_steps, discount=learner.discount)
+            evaluator.begin(due, self.folder)
+            self._evaluations.evaluated_at = self.env_steps
+
+    def _finish_evaluation(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
+        """Wait for what is being played beside training, if anything is."""
+        if self._evaluator is not None:
+            self._tell_of(self._evaluator.finish(should_stop), observer)
+
+    def _tell_of(self, played: Evaluation | None, observer: Observer) -> None:
+        """Tell of an evaluation, if there is one, as of the environment steps at which it was due."""
         if played is None:
-            return []
-        self._tell(observer, played.figures | {WALL_SECONDS: self.seconds})
+            return
+        figures = played.figures | {WALL_SECONDS: self.seconds}
+        observer.update(played.env_steps, updates=self.num_updates, figures=figures)
         if played.video is not None and self._on_video is not None:
-            self._on_video(self.env_steps, played.video)
-        return played.games.returns
+            self._on_video(played.env_steps, played.video)
+        if self._evaluator is not None:
+            forget_evaluating(self.folder, played.env_steps)  # lest a session that resumes plays it once more
 
     def _tell(self, observer: Observer, figures: Mapping[str, float] | None = None) -> None:
         observer.update(self.env_steps, updates=self.num_updates, figures=figures)

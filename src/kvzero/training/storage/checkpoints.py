@@ -2,8 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError
 
 from kvzero.agent import CHECKPOINTS, AgentConfig
@@ -12,6 +15,7 @@ from kvzero.files import flush_folder
 from kvzero.replay import Replay
 from kvzero.training.learning import Learner
 from kvzero.training.storage.contents import write_contents, write_state
+from kvzero.training.storage.evaluating import save_evaluating
 from kvzero.training.storage.progress import Progress
 
 __all__ = ["save_checkpoint"]
@@ -20,13 +24,20 @@ PARTIAL = "partial_"
 
 
 def save_checkpoint(
-    run: Path, learner: Learner, replay: Replay, progress: Progress, *, agent: AgentConfig, keep: int
+    run: Path,
+    learner: Learner,
+    replay: Replay,
+    progress: Progress,
+    *,
+    agent: AgentConfig,
+    keep: int,
+    evaluating: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
     """Write a checkpoint and delete all but the newest `keep`; return its folder.
 
     It is written under a temporary name and renamed when it is whole and on the disk. Its name counts environment
     steps and updates; one of the same name already holds the same tensors, and only its state is brought up to date:
-    an evaluation may have been played since.
+    an evaluation may have been played since. `evaluating` are weights that are being played with, if there are any.
 
     Raises:
         RunError: if the disk is full or the folder cannot be written. Earlier checkpoints stay whole.
@@ -36,7 +47,10 @@ def save_checkpoint(
         if final.exists():
             write_state(final, learner, replay, progress)
         else:
-            _save_anew(final, learner, replay, progress, agent)
+            with _made_anew(final) as partial:
+                write_contents(partial, learner, replay, progress, agent)
+                if evaluating is not None:
+                    save_evaluating(evaluating, partial)
             _delete_old(final.parent, keep)
     except (OSError, SafetensorError) as error:
         raise RunError(
@@ -46,13 +60,15 @@ def save_checkpoint(
     return final
 
 
-def _save_anew(final: Path, learner: Learner, replay: Replay, progress: Progress, agent: AgentConfig) -> None:
+@contextmanager
+def _made_anew(final: Path) -> Iterator[Path]:
+    """Give an empty folder of another name, which takes the name of `final` once it is filled and on the disk."""
     partial = final.with_name(f"{PARTIAL}{final.name}")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         _delete_partial(final.parent)
         partial.mkdir()
-        write_contents(partial, learner, replay, progress, agent)
+        yield partial
         _flush(partial)
         partial.rename(final)
         flush_folder(final.parent)

@@ -15,7 +15,7 @@ class Progress:
     updates_owed: float
     """Updates that the replay ratio still asks for."""
     evaluated_at: int
-    """Environment steps at the newest evaluation that was played to its end; 0 before the first."""
+    """Environment steps at the newest evaluation that was played to its end, or is being played; 0 before the first."""
     seconds: float
     """Wall-clock seconds spent so far, over all sessions."""
     search_rng: dict[str, Any]
@@ -24,6 +24,8 @@ class Progress:
     """States of those that other collectors than the first use, in a run with several."""
     served_updates: int = 0
     """Updates that rows were searched again for; 0 in a run that does not, and before the first."""
+    evaluating: dict[str, Any] | None = None
+    """`env_steps` and `discount` of when the evaluation was due that is being played beside training, if any is."""
 
 
 def read_progress(found: dict[str, Any], *, found_format: int) -> Progress:

@@ -66,7 +66,7 @@ def authenticating(variables: Mapping[str, str]) -> Iterator[None]:
 @contextmanager
 def at_loopback() -> Iterator[None]:
     """Let Ray be started or joined at 127.0.0.1, in place of which it takes an address that other hosts reach."""
-    constants = importlib.import_module("ray._private.ray_constants")
+    constants: Any = importlib.import_module("ray._private.ray_constants")
     before = constants.ENABLE_RAY_CLUSTER
     constants.ENABLE_RAY_CLUSTER = False
     try:
