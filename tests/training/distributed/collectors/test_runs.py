@@ -10,11 +10,10 @@ import torch
 from tests.training.distributed.collectors.rows import check_ladders
 from tests.training.samples import NUM_ENVS, continuous_config, tiny_config
 
-from kvzero import EnvConfig
+from kvzero import DistributedConfig, EnvConfig, ReanalysisConfig
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import ConfigError, EnvError
 from kvzero.training import Trainer
-from kvzero.training.distributed import DistributedConfig
 from kvzero.training.distributed.cluster import open_cluster
 
 pytest.importorskip("ray")
@@ -76,7 +75,12 @@ def assert_same(ours, theirs):
     assert parts.replay.rng_state() == others.replay.rng_state()
 
 
-@pytest.mark.parametrize("make", [tiny_config, continuous_config])
+def reanalysing_config(runs_dir):
+    """Return a run whose rows keep which weights searched them."""
+    return replace(tiny_config(runs_dir), reanalysis=ReanalysisConfig(reanalysed_rows=5))
+
+
+@pytest.mark.parametrize("make", [reanalysing_config, continuous_config])
 def test_one_collector_without_lag_gives_the_bits_of_a_run_without_ray_and_so_does_its_resumption(tmp_path, make):
     config, ends = make(tmp_path), []
     for name, each in [("alone", config), ("elsewhere", with_collectors(config, collectors=1, lag=0))]:

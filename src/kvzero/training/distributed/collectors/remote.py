@@ -44,7 +44,9 @@ class _Playing:
     collector: Collector
     sink: _Kept
     rng: np.random.Generator
-    weights: Weights
+    version: int
+    num_updates: int
+    """Those of the weights, whose arrays are let go of."""
 
 
 class RemoteCollector:
@@ -107,9 +109,9 @@ class RemoteCollector:
         playing = self._playing
         if playing is None:
             raise RuntimeError(f"{order.label} came before any order to begin")
-        if weights.version != playing.weights.version:
+        if weights.version != playing.version:
             load_into(playing.network, weights)
-            playing.weights = weights
+            playing.version, playing.num_updates = weights.version, weights.num_updates
         playing.planner.set_discount(order.discount)
         return playing
 
@@ -128,10 +130,10 @@ class RemoteCollector:
             rng=rng,
             num_updates=self._num_updates if config.keeps_searches else None,
         )
-        return _Playing(network, planner, collector, sink, rng, weights)
+        return _Playing(network, planner, collector, sink, rng, weights.version, weights.num_updates)
 
     def _num_updates(self) -> int:
-        return 0 if self._playing is None else self._playing.weights.num_updates
+        return 0 if self._playing is None else self._playing.num_updates
 
     def _step(self, playing: _Playing, temperature: float) -> Step:
         episodes = playing.collector.step(temperature)
