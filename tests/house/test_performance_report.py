@@ -1,0 +1,20 @@
+"""The page *Performance report* is what its script writes from the comparisons that are kept."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_performance_report_is_made_of_the_comparisons_that_are_kept(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "results" / "compare", tmp_path / "results" / "compare")
+    (tmp_path / "docs" / "assets").mkdir(parents=True)
+    script = tmp_path / "results" / "compare" / "report.py"
+    subprocess.run([sys.executable, script, "write"], check=True)
+    page = (tmp_path / "docs" / "performance-report.md").read_text(encoding="utf-8")
+    assert page == (ROOT / "docs" / "performance-report.md").read_text(encoding="utf-8")
+    drawn = {path.name for path in (tmp_path / "docs" / "assets").iterdir()}
+    assert drawn == {"compare-cartpole.png"}
+    assert all(f"assets/{name}" in page for name in drawn)
