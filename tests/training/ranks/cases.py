@@ -109,4 +109,4 @@ def learn_all(ranks: Ranks) -> dict[str, dict[str, torch.Tensor]]:
 
 if __name__ == "__main__":
     learner_module.measure_precision = lambda _: "float32" if os.environ["RANK"] == "0" else "bfloat16"
-    torch.save(in_ranks(learn_all), Path(sys.argv[1]))
+    torch.save(in_ranks(learn_all), Path(sys.argv[1]) / f"rank{os.environ['RANK']}.pt")
