@@ -1,13 +1,12 @@
 """Keep what a report needs of a finished run, and no more: python results/keep.py RUN FOLDER.
 
-FOLDER, such as results/pong/seed0, gets the run's config without the folders that it lay in, its summary, its
+FOLDER, such as results/pong/seed0, gets the run's config without the folders and ports of its machine, its summary, its
 evaluations and the picture of them: a few kilobytes, which `kvzero report` takes in place of the run.
 """
 
 import json
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from kvzero.records import unstructure
@@ -18,7 +17,7 @@ from kvzero.training import read_config
 def keep(run: Path, folder: Path) -> None:
     """Write the four files."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = replace(read_config(run), runs_dir="runs", run_name=None)
+    config = read_config(run).without_place()
     evaluations = [
         {ENV_STEPS: int(line[ENV_STEPS]), **{name: line[name] for name in line if name.startswith("eval_")}}
         for line in read_metrics(run)

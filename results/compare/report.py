@@ -23,6 +23,8 @@ DOCS = HERE.parents[1] / "docs"
 NUM_LINES = 200
 SLOWER = 0.05
 """What the engineering report calls slower."""
+Growth = dict[str, tuple[float | None, float | None]]
+"""Bytes that processes grew by in the first and in the second half, by variant."""
 
 HEAD = """# Performance report
 
@@ -82,6 +84,7 @@ def _section(name: str, content: dict[str, Any]) -> str:
     comparison = content["comparison"]
     machine = comparison["machine"]
     where = f"{machine.get('processor', 'an unnamed processor')} ({machine.get('cores', '?')} cores)"
+    growth = {each["variant"]: _growth(comparison, each["variant"]) for each in content["figures"]}
     how = f"{comparison['num_threads']} thread a run{_resumptions(comparison)}"
     lines = [
         f"## {comparison['preset']}, {comparison['env_steps']:,} steps",
@@ -90,9 +93,9 @@ def _section(name: str, content: dict[str, Any]) -> str:
         "",
         content["verdict"]["sentence"],
         "",
-        *_table(("", *[figure["variant"] for figure in content["figures"]]), _rows(content)),
+        *_table(("", *growth), _rows(content, growth)),
         "",
-        *_thresholds(content),
+        *_thresholds(content, growth),
         "",
         f"![Memory, hit rate, return and loss over the run](assets/compare-{name}.png)",
         "",
@@ -105,7 +108,7 @@ def _resumptions(comparison: dict[str, Any]) -> str:
     return f", taken up again after {', '.join(map(str, laps))} of {comparison['num_laps']} laps" if laps else ""
 
 
-def _rows(content: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+def _rows(content: dict[str, Any], growth: Growth) -> Iterable[tuple[str, ...]]:
     figures = content["figures"]
     for label, name in (
         ("environment steps/s", "env_steps_per_second"),
@@ -116,9 +119,8 @@ def _rows(content: dict[str, Any]) -> Iterable[tuple[str, ...]]:
         yield label, *[_spread(each[name]) for each in figures]
     yield "mean memory, MB", *[_megabytes(each["rss_bytes_mean"]) for each in figures]
     yield "peak memory, MB", *[_megabytes(each["peak_rss_bytes"]) for each in figures]
-    halves = [_growth(content["comparison"], each["variant"]) for each in figures]
-    yield "memory grown in the first half, MB", *[_megabytes(first) for first, _ in halves]
-    yield "memory grown in the second half, MB", *[_megabytes(second) for _, second in halves]
+    yield "memory grown in the first half, MB", *[_megabytes(first) for first, _ in growth.values()]
+    yield "memory grown in the second half, MB", *[_megabytes(second) for _, second in growth.values()]
     for label, name in (
         ("hit rate", "global/hit_rate"),
         ("misses", "global/misses"),
@@ -129,7 +131,7 @@ def _rows(content: dict[str, Any]) -> Iterable[tuple[str, ...]]:
     yield "mean return of the last tenth", *[_last(content["comparison"], each["variant"]) for each in figures]
 
 
-def _thresholds(content: dict[str, Any]) -> Iterable[str]:
+def _thresholds(content: dict[str, Any], growth: Growth) -> Iterable[str]:
     """Return a line for each threshold of the report."""
     findings = {(each["kind"], each["variant"]) for each in content["verdict"]["findings"]}
     slower = [variant for kind, variant in findings if kind == "slower"]
@@ -144,8 +146,7 @@ def _thresholds(content: dict[str, Any]) -> Iterable[str]:
         "- **Different results** on the same observations with the same weights: "
         f"{', '.join(sorted(differs)) or 'none'}. Losses and returns of the trainings differ: {'; '.join(agreements)}."
     )
-    growth = {each["variant"]: _growth(content["comparison"], each["variant"])[1] for each in content["figures"]}
-    told = ", ".join(f"{name} {_megabytes(grown)} MB" for name, grown in growth.items())
+    told = ", ".join(f"{name} {_megabytes(second)} MB" for name, (_, second) in growth.items())
     yield f"- **A leak**: what processes grew by in the second half, with a replay that fills: {told}."
 
 

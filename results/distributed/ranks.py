@@ -28,7 +28,7 @@ def measure(arguments: argparse.Namespace, ranks: Ranks) -> dict[str, float]:
     config = replace(preset(arguments.preset), device=arguments.device)
     parts, _ = build_components(config, ranks=ranks)
     for _ in range(50):
-        parts.collector.step(1.0)
+        parts.source.collector.step(1.0)
     learner = parts.learner
     batches = [parts.replay.sample(config.learner.batch_size, num_steps=learner.segment_steps) for _ in range(8)]
     for number in range(WARM_UP):

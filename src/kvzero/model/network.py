@@ -1,6 +1,6 @@
 """The world model's network: encoder, transformer and heads, in training and in search."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,14 @@ class Network(nn.Module):
         if self._digest is None or self._digest[0] != version:
             self._digest = version, digest_weights(self.state_dict())
         return self._digest[1]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all that is saved, by name, for another process; on a CPU the arrays share the network's memory."""
+        return {name: tensor.detach().cpu().numpy() for name, tensor in self.state_dict().items()}
+
+    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take in what `arrays` returned; they may be read-only, as those of an object store are."""
+        self.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the digest out of copies, which count changes from elsewhere: one number would mean two things."""

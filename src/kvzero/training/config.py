@@ -1,6 +1,6 @@
 """The knobs of a whole run: the schedule, and everything below it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Literal, get_args
 
@@ -200,6 +200,10 @@ class RunConfig:
     def num_collecting_envs(self) -> int:
         """Environments that steps come from, those of all collectors together."""
         return self.env.num_envs * (self.distributed.collectors or 1)
+
+    def without_place(self) -> "RunConfig":
+        """Return a config that says nothing of the machine's folders and ports, to be handed on."""
+        return replace(self, runs_dir="runs", run_name=None, monitor=None)
 
     def seed_for(self, purpose: Purpose, salt: int = 0, *more_salt: int) -> int:
         """Return a seed of its own for every purpose, so that no two draw the same numbers."""

@@ -1,6 +1,6 @@
 """An agent taken out of its run: one file that holds all of it, and a card for people."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -11,7 +11,6 @@ from kvzero.files import write_atomically
 from kvzero.records import unstructure
 from kvzero.reports import SUMMARY_FILE, Summary, library_versions, read_summary, spell
 from kvzero.training.card import CARD_BEGINS, write_card
-from kvzero.training.config import RunConfig
 from kvzero.training.storage import read_config
 
 __all__ = ["export_run"]
@@ -40,7 +39,7 @@ def export_run(run: str | Path, out: str | Path, *, licence: str | None = None) 
     card_path = out.with_suffix(".md")
     _refuse_taken(out, card_path)
     checkpoint, (network, agent) = read_newest(run, lambda found: (found, load_network(found, torch.device("cpu"))))
-    config, summary = _without_folders(read_config(run)), _read_result(run, checkpoint)
+    config, summary = read_config(run).without_place(), _read_result(run, checkpoint)
     card = write_card(out.name, network, agent, config, summary, licence)
     notes = {
         "run": unstructure(config),
@@ -64,11 +63,6 @@ def _refuse_taken(out: Path, card: Path) -> None:
             raise RunError(f"{out} exists and is no exported agent; choose another name") from error
     if card.exists() and not card.read_bytes().startswith(CARD_BEGINS.encode()):
         raise RunError(f"the card would replace {card}, which is no card; choose another name")
-
-
-def _without_folders(config: RunConfig) -> RunConfig:
-    """Return a config that says nothing of the machine's folders and ports."""
-    return replace(config, runs_dir="runs", run_name=None, monitor=None)
 
 
 def _read_result(run: Path, checkpoint: Path) -> Summary | None:

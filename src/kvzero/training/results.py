@@ -89,4 +89,4 @@ def _dose(config: RunConfig, summary: Summary) -> float:
     """Return what a summary says of the dose, or where it is from before that was counted what it would have said."""
     if summary.dose is not None:
         return summary.dose
-    return summary.updates * config.learner.batch_size * config.learner.unroll_steps / summary.env_steps
+    return summary.updates * config.learner.positions_per_update / summary.env_steps

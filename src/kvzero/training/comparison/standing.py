@@ -86,25 +86,13 @@ def read_standing(config: ComparisonConfig) -> Standing | None:
 
 
 def _read(found: dict[str, Any]) -> Standing:
-    runs = tuple(_read_run(each) for each in found["runs"])
-    resumed_after = tuple(int(lap) for lap in found["resumed_after"])
-    return Standing(
-        started=str(found["started"]),
-        num_laps=int(found["num_laps"]),
-        resumed_after=resumed_after,
-        is_reported=bool(found["is_reported"]),
-        runs=runs,
-    )
+    return structure(found | {"runs": [_read_run(each) for each in found["runs"]]}, Standing)
 
 
 def _read_run(found: dict[str, Any]) -> RunStanding:
-    return RunStanding(
-        checkpoint=found["checkpoint"],
-        failure=found["failure"],
-        turns=tuple(structure(turn, Turn) for turn in found["turns"]),
-        curve=tuple(found["curve"]),
-        games=tuple(structure(game, Ended) for game in found["games"]),
-    )
+    turns = [structure(turn, Turn) for turn in found["turns"]]
+    games = [structure(game, Ended) for game in found["games"]]
+    return structure(found | {"turns": turns, "games": games}, RunStanding)
 
 
 def _settings(config: ComparisonConfig) -> dict[str, Any]:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from kvzero.model import Network
 
-__all__ = ["Weights", "WeightsBoard", "load_into"]
+__all__ = ["Weights", "WeightsBoard"]
 
 NUM_KEPT = 2
 """Versions that are held for who asks for them; an actor that computes with an older one holds it until it is done."""
@@ -54,8 +53,8 @@ class WeightsBoard:
     def give(self, network: Network) -> Any:
         """Return what stands for the version that was looked at last; it is put out when it is first asked for."""
         if self._newest is None:
-            arrays = {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
-            self._newest = self._put(Weights(version=self.version, num_updates=self._num_updates, arrays=arrays))
+            weights = Weights(version=self.version, num_updates=self._num_updates, arrays=network.arrays())
+            self._newest = self._put(weights)
             self._kept.append(self._newest)
         return self._newest
 
@@ -63,9 +62,3 @@ class WeightsBoard:
         """Hold nothing any more."""
         self._newest = None
         self._kept.clear()
-
-
-def load_into(network: Network, weights: Weights) -> None:
-    """Give a network other weights; arrays may be read-only, as those of an object store are."""
-    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.arrays.items()})
-    network.mark_changed()

@@ -154,6 +154,11 @@ class LearnerConfig:
         return self.bootstrap == "search" or self.search_value_age is not None
 
     @property
+    def positions_per_update(self) -> int:
+        """Steps that one update trains on."""
+        return self.batch_size * self.unroll_steps
+
+    @property
     def loss_weights(self) -> LossWeights:
         """How much each loss counts."""
         return LossWeights(

@@ -275,11 +275,6 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
 
-    @property
-    def positions_per_update(self) -> int:
-        """Steps that one update trains on."""
-        return self.config.batch_size * self.config.unroll_steps
-
     def dormant_shares(self) -> dict[str, float]:
         """Return what share of the units in each part of the network the newest batch hardly excites.
 

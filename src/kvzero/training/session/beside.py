@@ -49,7 +49,7 @@ class DueEvaluation:
     @classmethod
     def of(cls, network: Network, *, env_steps: int, discount: float) -> "DueEvaluation":
         """Return one of a network as it is now, which may change afterwards."""
-        weights = {name: tensor.cpu().numpy().copy() for name, tensor in network.state_dict().items()}
+        weights = {name: array.copy() for name, array in network.arrays().items()}
         return cls(env_steps=env_steps, discount=discount, weights=weights)
 
 
@@ -145,7 +145,7 @@ class _Player:
 
     def play(self, should_stop: ShouldStop, due: DueEvaluation, folder: Path) -> Evaluation | None:
         """Play an evaluation; None where it is to end early."""
-        self._network.load_state_dict({name: torch.from_numpy(array) for name, array in due.weights.items()})
+        self._network.load_arrays(due.weights)
         return play_evaluation(
             self._config,
             self._network,

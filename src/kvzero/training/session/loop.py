@@ -57,7 +57,7 @@ class Loop:
     def dose(self) -> float:
         """Steps trained on per environment step collected: the updates made, times batch, times unroll."""
         learner = self._components.learner
-        return learner.num_updates * learner.positions_per_update / max(self.env_steps, 1)
+        return learner.num_updates * learner.config.positions_per_update / max(self.env_steps, 1)
 
     def advance(self, should_stop: Callable[[], bool]) -> RoundResult:
         """Make one round, which ends early after the step or update at which `should_stop` says so.

@@ -86,7 +86,7 @@ class Trainer:
 
     @property
     def evaluated_at(self) -> int:
-        """Environment steps at the newest evaluation that was played to its end."""
+        """Environment steps at the newest evaluation that was played to its end, or is being played beside training."""
         return self._evaluations.evaluated_at
 
     @property

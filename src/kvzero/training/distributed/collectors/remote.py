@@ -19,7 +19,7 @@ from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
 from kvzero.training.distributed.collectors.messages import Begin, Order, Refusal, Report, Step
-from kvzero.training.distributed.weights import Weights, load_into
+from kvzero.training.distributed.weights import Weights
 from kvzero.training.source import cache_figures
 
 __all__ = ["RemoteCollector"]
@@ -110,7 +110,7 @@ class RemoteCollector:
         if playing is None:
             raise RuntimeError(f"{order.label} came before any order to begin")
         if weights.version != playing.version:
-            load_into(playing.network, weights)
+            playing.network.load_arrays(weights.arrays)
             playing.version, playing.num_updates = weights.version, weights.num_updates
         playing.planner.set_discount(order.discount)
         return playing
@@ -118,7 +118,7 @@ class RemoteCollector:
     def _begin(self, begin: Begin, weights: Weights) -> _Playing:
         envs, config, sink = self._open(), self._config, _Kept()
         network = Network(config.agent.model, envs.spec)
-        load_into(network, weights)
+        network.load_arrays(weights.arrays)
         rng = np.random.default_rng()
         load_rng_state(rng, begin.rng_state, "the search")
         planner = Planner(network, config.agent, num_envs=envs.num_envs)
