@@ -47,7 +47,7 @@ def make_block(config: kvzero.RunConfig, parts: Components, num_updates: int) ->
     """Make some updates as a run does; return milliseconds of one."""
     begun = time.perf_counter()
     if parts.reanalyser is not None:
-        parts.reanalyser.serve(num_updates)
+        parts.reanalyser.serve(num_updates, lambda: False)
     steps = parts.learner.segment_steps
     batches = sample_ahead(parts.replay, num_updates, batch_size=config.learner.batch_size, num_steps=steps)
     with closing(batches):

@@ -68,7 +68,7 @@ def make_block(config: kvzero.RunConfig, parts: Components) -> float:
     """Make some updates as a run does; return milliseconds of one."""
     begun = time.perf_counter()
     if parts.reanalyser is not None:
-        parts.reanalyser.serve(BLOCK_UPDATES)
+        parts.reanalyser.serve(BLOCK_UPDATES, lambda: False)
     steps = parts.learner.segment_steps
     batches = sample_ahead(parts.replay, BLOCK_UPDATES, batch_size=config.learner.batch_size, num_steps=steps)
     with closing(batches):

@@ -206,3 +206,26 @@ def test_a_resumed_replay_is_judged_without_the_rows_that_a_pause_has_ended() ->
 def test_rows_keep_searches_only_where_they_are_to(name: str) -> None:
     assert name not in build_row_spec(SPEC)
     assert name in build_row_spec(SPEC, keeps_searches=True)
+
+
+def test_what_is_found_too_late_is_not_written_over_newer_rows() -> None:
+    rng = np.random.default_rng(1)
+    twin = random_twin(capacity=30)
+    late = list(twin.replay.to_judge(99, before=1, context_steps=2, rows_at_once=9))
+    ordered = twin.steps()
+    for _ in range(7):
+        step, more = random_step(rng, SPEC, 2), {name: np.zeros(2, np.int64) for name in ("collected_at", "judged_at")}
+        more |= {"search_values": np.zeros(2), "action_masks": np.ones((2, SPEC.num_actions), bool)}
+        twin.replay.add(replace(step, fields={**step.fields, **more}))
+        for env, stream in enumerate(twin.streams):
+            stream.append(Row(len(stream), step.fields["observations"][env], judged_at=0))
+            if step.terminated[env] or step.truncated[env]:
+                stream.append(Row(len(stream), step.final_observations[env]))
+    names, num_written = iter(ordered), 0
+    for chunks in late:
+        some = [next(names) for _ in chunks.places]
+        values = np.array([1 + 100 * env + row.number for env, row in some])
+        num_written += twin.replay.judge(chunks, {"search_values": values})
+    still_held = [(env, row) for env, row in ordered if row in twin.held(env)]
+    assert num_written == len(still_held) < len(ordered)
+    check_written(twin, still_held)

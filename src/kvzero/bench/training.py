@@ -237,7 +237,7 @@ def _update(learning: Learning, stopwatch: Stopwatch, num_updates: int) -> None:
     learner, reanalyser = learning.learner, learning.reanalyser
     if reanalyser is not None:
         with timed(stopwatch, "reanalysis"):
-            reanalyser.serve(num_updates)
+            reanalyser.serve(num_updates, lambda: False)
     batches = sample_ahead(
         learning.replay, num_updates, batch_size=learning.batch_size, num_steps=learner.segment_steps
     )

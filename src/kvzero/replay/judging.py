@@ -34,6 +34,9 @@ class Chunks:
     places: Int64[np.ndarray, " root"]
     """Where these are kept, `env * rows_per_env + slot`, chunk by chunk and the oldest of each first."""
 
+    numbers: Int64[np.ndarray, " root"]
+    """Which rows of their environments these are, counted from 0 over the whole run."""
+
 
 def find_oldest_judged(rows: Rows, num_rows: int, *, before: int) -> Int64[np.ndarray, " row"]:
     """Return the places of the steps whose newest search is the oldest, made by weights of fewer updates than `before`.
@@ -88,14 +91,16 @@ def _pack(
     depths = _depths(rows, envs, starts, context_steps)
     times = np.arange(-(depths + sizes).max(), 0)
     numbers = (starts + sizes)[:, None] + times  # [chunk, time]
+    is_root = numbers >= starts[:, None]
     is_valid = numbers >= (starts - depths)[:, None]
     found = envs[:, None] * rows.rows_per_env + numbers % rows.rows_per_env
     names = [name for name in ("observations", "actions", "action_masks") if name in rows.spec]
     return Chunks(
         fields={name: rows.by_place(name).take(found, axis=0) for name in names},
         is_valid=is_valid,
-        is_root=numbers >= starts[:, None],
+        is_root=is_root,
         places=places[bounds[0] : bounds[-1]],
+        numbers=numbers[is_root],
     )
 
 

@@ -130,11 +130,16 @@ class Replay:
         places = find_oldest_judged(self._rows, num_rows, before=before)
         return cut_chunks(self._rows, places, context_steps=context_steps, rows_at_once=rows_at_once)
 
-    def judge(self, chunks: Chunks, fields: Mapping[str, Shaped[np.ndarray, "root ..."]]) -> None:
-        """Write what a new search found of the rows of `chunks`, in the order of their `places`."""
+    def judge(self, chunks: Chunks, fields: Mapping[str, Shaped[np.ndarray, "root ..."]]) -> int:
+        """Write what a new search found of the rows of `chunks`, in the order of their `places`.
+
+        Rows that others have been written over since are left out; return how many are not.
+        """
         envs, slots = np.divmod(chunks.places, self._rows.rows_per_env)
+        is_held = chunks.numbers >= self._rows.num_written[envs] - self._rows.rows_per_env
         for name, values in fields.items():
-            self._rows.fields[name][envs, slots] = values
+            self._rows.fields[name][envs[is_held], slots[is_held]] = values[is_held]
+        return int(np.count_nonzero(is_held))
 
     def steps_of(self, name: str) -> Shaped[np.ndarray, "step ..."]:
         """Return a copy of one field of all steps held, in no particular order."""

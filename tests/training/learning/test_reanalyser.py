@@ -25,6 +25,10 @@ ROWS_PER_ENV = 25
 STEP = 1
 
 
+def never() -> bool:
+    return False
+
+
 def new_replay(spec: EnvSpec = SPEC) -> Replay:
     num_sampled = NUM_SAMPLED if spec.is_continuous else 0
     row_spec = build_row_spec(spec, num_sampled_actions=num_sampled, keeps_searches=True)
@@ -96,7 +100,7 @@ def plan_again(arrays: dict[str, np.ndarray], env: int, learner: Learner) -> dic
 def test_rows_hold_what_planning_live_with_the_ema_network_finds(num_steps):
     replay = fill(new_replay(), num_steps)
     reanalyser, learner = reanalyser_of(replay, num_rows=1_000)
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     arrays, num_ends = held(replay), 0
     for env in range(NUM_ENVS):
         for slot, (policy, value) in plan_again(arrays, env, learner).items():
@@ -117,7 +121,7 @@ def test_the_device_engine_judges_rows_as_the_eager_engine_does(rule, one_pass):
     for changes in ({}, {"engine": "device", "one_pass": one_pass}):
         replay = fill(new_replay(), 60)
         reanalyser, _ = reanalyser_of(replay, num_rows=1_000, agent=replace(AGENT, search=search, **changes))
-        reanalyser.serve(1)
+        reanalyser.serve(1, never)
         found.append(held(replay))
     eager, device = found
     for env in range(NUM_ENVS):
@@ -139,7 +143,7 @@ def test_a_row_written_to_another_place_is_noticed(monkeypatch):
 
 def test_actions_that_were_not_legal_get_no_share():
     replay = fill(new_replay(), 20)
-    reanalyser_of(replay, num_rows=1_000)[0].serve(1)
+    reanalyser_of(replay, num_rows=1_000)[0].serve(1, never)
     policies, masks = replay.steps_of("policies"), replay.steps_of("action_masks")
     assert (policies[~masks] == 0).all()
     assert (~masks).any()
@@ -148,8 +152,8 @@ def test_actions_that_were_not_legal_get_no_share():
 
 def test_policies_do_not_depend_on_noise():
     first, second = (fill(new_replay(), 20) for _ in range(2))
-    reanalyser_of(first, num_rows=1_000, seed=1)[0].serve(1)
-    reanalyser_of(second, num_rows=1_000, seed=2)[0].serve(1)
+    reanalyser_of(first, num_rows=1_000, seed=1)[0].serve(1, never)
+    reanalyser_of(second, num_rows=1_000, seed=2)[0].serve(1, never)
     np.testing.assert_array_equal(first.steps_of("policies"), second.steps_of("policies"))
 
 
@@ -157,7 +161,7 @@ def test_sampled_actions_are_drawn_anew_and_kept_with_the_policy_over_them():
     agent = replace(AGENT, sampling=SamplingConfig(num_sampled_actions=NUM_SAMPLED, num_wide_actions=2))
     replay, again, other = (fill(new_replay(REACH), 20, spec=REACH) for _ in range(3))
     for each, seed in ((replay, 1), (again, 1), (other, 2)):
-        reanalyser_of(each, num_rows=1_000, spec=REACH, agent=agent, seed=seed)[0].serve(1)
+        reanalyser_of(each, num_rows=1_000, spec=REACH, agent=agent, seed=seed)[0].serve(1, never)
     sets = replay.steps_of("action_sets")
     assert len(np.unique(sets.reshape(-1, 2), axis=0)) == sets.shape[0] * NUM_SAMPLED
     np.testing.assert_allclose(replay.steps_of("policies").sum(1), 1, atol=1e-6)
@@ -168,16 +172,16 @@ def test_sampled_actions_are_drawn_anew_and_kept_with_the_policy_over_them():
 def test_every_update_is_served_once_with_its_rows():
     replay = fill(new_replay(), 20)
     reanalyser, learner = reanalyser_of(replay, num_rows=3)
-    reanalyser.serve(1)  # updates before the first of this session, whom nobody served, count too
+    reanalyser.serve(1, never)  # updates before the first of this session, whom nobody served, count too
     assert reanalyser.served_updates == 6
     assert np.count_nonzero(replay.steps_of("judged_at") == 5) == 3 * 6
     before = held(replay)
     learner.num_updates = 6
-    reanalyser.serve(0)
+    reanalyser.serve(0, never)
     assert {name: array.tolist() for name, array in held(replay).items()} == {
         name: array.tolist() for name, array in before.items()
     }
-    reanalyser.serve(2)
+    reanalyser.serve(2, never)
     assert reanalyser.served_updates == 8
     assert np.count_nonzero(replay.steps_of("judged_at") == 6) == 3 * 2
 
@@ -185,23 +189,23 @@ def test_every_update_is_served_once_with_its_rows():
 def test_rows_that_weights_of_as_many_updates_have_judged_are_left_alone():
     replay = fill(new_replay(), 12, num_updates=5)
     reanalyser, learner = reanalyser_of(replay, num_rows=1_000)
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     assert (replay.steps_of("search_values") == 99).all()
     learner.num_updates = 6
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     assert (replay.steps_of("search_values") != 99).all()
 
 
 def test_an_empty_replay_asks_for_nothing():
     reanalyser, _ = reanalyser_of(new_replay())
-    reanalyser.serve(4)
+    reanalyser.serve(4, never)
     assert reanalyser.served_updates == 9
     assert reanalyser.figures()["reanalysis/rows"] == 0
 
 
 def test_a_resumed_replay_is_judged_as_one_that_was_never_saved(tmp_path):
     whole, saved = (fill(new_replay(), 40) for _ in range(2))
-    reanalyser_of(saved, num_rows=2)[0].serve(1)
+    reanalyser_of(saved, num_rows=2)[0].serve(1, never)
     save_file(held(saved), tmp_path / "replay.safetensors")
     resumed = new_replay()
     resumed.load_state_arrays(list_arrays(tmp_path / "replay.safetensors"))
@@ -210,7 +214,7 @@ def test_a_resumed_replay_is_judged_as_one_that_was_never_saved(tmp_path):
             reanalyser, learner = reanalyser_of(replay, num_rows=2)
             learner.num_updates = 5 + number
             reanalyser.served_updates = 6 * number
-            reanalyser.serve(1)
+            reanalyser.serve(1, never)
     for name, array in held(whole).items():
         np.testing.assert_array_equal(array, held(resumed)[name])
 
@@ -218,7 +222,7 @@ def test_a_resumed_replay_is_judged_as_one_that_was_never_saved(tmp_path):
 def test_figures_tell_share_age_and_cost():
     replay = fill(new_replay(), 20)
     reanalyser, learner = reanalyser_of(replay, num_rows=3)
-    reanalyser.serve(0)
+    reanalyser.serve(0, never)
     learner.num_updates = 9
     figures = reanalyser.figures()
     num_steps = len(replay)
@@ -236,4 +240,4 @@ def test_a_network_that_has_diverged_is_refused():
     with torch.no_grad():
         next(learner.target_network.parameters()).fill_(torch.nan)
     with pytest.raises(SearchError, match="not all finite"):
-        reanalyser.serve(1)
+        reanalyser.serve(1, never)

@@ -14,6 +14,7 @@ from tests.training.learning.test_reanalyser import (
     STEP,
     fill,
     held,
+    never,
     new_replay,
 )
 from tests.training.samples import LEARNER, tiny_network
@@ -25,7 +26,7 @@ from kvzero.errors import ConfigError
 from kvzero.records import EnvSpec
 from kvzero.replay import Chunks, Replay
 from kvzero.training import Learner, Reanalyser
-from kvzero.training.learning import reanalyser as reanalyser_module
+from kvzero.training.learning import docket as docket_module
 from kvzero.training.learning.reuse import _digest_batch
 
 DRAWN = replace(AGENT, sampling=SamplingConfig(num_sampled_actions=NUM_SAMPLED, num_wide_actions=2))
@@ -38,7 +39,7 @@ SEARCHES = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     """Have several batches in one small replay."""
-    monkeypatch.setattr(reanalyser_module, "ROWS_AT_ONCE", 16)
+    monkeypatch.setattr(docket_module, "ROWS_AT_ONCE", 16)
 
 
 def reanalyser_of(
@@ -60,7 +61,7 @@ def judge(results: ResultCache | None, **settings) -> tuple[dict[str, np.ndarray
     """Search a replay of more rows than are searched together; return what it then holds, and the figures."""
     replay = fill(new_replay(settings.get("spec", SPEC)), 55, spec=settings.get("spec", SPEC))
     reanalyser, _ = reanalyser_of(replay, results, **settings)
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     return held(replay), reanalyser.figures()
 
 
@@ -102,7 +103,7 @@ def change_a_weight(learner: Learner) -> None:
 @pytest.mark.parametrize("change", ["nothing", "seed", "weight", "discount", "simulations", "row", "mask", "threads"])
 def test_exact_results_are_those_of_the_same_batch_weights_and_draws(change, monkeypatch):
     results, replay = ResultCache(), fill(new_replay(), 7)
-    reanalyser_of(fill(new_replay(), 7), results)[0].serve(1)
+    reanalyser_of(fill(new_replay(), 7), results)[0].serve(1, never)
     agent = replace(AGENT, search=SearchConfig(num_simulations=7)) if change == "simulations" else AGENT
     reanalyser, learner = reanalyser_of(replay, results, seed=int(change == "seed"), agent=agent)
     if change == "weight":
@@ -116,7 +117,7 @@ def test_exact_results_are_those_of_the_same_batch_weights_and_draws(change, mon
         fields["action_masks"][0, 3, 1] ^= True
     if change == "threads":
         monkeypatch.setattr(torch, "get_num_threads", lambda: 99)
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     assert reanalyser.figures()["reanalysis/reused_rows"] == (14 if change == "nothing" else 0)
 
 
@@ -141,20 +142,20 @@ def test_whatever_a_batched_search_depends_on_is_in_its_key():
 def test_recent_results_are_taken_as_they_were_found_until_they_are_too_old(agent, spec):
     results, replay = ResultCache(max_age_updates=3), fill(new_replay(spec), 30, spec=spec)
     reanalyser, learner = reanalyser_of(replay, results, agent=agent, spec=spec)
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     num_rows = reanalyser.figures()["reanalysis/rows"]
     before = held(replay)
     for age in (1, 3):
         learner.num_updates = 5 + age
         change_a_weight(learner)
-        reanalyser.serve(1)
+        reanalyser.serve(1, never)
         figures = reanalyser.figures()
         assert (figures["reanalysis/rows"], figures["reanalysis/reused_rows"]) == (0, num_rows)
         assert figures["reanalysis/reused_age_mean"] == figures["reanalysis/reused_age_max"] == age
         assert_same(before, held(replay))
         assert figures["reanalysis/age_updates"] == age
     learner.num_updates = 9
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     figures = reanalyser.figures()
     assert (figures["reanalysis/rows"], figures["reanalysis/reused_rows"]) == (num_rows, 0)
     assert (replay.steps_of("judged_at") == 9).all()
@@ -164,28 +165,28 @@ def test_rows_that_are_new_are_searched_beside_those_that_are_known():
     """They get what a search of all would give them, up to chance that is none here, and rounding."""
     results, replay = ResultCache(max_age_updates=3), fill(new_replay(), 12)
     reanalyser, learner = reanalyser_of(replay, results)
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     num_known = reanalyser.figures()["reanalysis/rows"]
     fill(replay, 9, seed=1, num_updates=5)
     learner.num_updates = 6
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     figures = reanalyser.figures()
     assert figures["reanalysis/reused_rows"] == num_known
     assert figures["reanalysis/rows"] == len(replay) - num_known > 5
     twin = fill(fill(new_replay(), 12), 9, seed=1, num_updates=5)
     other, learner = reanalyser_of(twin, None)
     learner.num_updates = 6
-    other.serve(1)
+    other.serve(1, never)
     np.testing.assert_array_equal(replay.steps_of("policies"), twin.steps_of("policies"))
     np.testing.assert_allclose(replay.steps_of("search_values"), twin.steps_of("search_values"), atol=1e-5)
 
 
 def test_recent_results_are_those_of_the_same_legal_actions():
     results, replay = ResultCache(max_age_updates=1), fill(new_replay(), 7)
-    reanalyser_of(fill(new_replay(), 7), results)[0].serve(1)
+    reanalyser_of(fill(new_replay(), 7), results)[0].serve(1, never)
     replay._rows.fields["action_masks"][0, 3, 1] ^= True
     reanalyser, _ = reanalyser_of(replay, results)
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     figures = reanalyser.figures()
     assert (figures["reanalysis/rows"], figures["reanalysis/reused_rows"]) == (1, 13)
 
@@ -193,12 +194,12 @@ def test_recent_results_are_those_of_the_same_legal_actions():
 def test_recent_results_are_those_of_the_same_history_as_far_back_as_it_counts():
     num_steps, reach = 20, AGENT.model.layout.history_steps
     results, replay = ResultCache(max_age_updates=1), fill(new_replay(), num_steps)
-    reanalyser_of(fill(new_replay(), num_steps), results)[0].serve(1)
+    reanalyser_of(fill(new_replay(), num_steps), results)[0].serve(1, never)
     is_step = replay._rows.kinds[0] == STEP
     row = next(row for row in range(num_steps) if is_step[row : row + reach + 2].all())
     replay._rows.fields["actions"][0, row] ^= 1
     reanalyser, _ = reanalyser_of(replay, results)
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     assert reanalyser.figures()["reanalysis/rows"] == reach == 3
 
 
@@ -209,9 +210,9 @@ def test_equal_histories_in_different_rows_share_a_result():
         fill(same, 7)
         same.end_running_episodes()
     reanalyser, _ = reanalyser_of(replay, results)
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     reanalyser, _ = reanalyser_of(same, results)
-    reanalyser.serve(1)
+    reanalyser.serve(1, never)
     figures = reanalyser.figures()
     assert (figures["reanalysis/rows"], figures["reanalysis/reused_rows"]) == (0, len(same.steps_of("policies")))
 
@@ -220,21 +221,21 @@ def test_results_of_another_process_have_the_age_of_their_weights():
     """Both know the weights of before; what one found with them, the other finds under them alone."""
     tier = DictTier()
     first, learner = reanalyser_of(fill(new_replay(), 12), ResultCache(max_age_updates=4, tier=tier))
-    first.serve(1)
+    first.serve(1, never)
     other, follower = reanalyser_of(fill(new_replay(), 12), ResultCache(max_age_updates=4, tier=tier), num_rows=1)
-    other.serve(1)
+    other.serve(1, never)
     follower.num_updates = 7
     other._num_rows = 1_000
     change_a_weight(follower)
     other.figures()
-    other.serve(1)
+    other.serve(1, never)
     assert other.figures()["reanalysis/reused_age_max"] == 2
     stranger, learner = reanalyser_of(fill(new_replay(), 12), ResultCache(max_age_updates=4, tier=tier))
     learner.num_updates = 7
     change_a_weight(learner)
     with torch.no_grad():
         learner.target_network.action_table.weight[0, 0].add_(1e-6)
-    stranger.serve(1)
+    stranger.serve(1, never)
     assert stranger.figures()["reanalysis/reused_rows"] == 0
 
 

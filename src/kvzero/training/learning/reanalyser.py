@@ -2,30 +2,54 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from kvzero.agent import AgentConfig, Findings, open_engine, result_namespace
+from kvzero.agent import AgentConfig, result_namespace
 from kvzero.cache import ResultCache
-from kvzero.engines import Past
 from kvzero.replay import Chunks, Replay
+from kvzero.training.learning.docket import Docket
 from kvzero.training.learning.learner import Learner
 from kvzero.training.learning.reuse import Judged, Source, make_reuse
+from kvzero.training.learning.row_search import RowSearch
 
-__all__ = ["ROWS_AT_ONCE", "Reanalyser"]
+__all__ = ["Reanalyser", "Reanalysis"]
 
-ROWS_AT_ONCE = 64
-"""Rows that are searched together."""
+
+@runtime_checkable  # the shape checks of the test session ask isinstance
+class Reanalysis(Protocol):
+    """What the loop asks of whoever searches rows again (MuZero Reanalyse, Schrittwieser et al. 2021).
+
+    Rows are written between blocks of updates alone. So every batch of a block sees the same rows, however early it is
+    drawn, and nothing depends on how fast anything runs. All that a resumed run needs is `served_updates`; which rows
+    are next stands in the rows themselves.
+    """
+
+    served_updates: int
+    """Updates whose rows were searched, and have what was found."""
+
+    def serve(self, num_updates: int, should_stop: Callable[[], bool]) -> bool:
+        """Have the rows searched that the next `num_updates` updates ask for, as far as that has not been done.
+
+        Return whether these can be made now; not where `should_stop` ended a wait.
+
+        Raises:
+            SearchError: if the network has diverged.
+            ClusterError: if what searches elsewhere is lost.
+        """
+        ...
+
+    def figures(self) -> dict[str, float]:
+        """Return how much of the replay was searched again, how old searches are, and what this cost since last time.
+
+        Of a replay without steps, only what it cost.
+        """
+        ...
 
 
 class Reanalyser:
-    """Searches the rows again that were judged longest ago (MuZero Reanalyse, Schrittwieser et al. 2021).
-
-    It works between blocks of updates, for all updates of the next block at once. So every batch of a block sees the
-    same rows, however early it is drawn, and nothing depends on how fast anything runs. All that a resumed run needs is
-    `served_updates`; which rows are next stands in the rows themselves.
-    """
+    """Searches the rows again that were judged longest ago, in this process, before the block of updates begins."""
 
     def __init__(
         self,
@@ -37,10 +61,9 @@ class Reanalyser:
         seed_of: Callable[[int], int],
         results: ResultCache | None = None,
     ) -> None:
-        """Search `num_rows` rows per update, as `agent` searches when it collects, but without noise on root priors.
+        """Search `num_rows` rows per update, as `RowSearch` does with this agent.
 
-        Noise is there to make a collector try what the policy would not; in a target it would only blur what was
-        found. `seed_of` gives a seed for each number of updates, from which ties are broken and actions are sampled.
+        `seed_of` gives a seed for each number of updates, from which ties are broken and actions are sampled.
         What is in `results` already is not searched: exactly the same where they are exact, else what was found
         `max_age_updates` ago at most.
 
@@ -50,50 +73,39 @@ class Reanalyser:
         self.served_updates = 0
         """Updates that rows were searched for so far."""
         self._learner = learner
-        self._replay = replay
-        self._num_rows = num_rows
+        self._docket = Docket(learner, replay, num_rows=num_rows)
         self._seed_of = seed_of
-        self._network = learner.target_network
-        self._agent = replace(agent, search=agent.search.without_noise())
-        self._engine = open_engine(self._network, self._agent, num_envs=ROWS_AT_ONCE)
-        self._form = Findings.form(self._network.spec, self._agent)
+        self._rows = RowSearch(learner.target_network, agent)
         self._results = results
         self._reuse = None
         if results is not None:
-            self._reuse = make_reuse(results, self._form, history_steps=self._network.config.layout.history_steps)
+            history_steps = learner.target_network.config.layout.history_steps
+            self._reuse = make_reuse(results, self._rows.form, history_steps=history_steps)
             self._source()  # refuses what cannot be
         self._seconds = 0.0  # since figures were last asked for
         self._num_searched = 0  # likewise
         self._reused_ages: list[np.ndarray] = []  # likewise
 
-    def serve(self, num_updates: int) -> None:
-        """Search the rows that the next `num_updates` updates ask for, as far as that has not been done.
-
-        Rows that weights of as many updates have judged are left alone, the newest ones always, even if fewer than
-        asked for are searched then.
+    def serve(self, num_updates: int, should_stop: Callable[[], bool]) -> bool:
+        """Search the rows that the next `num_updates` updates ask for; they can be made then, nothing is waited for.
 
         Raises:
             SearchError: if the network has diverged.
         """
         goal = self._learner.num_updates + num_updates
         if goal <= self.served_updates:
-            return
+            return True
         started = time.perf_counter()
-        self._engine.set_discount(self._learner.discount)
+        self._rows.set_discount(self._learner.discount)
         rng = np.random.default_rng(self._seed_of(self.served_updates))
-        chunks = self._replay.to_judge(
-            self._num_rows * (goal - self.served_updates),
-            before=self._learner.num_updates,
-            context_steps=self._network.config.layout.history_steps,
-            rows_at_once=ROWS_AT_ONCE,
-        )
-        for some in chunks:
+        for some in self._docket.draw(goal - self.served_updates):
             judged = self._judge(some, rng)
-            self._replay.judge(some, self._fields(judged))
+            self._docket.write(some, judged.findings, judged_at=self._learner.num_updates - judged.ages)
             self._num_searched += int(np.count_nonzero(~judged.is_reused))
             self._reused_ages.append(judged.ages[judged.is_reused])
         self.served_updates = goal
         self._seconds += time.perf_counter() - started
+        return True
 
     def figures(self) -> dict[str, float]:
         """Return how much of the replay was searched again, how old searches are, and what this cost since last time.
@@ -105,14 +117,7 @@ class Reanalyser:
             "reanalysis/seconds": self._seconds,
         } | self._reuse_figures()
         self._num_searched, self._seconds, self._reused_ages = 0, 0.0, []
-        judged_at = self._replay.steps_of("judged_at")
-        if not len(judged_at):
-            return cost
-        return {
-            "reanalysis/share": float(np.mean(judged_at > self._replay.steps_of("collected_at"))),
-            "reanalysis/age_updates": float(self._learner.num_updates - judged_at.mean()),
-            **cost,
-        }
+        return self._docket.figures() | cost
 
     def _reuse_figures(self) -> dict[str, float]:
         """Return what was not searched, how old it was, and what the cache counts; nothing where nothing is reused."""
@@ -128,36 +133,13 @@ class Reanalyser:
         return figures | {f"results/{name}": figure for name, figure in self._results.figures().items()}
 
     def _source(self) -> Source:
-        agent = self._agent.with_discount(self._learner.discount)
-        namespace = result_namespace(self._network, agent, self._engine.name, is_drawn=True)
-        return Source(namespace, self._learner.num_updates, self._search)
+        agent = self._rows.agent.with_discount(self._learner.discount)
+        namespace = result_namespace(self._rows.network, agent, self._rows.engine_name, is_drawn=True)
+        return Source(namespace, self._learner.num_updates, self._rows.search)
 
     def _judge(self, chunks: Chunks, rng: np.random.Generator) -> Judged:
         """Return what a search finds below the roots of some chunks, from earlier ones where that will do."""
         if self._reuse is not None:
             return self._reuse.judge(chunks, rng, self._source())
         num_roots = len(chunks.places)
-        return Judged(self._search(chunks, rng), np.zeros(num_roots, np.int64), np.zeros(num_roots, np.bool_))
-
-    def _search(self, chunks: Chunks, rng: np.random.Generator) -> Findings:
-        envs = np.arange(len(chunks.places))
-        fields = chunks.fields
-        self._engine.rebuild_along(
-            envs, Past(fields["observations"], fields["actions"][:, :-1], chunks.is_valid), chunks.is_root
-        )
-        if self._network.spec.is_continuous:
-            masks = np.ones((len(envs), 0), bool)
-        else:
-            masks = fields["action_masks"][chunks.is_root]
-        return Findings.of(self._engine.search(envs, masks, rng=rng), self._form)
-
-    def _fields(self, judged: Judged) -> dict[str, np.ndarray]:
-        """Return what a row keeps of a search."""
-        found = judged.findings
-        sets = {} if found.action_sets is None else {"action_sets": found.action_sets}
-        return {
-            "policies": found.policy,
-            "search_values": found.values,
-            "judged_at": self._learner.num_updates - judged.ages,
-            **sets,
-        }
+        return Judged(self._rows.search(chunks, rng), np.zeros(num_roots, np.int64), np.zeros(num_roots, np.bool_))

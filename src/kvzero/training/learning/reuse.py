@@ -139,7 +139,12 @@ def _pick(chunks: Chunks, is_picked: Bool[np.ndarray, " root"]) -> Chunks:
     held = is_root.any(axis=1)
     fields = {name: array[held] for name, array in chunks.fields.items()}
     return replace(
-        chunks, fields=fields, is_valid=chunks.is_valid[held], is_root=is_root[held], places=chunks.places[is_picked]
+        chunks,
+        fields=fields,
+        is_valid=chunks.is_valid[held],
+        is_root=is_root[held],
+        places=chunks.places[is_picked],
+        numbers=chunks.numbers[is_picked],
     )
 
 

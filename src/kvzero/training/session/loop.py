@@ -90,8 +90,9 @@ class Loop:
         if self.updates_owed < 1 or not replay.has_starts:  # none after a stop at the very first step
             return
         learner.take_in()
-        if self._components.reanalyser is not None:
-            self._components.reanalyser.serve(int(self.updates_owed))
+        reanalysis = self._components.reanalyser
+        if reanalysis is not None and not reanalysis.serve(int(self.updates_owed), should_stop):
+            return
         batches = sample_ahead(
             replay,
             int(self.updates_owed),
