@@ -138,7 +138,7 @@ def test_all_that_the_pictures_of_the_architecture_name_exists() -> None:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     pictures = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
     names = {name for picture in pictures for name in re.findall(rf"\b(?:{'|'.join(ROOMS)})(?:\.\w+)+", picture)}
-    assert len(pictures) == 3
+    assert len(pictures) == 4
     assert len(names) > 20
     for name in sorted(names):
         pkgutil.resolve_name(f"kvzero.{name}")

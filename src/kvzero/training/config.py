@@ -158,7 +158,7 @@ class RunConfig:
     """The schedule."""
 
     distributed: DistributedConfig = field(default_factory=DistributedConfig)
-    """Who collects, if not this process alone."""
+    """Who collects and searches rows again, if not this process alone."""
 
     def __post_init__(self) -> None:
         read_fields(self)
@@ -173,6 +173,7 @@ class RunConfig:
                 "group_kl compares simplices: use latent_norm=simnorm, or latent_loss=mse or smooth_l1"
             )
         self._check_results()
+        self._check_reanalysers()
         self._check_images()
         self._check_positions()
         self._check_pools()
@@ -219,6 +220,22 @@ class RunConfig:
             raise ConfigError(
                 f"results_max_bytes is {self.reanalysis.results_max_bytes}, which would have no effect: no results "
                 "of reanalysis are kept; give reanalysed_rows, and a tier or max_age_updates, or leave it out"
+            )
+
+    def _check_reanalysers(self) -> None:
+        reanalysers = self.distributed.reanalysers
+        if reanalysers is None:
+            return
+        if not self.reanalysis.reanalysed_rows:
+            raise ConfigError(
+                f"reanalysers is {reanalysers}, but no rows are to be searched again; give reanalysed_rows, or leave "
+                "reanalysers out"
+            )
+        if self.keeps_results:
+            kept = "max_age_updates" if self.reanalysis.max_age_updates else "tier"
+            raise ConfigError(
+                f"reanalysers is {reanalysers}, which do not look for what was found before: leave {kept} out, or "
+                "reanalysers, so that this process searches"
             )
 
     def _check_images(self) -> None:

@@ -41,6 +41,7 @@ class Place:
 
 
 COLLECTOR = r"collector/(?P<collector>\d+)"
+REANALYSER = r"reanalyser/(?P<reanalyser>\d+)"
 POOL = r"cache/(?P<pool>init|recur)"
 TIER = r"cache/(?P<tier>(?!global/)[^/]+)"
 
@@ -71,6 +72,29 @@ FAMILIES = (
     Family(f"{COLLECTOR}/idle_seconds", "collector_idle_seconds", "increment", "Seconds that a collector has waited."),
     Family(f"{COLLECTOR}/rss_bytes", "collector_rss_bytes", "gauge", "Memory that a collector's process holds."),
     Family(f"{COLLECTOR}/restarts", "collector_restarts", "counter", "How often a collector was replaced."),
+    Family(
+        "reanalysers/learner_idle_seconds",
+        "reanalysers_learner_idle_seconds",
+        "increment",
+        "Seconds the learner has waited for reanalysers.",
+    ),
+    Family(
+        "reanalysers/overwritten_rows",
+        "reanalysers_overwritten_rows",
+        "increment",
+        "Rows that newer steps were written over before their searches were taken in.",
+    ),
+    Family(
+        f"{REANALYSER}/rows_per_second",
+        "reanalyser_rows_per_second",
+        "gauge",
+        "Rows that a reanalyser searched over the time that it spent on them.",
+    ),
+    Family(
+        f"{REANALYSER}/idle_seconds", "reanalyser_idle_seconds", "increment", "Seconds that a reanalyser has waited."
+    ),
+    Family(f"{REANALYSER}/rss_bytes", "reanalyser_rss_bytes", "gauge", "Memory that a reanalyser's process holds."),
+    Family(f"{REANALYSER}/restarts", "reanalyser_restarts", "counter", "How often a reanalyser was replaced."),
     Family("dose", "dose", "gauge", "Steps trained on per environment step collected."),
     Family(LOSS, "loss", "gauge", "The weighted loss of the newest update."),
     Family(rf"{LOSS}_(?P<part>\w+)", "loss_part", "gauge", "A part of the loss, without its weight."),
@@ -147,7 +171,7 @@ FAMILIES = (
 """Every figure that a run logs of itself; the first family that matches has it."""
 
 LEFT_OUT = re.compile(
-    r"collectors/restarts|cache/global/.+|(cache/[^/]+|results)/(hit_rate|miss_rate|read_ratio|total_queries|misses)"
+    r"(collectors|reanalysers)/restarts|cache/global/.+|(cache/[^/]+|results)/(hit_rate|miss_rate|read_ratio|total_queries|misses)"
 )
 """Sums and shares of others, which Prometheus computes itself; looked at behind the families."""
 

@@ -1,4 +1,4 @@
-"""The knobs of a run that others collect for."""
+"""The knobs of a run that others work for."""
 
 from dataclasses import dataclass
 from math import inf
@@ -12,10 +12,13 @@ __all__ = ["DistributedConfig"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistributedConfig:
-    """Who collects, where they live, and how far behind the learner they may be."""
+    """Who collects and searches rows again, where they live, and how far behind the learner they may be."""
 
     collectors: int | None = None
     """Processes of Ray that collect, each in `num_envs` environments of its own; this process alone if not given."""
+
+    reanalysers: int | None = None
+    """Processes of Ray that search rows of the replay again; this process if not given."""
 
     cluster: str = "local"
     """Where they live: local, a Ray that this run starts on this machine and stops again; auto, the one that runs here;
@@ -26,16 +29,18 @@ class DistributedConfig:
 
     lag: int = 1
     """How many versions behind the learner's weights those may be that a step was searched with. 0 collects and updates
-    in turns, 1 at the same time, both with the same results at any speed; from 2 on steps are taken as they come."""
+    in turns, 1 at the same time, both with the same results at any speed; from 2 on steps are taken as they come.
+    With 0 rows are searched again before the block of updates that asks for them, else while it is made."""
 
     max_restarts: int = 3
-    """Collectors that may be lost within a minute; one more ends the run, with a checkpoint."""
+    """Collectors that may be lost within a minute, and reanalysers; one more ends the run, with a checkpoint."""
 
     start_seconds: float = 120.0
-    """Time in which a process has to have started and given its first steps."""
+    """Time in which a process has to have started and given its first steps or searches."""
 
     silent_seconds: float = 30.0
-    """Time beyond that of the slowest steps so far after which a collector that says nothing counts as lost."""
+    """Time beyond that of the slowest steps or searches so far after which a process that says nothing counts as
+    lost."""
 
     object_store_bytes: int = 200_000_000
     """Size of the object store that a local Ray gets; one that runs already has its own."""
@@ -43,11 +48,12 @@ class DistributedConfig:
     @property
     def num_actors(self) -> int:
         """Processes that live in the cluster; 0 in a run that needs none."""
-        return self.collectors or 0
+        return (self.collectors or 0) + (self.reanalysers or 0)
 
     def __post_init__(self) -> None:
         read_fields(self)
-        check_field(self, "collectors", lambda value: value is None or value >= 1, "give at least 1, or nothing")
+        for name in ("collectors", "reanalysers"):
+            check_field(self, name, lambda value: value is None or value >= 1, "give at least 1, or nothing")
         check_cluster(self.cluster)
         for name in ("lag", "max_restarts"):
             check_field(self, name, lambda value: value >= 0, "give 0 or more")
@@ -57,8 +63,8 @@ class DistributedConfig:
             self, "object_store_bytes", lambda value: value >= 80_000_000, "give at least 80 million, as Ray asks for"
         )
         idle = changed_fields(self)
-        if self.collectors is None and idle:
+        if not self.num_actors and idle:
             raise ConfigError(
-                f"{', '.join(idle)} would have no effect, as this process collects by itself; give collectors, or "
-                "leave it out"
+                f"{', '.join(idle)} would have no effect, as this process does all by itself; give collectors or "
+                "reanalysers, or leave it out"
             )

@@ -6,6 +6,7 @@ from typing import Any
 from kvzero.training.distributed.actors import Actors
 from kvzero.training.distributed.cluster import object_store_figures, open_cluster
 from kvzero.training.distributed.config import DistributedConfig
+from kvzero.training.distributed.weights import WeightsBoard
 
 __all__ = ["OpenCluster"]
 
@@ -41,6 +42,12 @@ class OpenCluster:
             self.ray, lambda _: remote.remote(*given), num_actors=num_actors, name=name, config=self._config
         )
         return self._opened.enter_context(closing(actors))
+
+    def open_board(self) -> WeightsBoard:
+        """Return what gives weights out, and holds none when the cluster is left."""
+        board = WeightsBoard(self.ray.put)
+        self._opened.callback(board.clear)
+        return board
 
     def figures(self) -> dict[str, float]:
         """Return the memory of the object stores."""

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
 from kvzero.training.distributed.collectors import Recruits
 from kvzero.training.distributed.open_cluster import OpenCluster
-from kvzero.training.learning import Alone, Learner, Ranks, Reanalyser
+from kvzero.training.distributed.reanalysers import ReanalyserCrew, RemoteReanalyser
+from kvzero.training.learning import Alone, Docket, Learner, Ranks, Reanalyser, Reanalysis
 from kvzero.training.returns import ReturnWatch
 from kvzero.training.source import LocalSource, StepSource
 from kvzero.training.storage import Progress, load_checkpoint
@@ -38,7 +40,7 @@ class Components:
     """Where results outlive it; None in a run without."""
     learner: Learner
     replay: Replay
-    reanalyser: Reanalyser | None
+    reanalyser: Reanalysis | None
     """What searches rows again; None in a run that does not."""
 
     def close(self) -> None:
@@ -104,7 +106,7 @@ def _build_around(
         tier=around.tier,
         learner=learner,
         replay=replay,
-        reanalyser=_build_reanalyser(config, learner, replay, progress, _make_results(config, around.tier)),
+        reanalyser=_build_reanalyser(around, config, learner, replay, progress),
     )
     return components, progress
 
@@ -162,19 +164,26 @@ def _make_results(config: RunConfig, tier: Tier | None) -> ResultCache | None:
 
 
 def _build_reanalyser(
-    config: RunConfig, learner: Learner, replay: Replay, progress: Progress, results: ResultCache | None
-) -> Reanalyser | None:
+    around: _Around, config: RunConfig, learner: Learner, replay: Replay, progress: Progress
+) -> Reanalysis | None:
     """Return what searches rows again, where it has come to; None where nothing is to be searched again."""
-    if not config.reanalysis.reanalysed_rows:
+    num_rows, num_reanalysers = config.reanalysis.reanalysed_rows, config.distributed.reanalysers
+    if not num_rows:
         return None
-    reanalyser = Reanalyser(
-        learner,
-        replay,
-        config.agent,
-        num_rows=config.reanalysis.reanalysed_rows,
-        seed_of=lambda num_updates: config.seed_for("reanalysis", num_updates),
-        results=results,
-    )
+    seed_of = partial(config.seed_for, "reanalysis")
+    if around.cluster is not None and num_reanalysers is not None:
+        spec = learner.network.spec
+        return ReanalyserCrew(
+            around.cluster.start(RemoteReanalyser, config, spec, num_actors=num_reanalysers, name="reanalyser"),
+            around.cluster.open_board(),
+            Docket(learner, replay, num_rows=num_rows),
+            learner=learner,
+            has_lag=config.distributed.lag > 0,
+            seed_of=seed_of,
+            served_updates=progress.served_updates,
+        )
+    results = _make_results(config, around.tier)
+    reanalyser = Reanalyser(learner, replay, config.agent, num_rows=num_rows, seed_of=seed_of, results=results)
     reanalyser.served_updates = progress.served_updates
     return reanalyser
 
