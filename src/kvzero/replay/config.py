@@ -65,9 +65,10 @@ class ReplayConfig:
         for sampler, prefix in KNOBS.items():
             changed = [name for name in changed_fields(self) if name.startswith(prefix)]
             if changed and self.sampler != sampler:
+                defaults = ", ".join(f"{name}={getattr(type(self)(), name)}" for name in changed)
                 raise ConfigError(
                     f"{', '.join(changed)} would have no effect with sampler={self.sampler}; choose sampler={sampler}, "
-                    "or leave it out"
+                    f"or leave it at {defaults}"
                 )
 
     def rows_per_env(self, num_envs: int) -> int:
