@@ -134,7 +134,7 @@ def test_a_row_written_to_another_place_is_noticed(monkeypatch):
     judge = Replay.judge
 
     def stale(self, chunks, fields):
-        judge(self, replace(chunks, places=np.roll(chunks.places, 1)), fields)
+        return judge(self, replace(chunks, places=np.roll(chunks.places, 1)), fields)
 
     monkeypatch.setattr(Replay, "judge", stale)
     with pytest.raises(AssertionError):

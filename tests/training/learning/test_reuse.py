@@ -123,7 +123,9 @@ def test_exact_results_are_those_of_the_same_batch_weights_and_draws(change, mon
 
 def test_whatever_a_batched_search_depends_on_is_in_its_key():
     rows, is_row = np.zeros((1, 4, 3), np.float32), np.array([[False, True, True, True]])
-    batch = Chunks(fields={"observations": rows}, is_valid=is_row, is_root=is_row, places=np.arange(3))
+    batch = Chunks(
+        fields={"observations": rows}, is_valid=is_row, is_root=is_row, places=np.arange(3), numbers=np.arange(3)
+    )
     drawn = np.random.default_rng(0)
     drawn.integers(2, dtype=np.uint32)  # half of a draw is kept for the next one
     others = [
