@@ -18,6 +18,8 @@ ANSWER_SECONDS = 0.2
 """Time that is left to a connection which failed before the same is asked again."""
 
 CAUSES = ("The actor is dead because", "Worker exit detail:", "actor died because")
+GUESSES = (". There are some potential root causes", ". Some common causes include")
+"""Where Ray begins to tell of what may have been, at length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,4 +178,6 @@ def _describe(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if any(cause in line for cause in CAUSES)]
     said = (telling or lines[-1:] or [type(error).__name__])[0]
-    return said.partition(". There are some potential root causes")[0].rstrip(".")
+    for guess in GUESSES:
+        said = said.partition(guess)[0]
+    return said.rstrip(".")
