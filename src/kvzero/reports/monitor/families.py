@@ -60,8 +60,8 @@ FAMILIES = (
     ),
     Family("collectors/queue", "collectors_queue", "gauge", "Mean number of reports ready when the learner looked."),
     Family("collectors/learner_idle_seconds", "learner_idle_seconds", "increment", "Seconds the learner has waited."),
-    Family("collectors/object_store_bytes", "object_store_bytes", "gauge", "Bytes held by Ray's object stores."),
-    Family("collectors/object_store_limit_bytes", "object_store_limit_bytes", "gauge", "Bytes that they may hold."),
+    Family("cluster/object_store_bytes", "object_store_bytes", "gauge", "Bytes held by Ray's object stores."),
+    Family("cluster/object_store_limit_bytes", "object_store_limit_bytes", "gauge", "Bytes that they may hold."),
     Family(
         f"{COLLECTOR}/env_steps_per_second",
         "collector_env_steps_per_second",

@@ -8,11 +8,15 @@ from typing import Any
 
 from kvzero.errors import ClusterError
 from kvzero.training.distributed.config import DistributedConfig
+from kvzero.training.distributed.refusals import Refusal, refused
 
 __all__ = ["Actors", "Lost"]
 
 RESTART_WINDOW_SECONDS = 60.0
 """Time within which losses are counted against `max_restarts`."""
+
+LOOK_SECONDS = 0.2
+"""How long a wait for replies lasts before it is looked whether to stop."""
 
 ANSWER_SECONDS = 0.2
 """Time that is left to a connection which failed before the same is asked again."""
@@ -117,6 +121,26 @@ class Actors:
         for number in answered:
             self._actors[number].reply = self._actors[number].asked = None
         return answered
+
+    def hear(self, numbers: Collection[int], ask_anew: Callable[[int], None]) -> dict[int, Any]:
+        """Return the replies that have come to what these were asked, waiting for the first for a moment.
+
+        Who was lost is replaced, and `ask_anew` asks the one in its place.
+
+        Raises:
+            KvzeroError: what one refuses to go on from, with its name and host.
+            ClusterError: if too many were lost, or one cannot be started again.
+        """
+        replies: dict[int, Any] = {}
+        for number, reply in self.receive(numbers, LOOK_SECONDS).items():
+            if isinstance(reply, Lost):
+                self.replace(number, reply.cause)
+                ask_anew(number)
+            elif isinstance(reply, Refusal):
+                raise refused(self.name(number), reply)
+            else:
+                replies[number] = reply
+        return replies
 
     def replace(self, number: int, cause: str) -> None:
         """Start another in place of one that was lost.

@@ -40,6 +40,11 @@ class DistributedConfig:
     object_store_bytes: int = 200_000_000
     """Size of the object store that a local Ray gets; one that runs already has its own."""
 
+    @property
+    def num_actors(self) -> int:
+        """Processes that live in the cluster; 0 in a run that needs none."""
+        return self.collectors or 0
+
     def __post_init__(self) -> None:
         read_fields(self)
         check_field(self, "collectors", lambda value: value is None or value >= 1, "give at least 1, or nothing")

@@ -17,6 +17,7 @@ from kvzero.replay import Replay, build_row_spec
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
 from kvzero.training.distributed.collectors import Recruits
+from kvzero.training.distributed.open_cluster import OpenCluster
 from kvzero.training.learning import Alone, Learner, Ranks, Reanalyser
 from kvzero.training.returns import ReturnWatch
 from kvzero.training.source import LocalSource, StepSource
@@ -31,6 +32,8 @@ class Components:
 
     source: StepSource
     """Where its steps come from."""
+    cluster: OpenCluster | None
+    """Where its actors live; None in a run without."""
     tier: Tier | None
     """Where results outlive it; None in a run without."""
     learner: Learner
@@ -39,10 +42,11 @@ class Components:
     """What searches rows again; None in a run that does not."""
 
     def close(self) -> None:
-        """Close where steps come from, and the tier."""
-        self.source.close()
-        if self.tier is not None:
-            self.tier.close()
+        """Close where steps come from, the tier and the cluster."""
+        with ExitStack() as held:
+            for part in (self.cluster, self.tier, self.source):  # closed the other way round
+                if part is not None:
+                    held.callback(part.close)
 
 
 def build_components(
@@ -57,34 +61,50 @@ def build_components(
             allow it.
     """
     with ExitStack() as opened:
-        origin = opened.enter_context(closing(_open_origin(config)))
-        tier = open_tier(config.tiers)
-        if tier is not None:
-            opened.enter_context(closing(tier))
-        built = _build_around(origin, tier, config, resume_from, ranks or Alone())
+        around = _open(config, opened)
+        built = _build_around(around, config, resume_from, ranks or Alone())
         opened.pop_all()  # from here on, whoever has the components closes them
     return built
 
 
-def _open_origin(config: RunConfig) -> Environments | Recruits:
-    """Return environments in this process, or collectors elsewhere, which have theirs."""
-    if config.distributed.collectors is not None:
-        return Recruits(config)
-    return make_environments(config.env, num_envs=config.env.num_envs, training=True)
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is opened before anything is built."""
+
+    cluster: OpenCluster | None
+    origin: Environments | Recruits
+    """Environments in this process, or collectors elsewhere, which have theirs."""
+    tier: Tier | None
+
+
+def _open(config: RunConfig, opened: ExitStack) -> _Around:
+    cluster = opened.enter_context(closing(OpenCluster(config.distributed))) if config.distributed.num_actors else None
+    origin: Environments | Recruits
+    if cluster is not None and config.distributed.collectors is not None:
+        origin = Recruits(cluster, config, config.distributed.collectors)
+    else:
+        origin = make_environments(config.env, num_envs=config.env.num_envs, training=True)
+        opened.enter_context(closing(origin))
+    tier = open_tier(config.tiers)
+    if tier is not None:
+        opened.enter_context(closing(tier))
+    return _Around(cluster, origin, tier)
 
 
 def _build_around(
-    origin: Environments | Recruits, tier: Tier | None, config: RunConfig, resume_from: Path | None, ranks: Ranks
+    around: _Around, config: RunConfig, resume_from: Path | None, ranks: Ranks
 ) -> tuple[Components, Progress]:
-    learner, replay = _build_learner(config, origin.spec, ranks), _build_replay(config, origin.spec)
+    spec = around.origin.spec
+    learner, replay = _build_learner(config, spec, ranks), _build_replay(config, spec)
     progress = _restore(config, learner, replay, resume_from)
     ranks.begin(learner)
     components = Components(
-        source=_build_source(origin, learner, replay, config, progress),  # now that the weights are there
-        tier=tier,
+        source=_build_source(around.origin, learner, replay, config, progress),  # now that the weights are there
+        cluster=around.cluster,
+        tier=around.tier,
         learner=learner,
         replay=replay,
-        reanalyser=_build_reanalyser(config, learner, replay, progress, _make_results(config, tier)),
+        reanalyser=_build_reanalyser(config, learner, replay, progress, _make_results(config, around.tier)),
     )
     return components, progress
 

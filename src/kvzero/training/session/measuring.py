@@ -73,6 +73,8 @@ class Meter:
         figures["replay_steps"] = float(len(self._components.replay))
         figures["rss_bytes"] = float(rss_bytes())
         figures |= self._components.source.figures()
+        if self._components.cluster is not None:
+            figures |= self._components.cluster.figures()
         if self._components.tier is not None:
             figures |= _tier_figures(self._components.tier)
         if self._components.reanalyser is not None:

@@ -1,7 +1,5 @@
 """The order of steps and their lag at any speed: a crew of fakes that answer when chance says so."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -68,6 +66,10 @@ class FakeActors(Actors):
         )
 
 
+def as_it_is(weights):
+    return weights
+
+
 def play(tmp_path, make_pace, *, num_actors, lag, seed):
     """Collect a run with weights that change after each round; return crew, replay, lag of each report, and steps."""
     config = tiny_config(tmp_path, total_env_steps=TOTAL, round_env_steps=ROUND)
@@ -75,8 +77,7 @@ def play(tmp_path, make_pace, *, num_actors, lag, seed):
     replay = Replay(ReplayConfig(replay_capacity=4_000), spec, num_envs=num_actors * NUM_ENVS, seed=0)
     actors, lags = FakeActors(num_actors, seed), []
     intakes = [_make_intake(number, config, learner, replay) for number in range(num_actors)]
-    ray = SimpleNamespace(put=lambda weights: weights)
-    crew = Crew(ray, actors, intakes, config=config, learner=learner, env_steps=0, rng_states=[{}] * num_actors)
+    crew = Crew(as_it_is, actors, intakes, config=config, learner=learner, env_steps=0, rng_states=[{}] * num_actors)
     fetch = crew.fetch
     crew.fetch = lambda number: lags.append(crew.version - (report := fetch(number)).version) or report
     pace, env_steps = make_pace(crew, config.schedule, lag=lag), 0
@@ -118,8 +119,7 @@ def test_a_stop_leaves_what_was_ordered_to_be_taken_in_later(tmp_path):
     learner = tiny_learner()
     replay = Replay(ReplayConfig(replay_capacity=400), build_row_spec(SPEC), num_envs=2 * NUM_ENVS, seed=0)
     intakes = [_make_intake(number, config, learner, replay) for number in range(2)]
-    ray = SimpleNamespace(put=lambda weights: weights)
-    crew = Crew(ray, FakeActors(2, 0), intakes, config=config, learner=learner, env_steps=0, rng_states=[{}, {}])
+    crew = Crew(as_it_is, FakeActors(2, 0), intakes, config=config, learner=learner, env_steps=0, rng_states=[{}, {}])
     pace = InStep(crew, config.schedule, lag=0)
     assert list(pace.collect(0, lambda: True)) == []
     assert crew.env_steps_ordered == ROUND
@@ -130,8 +130,7 @@ def test_a_report_that_is_not_the_next_one_is_refused(tmp_path):
     config, learner = tiny_config(tmp_path), tiny_learner()
     replay = Replay(ReplayConfig(replay_capacity=400), build_row_spec(SPEC), num_envs=NUM_ENVS, seed=0)
     intake, actors = _make_intake(0, config, learner, replay), FakeActors(1, 1)
-    ray = SimpleNamespace(put=lambda weights: weights)
-    crew = Crew(ray, actors, [intake], config=config, learner=learner, env_steps=0, rng_states=[{}])
+    crew = Crew(as_it_is, actors, [intake], config=config, learner=learner, env_steps=0, rng_states=[{}])
     crew.look()
     crew.order(0, [1.0, 1.0])
     crew.wait([0], for_all=True, should_stop=lambda: False)

@@ -5,22 +5,17 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from kvzero.envs import check_alike
-from kvzero.errors import KvzeroError
 from kvzero.records import EnvSpec
 from kvzero.training.config import RunConfig
-from kvzero.training.distributed.actors import Actors, Lost
-from kvzero.training.distributed.cluster import object_store_figures
+from kvzero.training.distributed.actors import Actors
 from kvzero.training.distributed.collectors.figures import CrewFigures
 from kvzero.training.distributed.collectors.intake import Intake
-from kvzero.training.distributed.collectors.messages import Begin, Order, Refusal, Report
-from kvzero.training.distributed.weights import WeightsBoard
+from kvzero.training.distributed.collectors.messages import Begin, Order, Report
+from kvzero.training.distributed.weights import Weights, WeightsBoard
 from kvzero.training.learning import Learner
 from kvzero.training.source import Collected
 
 __all__ = ["Crew", "ask_spec"]
-
-LOOK_SECONDS = 0.2
-"""How long a wait for reports lasts before it is looked whether to stop."""
 
 
 class Crew:
@@ -28,7 +23,7 @@ class Crew:
 
     def __init__(
         self,
-        ray: Any,
+        put: Callable[[Weights], Any],
         actors: Actors,
         intakes: Sequence[Intake],
         *,
@@ -37,15 +32,14 @@ class Crew:
         env_steps: int,
         rng_states: Sequence[dict[str, Any]],
     ) -> None:
-        """Collect from `env_steps` on, with draws that go on where these states were taken."""
-        self._ray = ray
+        """Collect from `env_steps` on, with draws that go on where these states were taken; `put` gives weights out."""
         self._actors = actors
         self._intakes = intakes
         self._config = config
         self._learner = learner
         self._begun_at = env_steps
         self._rng_states = list(rng_states)
-        self._board = WeightsBoard(ray.put)
+        self._board = WeightsBoard(put)
         self._figures = CrewFigures()
         self._temperatures: dict[int, tuple[float, ...]] = {}  # of orders in flight
         self._versions: dict[int, int] = {}  # of the weights that they are carried out with
@@ -108,8 +102,7 @@ class Crew:
             missing = [number for number in numbers if number not in self._reports]
             if not missing or (not for_all and len(missing) < len(numbers)):
                 break
-            for number, reply in self._actors.receive(missing, LOOK_SECONDS).items():
-                self._hear(number, reply)
+            self._reports |= self._actors.hear(missing, self._order_anew)
         self._figures.note_wait(time.monotonic() - begun)
         return [number for number in numbers if number in self._reports]
 
@@ -135,9 +128,8 @@ class Crew:
         return list(self._rng_states)
 
     def figures(self) -> dict[str, float]:
-        """Return what happened since the last call, and the memory of the object store."""
-        store = {f"collectors/{name}": figure for name, figure in object_store_figures(self._ray).items()}
-        return self._figures.read(self._actors.num_restarts) | store
+        """Return what happened since the last call."""
+        return self._figures.read(self._actors.num_restarts)
 
     def close(self) -> None:
         """Let go of what is in the object store."""
@@ -162,15 +154,10 @@ class Crew:
         first_seed = self._config.seed_for("collect", self._begun_at, *salt)
         return Begin(seed=first_seed + number * self.num_envs, rng_state=self._rng_states[number])
 
-    def _hear(self, number: int, reply: Report | Refusal | Lost) -> None:
-        if isinstance(reply, Lost):
-            self._actors.replace(number, reply.cause)
-            self._intakes[number].change()
-            self._send(number)
-        elif isinstance(reply, Refusal):
-            raise _refused(self._actors.name(number), reply)
-        else:
-            self._reports[number] = reply
+    def _order_anew(self, number: int) -> None:
+        """Have one that has taken another's place make the steps that were not reported."""
+        self._intakes[number].change()
+        self._send(number)
 
 
 def ask_spec(actors: Actors) -> EnvSpec:
@@ -180,21 +167,14 @@ def ask_spec(actors: Actors) -> EnvSpec:
         ConfigError, EnvError: if they cannot be made, or differ.
         ClusterError: if too many collectors were lost.
     """
+
+    def ask(number: int) -> None:
+        actors.ask(number, "describe")
+
     numbers = list(range(len(actors)))
     for number in numbers:
-        actors.ask(number, "describe")
+        ask(number)
     specs: dict[int, EnvSpec] = {}
-    while len(specs) < len(numbers):
-        for number, reply in actors.receive([each for each in numbers if each not in specs], LOOK_SECONDS).items():
-            if isinstance(reply, Lost):
-                actors.replace(number, reply.cause)
-                actors.ask(number, "describe")
-            elif isinstance(reply, Refusal):
-                raise _refused(actors.name(number), reply)
-            else:
-                specs[number] = reply
+    while missing := [number for number in numbers if number not in specs]:
+        specs |= actors.hear(missing, ask)
     return check_alike([specs[number] for number in numbers], numbers)
-
-
-def _refused(name: str, refusal: Refusal) -> KvzeroError:
-    return type(refusal.error)(f"{name} on {refusal.host}: {refusal.error}")

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from kvzero.errors import KvzeroError
 from kvzero.replay import StepBatch
 from kvzero.training.collector import Episode
 
-__all__ = ["Begin", "Label", "Order", "Refusal", "Report", "Step"]
+__all__ = ["Begin", "Label", "Order", "Report", "Step"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,11 +67,3 @@ class Report:
     rss_bytes: int
     cache: dict[str, float]
     """Figures of the store of keys and values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """In place of a report: why there is none, and will be none."""
-
-    host: str
-    error: KvzeroError

@@ -18,7 +18,8 @@ from kvzero.reports import rss_bytes
 from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.collector import Collector
 from kvzero.training.config import RunConfig
-from kvzero.training.distributed.collectors.messages import Begin, Order, Refusal, Report, Step
+from kvzero.training.distributed.collectors.messages import Begin, Order, Report, Step
+from kvzero.training.distributed.refusals import Refusal
 from kvzero.training.distributed.weights import Weights
 from kvzero.training.source import cache_figures
 

@@ -1,0 +1,51 @@
+"""The cluster of a run while it is open, and the actors that live in it."""
+
+from contextlib import ExitStack, closing
+from typing import Any
+
+from kvzero.training.distributed.actors import Actors
+from kvzero.training.distributed.cluster import object_store_figures, open_cluster
+from kvzero.training.distributed.config import DistributedConfig
+
+__all__ = ["OpenCluster"]
+
+
+class OpenCluster:
+    """Starts a run's actors, of whatever kind, and ends them with itself."""
+
+    def __init__(self, config: DistributedConfig) -> None:
+        """Open the cluster that the config names.
+
+        Raises:
+            ConfigError: if Ray is not installed.
+            ClusterError: if the cluster cannot be used, or has no CPU for each actor.
+        """
+        self._config = config
+        with ExitStack() as opened:
+            self.ray: Any = opened.enter_context(
+                open_cluster(
+                    config.cluster,
+                    num_actors=config.num_actors,
+                    object_store_bytes=config.object_store_bytes,
+                    trusts_network=config.cluster_trusts_network,
+                )
+            )
+            """The module, which is connected."""
+            self._opened = opened.pop_all()
+
+    def start(self, kind: type, *arguments: Any, num_actors: int, name: str) -> Actors:
+        """Start actors of a class, each made with these arguments; `name` is what errors call them."""
+        remote = self.ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(kind)
+        given = [self.ray.put(argument) for argument in arguments]
+        actors = Actors(
+            self.ray, lambda _: remote.remote(*given), num_actors=num_actors, name=name, config=self._config
+        )
+        return self._opened.enter_context(closing(actors))
+
+    def figures(self) -> dict[str, float]:
+        """Return the memory of the object stores."""
+        return {f"cluster/{name}": figure for name, figure in object_store_figures(self.ray).items()}
+
+    def close(self) -> None:
+        """End the actors, and leave the cluster."""
+        self._opened.close()
