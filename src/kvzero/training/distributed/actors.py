@@ -122,8 +122,10 @@ class Actors:
             self._actors[number].reply = self._actors[number].asked = None
         return answered
 
-    def hear(self, numbers: Collection[int], ask_anew: Callable[[int], None]) -> dict[int, Any]:
-        """Return the replies that have come to what these were asked, waiting for the first for a moment.
+    def hear(
+        self, numbers: Collection[int], ask_anew: Callable[[int], None], *, seconds: float = LOOK_SECONDS
+    ) -> dict[int, Any]:
+        """Return the replies that have come to what these were asked, waiting for the first for some time.
 
         Who was lost is replaced, and `ask_anew` asks the one in its place.
 
@@ -132,7 +134,7 @@ class Actors:
             ClusterError: if too many were lost, or one cannot be started again.
         """
         replies: dict[int, Any] = {}
-        for number, reply in self.receive(numbers, LOOK_SECONDS).items():
+        for number, reply in self.receive(numbers, seconds).items():
             if isinstance(reply, Lost):
                 self.replace(number, reply.cause)
                 ask_anew(number)
