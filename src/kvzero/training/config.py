@@ -68,8 +68,8 @@ class ScheduleConfig:
     """Steps after which an evaluation game is cut off and counted as it stands; total_env_steps if not given."""
 
     evaluate_beside: bool = False
-    """Play the evaluations on the way in a process of their own while training goes on; each has the weights of when
-    it was due. Training waits where another one is due before it has ended."""
+    """Play the evaluations on the way in a process of their own while training goes on, in the cluster if the run has
+    one; each has the weights of when it was due. Training waits where another one is due before it has ended."""
 
     film_evaluations: bool = False
     """Record the games of one environment in each evaluation, into the run's folder and for the sinks; needs the extra
@@ -206,6 +206,12 @@ class RunConfig:
     def num_collecting_envs(self) -> int:
         """Environments that steps come from, those of all collectors together."""
         return self.env.num_envs * (self.distributed.collectors or 1)
+
+    @property
+    def num_actors(self) -> int:
+        """Processes that live in a cluster, the evaluator included; 0 in a run that needs no cluster."""
+        others = self.distributed.num_actors
+        return others + 1 if others and self.schedule.evaluate_beside else others
 
     def without_place(self) -> "RunConfig":
         """Return a config that says nothing of the machine's folders and ports, to be handed on."""

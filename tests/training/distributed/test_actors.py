@@ -100,9 +100,11 @@ def test_a_connection_that_fails_for_longer_than_silence_is_allowed_is_a_loss(ra
 
 def test_a_loss_is_told_by_the_line_that_says_why(ray, actors):
     actors.ask(0, "work")
-    said = "The actor died.\n\tpid: 12\nThe actor is dead because it ended. There are some potential root causes."
-    ray.made[0].answers.append(RayError(said))
-    assert actors.receive([0], LOOK) == {0: Lost("The actor is dead because it ended")}
+    for guesses in ("There are some potential root causes.", "Some common causes include: (1) this (2) that."):
+        said = f"The actor died.\n\tpid: 12\nThe actor is dead because it ended. End of file. {guesses}"
+        ray.made[0].answers.append(RayError(said))
+        assert actors.receive([0], LOOK) == {0: Lost("The actor is dead because it ended. End of file")}
+        actors.ask(0, "work")
 
 
 def test_one_in_place_of_another_is_new_and_the_lost_one_is_ended(ray, actors):

@@ -1,59 +1,14 @@
 """Runs in two ranks as users start them: torchrun and the command line."""
 
 import os
-import shlex
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import psutil
-from tests.training.ranks.processes import ROOT, SECONDS, environment, run_ranks
+from tests.training.ranks.processes import SMALL, await_update, finish, rank_process, run_ranks, start_torchrun
 
 import kvzero
 from kvzero.agent import newest_checkpoint
 from kvzero.reports import read_metrics, read_summary
-
-SMALL = shlex.split(
-    "train cartpole --device cpu --num-envs 2 --num-simulations 2 --batch-size 6 --embed-dim 16 --num-heads 2 "
-    "--encoder-width 16 --learning-starts 16 --round-env-steps 8 --log-every 8 --eval-every 10000 "
-    "--eval-episodes 2 --final-eval-episodes 2 --max-eval-steps 20 --replay-capacity 2000"
-)
-
-
-def start_torchrun(*words: str) -> subprocess.Popen[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    return subprocess.Popen(
-        [*launcher, "-m", "kvzero", *words],
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    """Return all that was said, once the process has ended; end it where it does not."""
-    try:
-        return process.communicate(timeout=SECONDS)[0]
-    finally:
-        process.terminate()  # torchrun ends its ranks then
-        process.wait()
-
-
-def await_update(run: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not (run / "metrics.jsonl").exists() or not any(line.get("updates") for line in read_metrics(run)):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "no update was made"
-        time.sleep(0.1)
-
-
-def rank_process(launcher: subprocess.Popen[str], rank: int) -> int:
-    ranks = psutil.Process(launcher.pid).children()
-    return next(each.pid for each in ranks if each.environ().get("RANK") == str(rank))
 
 
 def test_a_run_goes_from_two_ranks_to_one_and_back(tmp_path):

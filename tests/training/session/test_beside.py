@@ -13,8 +13,10 @@ import kvzero
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import ProcessError
 from kvzero.reports import read_metrics, read_summary
-from kvzero.training.session import beside
-from kvzero.training.session.beside import DueEvaluation, EvaluatorProcess
+from kvzero.training.session import player_process
+from kvzero.training.session.beside import Evaluator
+from kvzero.training.session.player import DueEvaluation
+from kvzero.training.session.player_process import PlayerProcess
 
 UNLIKE = ("seconds", "rss_bytes", "per_second", "speedup_bound")
 
@@ -28,14 +30,14 @@ def history(run) -> list[dict]:
     return sorted(lines, key=lambda line: (line["env_steps"], "eval_episodes" in line))
 
 
-def kill(evaluator: EvaluatorProcess) -> None:
-    os.kill(evaluator._process._process.pid, signal.SIGKILL)
+def kill(evaluator: Evaluator) -> None:
+    os.kill(evaluator._playing._process._process.pid, signal.SIGKILL)
 
 
 class KillingOnce:
     """An observer that kills the process that evaluates as soon as there is one under way."""
 
-    def __init__(self, made: list[EvaluatorProcess]):
+    def __init__(self, made: list[Evaluator]):
         self.made = made
         self.has_killed = False
 
@@ -48,13 +50,13 @@ class KillingOnce:
 @pytest.fixture
 def made(monkeypatch):
     """Return the evaluators that runs make from now on."""
-    evaluators, begin = [], EvaluatorProcess.__init__
+    evaluators, begin = [], Evaluator.__init__
 
     def watched(self, *arguments):
         evaluators.append(self)
         begin(self, *arguments)
 
-    monkeypatch.setattr(EvaluatorProcess, "__init__", watched)
+    monkeypatch.setattr(Evaluator, "__init__", watched)
     return evaluators
 
 
@@ -73,7 +75,7 @@ def test_the_run_is_the_same_with_the_evaluation_at_the_step_at_which_it_was_due
 class StoppingOnceDue:
     """An observer that asks the run to stop when an evaluation is under way."""
 
-    def __init__(self, made: list[EvaluatorProcess]):
+    def __init__(self, made: list[Evaluator]):
         self.made = made
         self.has_stopped = False
 
@@ -103,9 +105,9 @@ def test_one_that_a_stop_left_is_played_by_the_session_that_resumes_with_the_wei
 
 
 def test_a_process_that_keeps_ending_ends_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(beside, "MAX_REPLACED", 0)
+    monkeypatch.setattr(player_process, "MAX_REPLACED", 0)
     network = tiny_learner().network
-    evaluator = EvaluatorProcess(tiny_config(tmp_path), network.spec)
+    evaluator = Evaluator(PlayerProcess(tiny_config(tmp_path), network.spec))
     evaluator.begin(DueEvaluation.of(network, env_steps=20, discount=0.9), tmp_path)
     kill(evaluator)
     with pytest.raises(ProcessError, match="the evaluator was killed by signal 9"):
@@ -117,7 +119,7 @@ def test_a_process_that_keeps_ending_ends_the_run(tmp_path, monkeypatch):
 def test_waiting_ends_when_it_is_to_stop_and_the_evaluation_stays_due(tmp_path):
     config = tiny_config(tmp_path)
     network = tiny_learner().network
-    evaluator = EvaluatorProcess(replace(config), network.spec)
+    evaluator = Evaluator(PlayerProcess(replace(config), network.spec))
     evaluator.begin(DueEvaluation.of(network, env_steps=20, discount=0.9), tmp_path)
     assert evaluator.finish(lambda: True) is None
     assert evaluator.due is not None

@@ -22,6 +22,8 @@ ANSWER_SECONDS = 0.2
 """Time that is left to a connection which failed before the same is asked again."""
 
 CAUSES = ("The actor is dead because", "Worker exit detail:", "actor died because")
+GUESSES = (". There are some potential root causes", ". Some common causes include")
+"""Where Ray begins to tell of what may have been, at length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,10 @@ class Actors:
             self._actors[number].reply = self._actors[number].asked = None
         return answered
 
-    def hear(self, numbers: Collection[int], ask_anew: Callable[[int], None]) -> dict[int, Any]:
-        """Return the replies that have come to what these were asked, waiting for the first for a moment.
+    def hear(
+        self, numbers: Collection[int], ask_anew: Callable[[int], None], *, seconds: float = LOOK_SECONDS
+    ) -> dict[int, Any]:
+        """Return the replies that have come to what these were asked, waiting for the first for some time.
 
         Who was lost is replaced, and `ask_anew` asks the one in its place.
 
@@ -130,7 +134,7 @@ class Actors:
             ClusterError: if too many were lost, or one cannot be started again.
         """
         replies: dict[int, Any] = {}
-        for number, reply in self.receive(numbers, LOOK_SECONDS).items():
+        for number, reply in self.receive(numbers, seconds).items():
             if isinstance(reply, Lost):
                 self.replace(number, reply.cause)
                 ask_anew(number)
@@ -200,4 +204,6 @@ def _describe(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if any(cause in line for cause in CAUSES)]
     said = (telling or lines[-1:] or [type(error).__name__])[0]
-    return said.partition(". There are some potential root causes")[0].rstrip(".")
+    for guess in GUESSES:
+        said = said.partition(guess)[0]
+    return said.rstrip(".")

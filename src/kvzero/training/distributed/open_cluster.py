@@ -14,8 +14,8 @@ __all__ = ["OpenCluster"]
 class OpenCluster:
     """Starts a run's actors, of whatever kind, and ends them with itself."""
 
-    def __init__(self, config: DistributedConfig) -> None:
-        """Open the cluster that the config names.
+    def __init__(self, config: DistributedConfig, *, num_actors: int) -> None:
+        """Open the cluster that the config names, for so many actors.
 
         Raises:
             ConfigError: if Ray is not installed.
@@ -26,7 +26,7 @@ class OpenCluster:
             self.ray: Any = opened.enter_context(
                 open_cluster(
                     config.cluster,
-                    num_actors=config.num_actors,
+                    num_actors=num_actors,
                     object_store_bytes=config.object_store_bytes,
                     trusts_network=config.cluster_trusts_network,
                 )

@@ -1,8 +1,8 @@
 """The ranks of a run as one of them sees them: what they add up and tell each other, over torch.distributed.
 
 Two groups of torch.distributed hold the same ranks. Over one, rank 0 gives orders, which the others may await for as
-long as it collects, evaluates or saves. Over the other they compute an update together, where whoever is late for
-`TIMEOUT` is taken for gone.
+long as it collects, evaluates or saves. Over the other they compute an update together. Whoever is late for `TIMEOUT`
+there, or in taking an order, is taken for gone.
 """
 
 import os
@@ -32,10 +32,10 @@ from kvzero.training.ranks.shares import split_segments
 __all__ = ["RankGroup"]
 
 MEETING = timedelta(minutes=5)
-"""How long the first rank waits for the last: they start at the same time, and read what they need from disk."""
+"""How long the first rank waits for the last while they start: they read what they need from disk."""
 
 TIMEOUT = timedelta(seconds=45)
-"""How long one rank waits for the others in the middle of an update."""
+"""How long one rank waits for the others in the middle of an update, and rank 0 for who is to take an order."""
 
 PATIENCE = timedelta(days=7)
 """How long an order may take to come. A rank 0 that has ended is noticed at once: its connection is closed."""
@@ -60,7 +60,7 @@ class RankGroup:
             os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")
         with self._naming_the_lost():
             dist.init_process_group(backend, timeout=MEETING, rank=place.rank, world_size=place.num_ranks)
-            self._orders = dist.new_group(backend="gloo", timeout=PATIENCE)
+            self._orders = dist.new_group(backend="gloo", timeout=TIMEOUT if place.rank == 0 else PATIENCE)
             self._updates = dist.new_group(backend=backend, timeout=TIMEOUT)
             peers: list[Any] = [None] * self.num_ranks
             dist.all_gather_object(peers, Peer(host=socket.gethostname(), process=os.getpid()))
@@ -94,6 +94,12 @@ class RankGroup:
                 f"{num_ranks}, such as {-(-batch_size // num_ranks) * num_ranks}, or start as many ranks as divide it"
             )
         self._tell(Begin(copy_learner(learner)))
+        self.meet()
+
+    def meet(self) -> None:
+        """Wait until all ranks have come here, for as long as making a learner may take."""
+        with self._naming_the_lost():
+            dist.all_reduce(torch.zeros(()))
 
     def show(self, observations: Shaped[np.ndarray, "env ..."]) -> None:
         """Let all ranks add these to what is normalised by."""

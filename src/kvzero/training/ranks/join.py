@@ -56,6 +56,8 @@ def follow_rank_0(place: Place) -> Any:
 def _lead(ranks: RankGroup, run: Callable[[Ranks], Outcome]) -> Outcome:
     try:
         outcome = run(ranks)
+    except RankError:  # who is left sees the connection close; who is lost would be waited for once more
+        raise
     except BaseException:
         with suppress(RankError):  # the first error is what counts
             ranks.end(None)
@@ -70,6 +72,7 @@ def _follow(ranks: RankGroup) -> Any:
         match ranks.await_order():
             case Begin(found):
                 learner = make_learner(found, ranks)
+                ranks.meet()
             case Show(observations) if learner is not None:
                 learner.show(observations)
                 learner.take_in()

@@ -15,6 +15,7 @@ GRACE_SECONDS = 2.0
 """How long after its connection a process may be seen to live."""
 
 LOOK_SECONDS = 0.05
+ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +32,23 @@ def lost_rank(peers: Sequence[Peer], error: RuntimeError) -> RankError:
     A process of this machine is looked for, where it may take a moment to be gone. Of others nothing more is known than
     what was raised.
     """
-    gone = _find_gone(peers)
-    if gone is None:
+    if (gone := _find_gone(peers)) is not None:
+        what = f"rank {gone} (process {peers[gone].process}) has ended in the middle of the run"
+    elif (stopped := _find_stopped(peers)) is not None:
+        what = f"rank {stopped} (process {peers[stopped].process}) was stopped and does not answer"
+    else:
         said = " ".join(str(error).split("\n", maxsplit=1)[0].split())
         what = f"a rank is gone or does not answer ({said})"
-    else:
-        what = f"rank {gone} (process {peers[gone].process}) has ended in the middle of the run"
     return RankError(f"{what}, and ends it for all; go on from its newest checkpoint: kvzero train --resume RUN")
 
 
 def _find_gone(peers: Sequence[Peer]) -> int | None:
     """Return the first rank of this machine whose process has ended."""
-    local = [rank for rank, peer in enumerate(peers) if peer.host == socket.gethostname()]
+    local = _find_local(peers)
     deadline = time.monotonic() + GRACE_SECONDS
     while local:
         for rank in local:
-            if not _is_running(peers[rank].process):
+            if _status(peers[rank]) in ENDED:
                 return rank
         if time.monotonic() > deadline:
             break
@@ -54,8 +56,18 @@ def _find_gone(peers: Sequence[Peer]) -> int | None:
     return None
 
 
-def _is_running(process: int) -> bool:
+def _find_stopped(peers: Sequence[Peer]) -> int | None:
+    """Return the first rank of this machine whose process stands still."""
+    return next((rank for rank in _find_local(peers) if _status(peers[rank]) == psutil.STATUS_STOPPED), None)
+
+
+def _find_local(peers: Sequence[Peer]) -> list[int]:
+    return [rank for rank, peer in enumerate(peers) if peer.host == socket.gethostname()]
+
+
+def _status(peer: Peer) -> str:
     try:
-        return psutil.Process(process).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        status: str = psutil.Process(peer.process).status()
     except psutil.NoSuchProcess:
-        return False
+        return psutil.STATUS_DEAD
+    return status

@@ -80,7 +80,9 @@ class _Around:
 
 
 def _open(config: RunConfig, opened: ExitStack) -> _Around:
-    cluster = opened.enter_context(closing(OpenCluster(config.distributed))) if config.distributed.num_actors else None
+    cluster = None
+    if config.num_actors:
+        cluster = opened.enter_context(closing(OpenCluster(config.distributed, num_actors=config.num_actors)))
     origin: Environments | Recruits
     if cluster is not None and config.distributed.collectors is not None:
         origin = Recruits(cluster, config, config.distributed.collectors)

@@ -10,13 +10,16 @@ from kvzero.errors import RunError, SearchError
 from kvzero.reports import WALL_SECONDS
 from kvzero.training.config import RunConfig
 from kvzero.training.learning import Ranks
-from kvzero.training.session.beside import DueEvaluation, EvaluatorProcess
+from kvzero.training.session.beside import Evaluator
 from kvzero.training.session.clock import RunClock
 from kvzero.training.session.components import build_components
 from kvzero.training.session.evaluation import Evaluation
 from kvzero.training.session.evaluations import Evaluations
 from kvzero.training.session.loop import Loop, RoundResult
 from kvzero.training.session.measuring import Meter
+from kvzero.training.session.player import DueEvaluation
+from kvzero.training.session.player_actor import PlayerActor
+from kvzero.training.session.player_process import PlayerProcess
 from kvzero.training.session.reporting import Announcer, Observer
 from kvzero.training.storage import Progress, forget_evaluating, load_evaluating, save_checkpoint
 
@@ -180,7 +183,7 @@ class Trainer:
         )
 
     def close(self) -> None:
-        """Close where steps come from, what outlives the run, and the process that plays evaluations."""
+        """Close where steps come from, what outlives the run, and who plays evaluations."""
         with ExitStack() as held:
             held.callback(self._components.close)
             if self._evaluator is not None:
@@ -249,16 +252,21 @@ class Trainer:
         self._tell_of(played, observer)
         return [] if played is None else played.games.returns
 
-    def _begin_evaluator(self, due: DueEvaluation | None) -> EvaluatorProcess:
-        """Begin the process that plays beside training, and have played what an earlier session left."""
-        evaluator = EvaluatorProcess(self._config, self._components.learner.network.spec)
+    def _begin_evaluator(self, due: DueEvaluation | None) -> Evaluator:
+        """Begin who plays beside training, and have played what an earlier session left."""
+        evaluator = Evaluator(self._begin_player())
         if due is not None:
             evaluator.begin(due, self.folder)
         return evaluator
 
-    def _begin_evaluation(
-        self, evaluator: EvaluatorProcess, observer: Observer, should_stop: Callable[[], bool]
-    ) -> None:
+    def _begin_player(self) -> PlayerActor | PlayerProcess:
+        """Begin an actor where the run has a cluster with a CPU for it, and a process of this machine elsewhere."""
+        cluster, spec = self._components.cluster, self._components.learner.network.spec
+        if cluster is not None and self._schedule.evaluate_beside:
+            return PlayerActor(cluster, self._config, spec)
+        return PlayerProcess(self._config, spec)
+
+    def _begin_evaluation(self, evaluator: Evaluator, observer: Observer, should_stop: Callable[[], bool]) -> None:
         """Have one played beside training, when the one before it has ended; it stays due where that is not awaited."""
         self._finish_evaluation(observer, should_stop)
         if evaluator.due is None:

@@ -2,17 +2,22 @@
 
 import os
 import signal
+import time
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from tests.training.distributed.collectors.rows import check_ladders
 from tests.training.samples import NUM_ENVS, continuous_config, tiny_config
 
+import kvzero
 from kvzero import DistributedConfig, EnvConfig, ReanalysisConfig
 from kvzero.agent import newest_checkpoint
-from kvzero.errors import ConfigError, EnvError
+from kvzero.errors import ClusterError, ConfigError, EnvError
+from kvzero.reports import read_metrics
 from kvzero.training import Trainer
 from kvzero.training.distributed.cluster import open_cluster
 
@@ -142,3 +147,57 @@ def test_an_environment_that_does_not_exist_there_is_refused(tmp_path):
     config = replace(config, env=EnvConfig(env_id="Nowhere-v0", num_envs=NUM_ENVS))
     with pytest.raises(ConfigError, match=r"collector 0 on \S+: no environment is called 'Nowhere-v0'"):
         Trainer(with_collectors(config, collectors=1), tmp_path / "run")
+
+
+def processes_of(kind):
+    """Return the processes of the actors of one class."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            if any(kind in word for word in process.cmdline()):
+                found.append(process)
+    return found
+
+
+class KillingTheEvaluator:
+    """An observer that kills whoever evaluates beside training as soon as an evaluation is due."""
+
+    def __init__(self):
+        self.killed = []
+
+    def update(self, env_steps, *, updates, figures=None):
+        if env_steps >= 24 and not self.killed:
+            deadline = time.monotonic() + 120
+            while not self.killed:
+                assert time.monotonic() < deadline, "nobody evaluates in the cluster"
+                self.killed = processes_of("RemotePlayer")
+            for process in self.killed:
+                process.kill()
+
+
+def evaluations(run):
+    """Return what the metrics say of evaluations, but for how long they took."""
+    lines = [line for line in read_metrics(run) if "eval_episodes" in line]
+    return [{name: figure for name, figure in line.items() if "seconds" not in name} for line in lines]
+
+
+def test_an_evaluator_in_the_cluster_gives_the_figures_of_a_run_without_even_if_it_is_killed(
+    tmp_path, trained_run, caplog
+):
+    config = tiny_config(tmp_path, run_name="run", evaluate_beside=True, film_evaluations=True)
+    run = kvzero.train(with_collectors(config, collectors=1, lag=0), observer=(observer := KillingTheEvaluator())).run
+    assert len(observer.killed) == 1
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("kvzero")] == [
+        "evaluator 0 was lost; it is begun anew and asked again"
+    ]
+    assert evaluations(run) == evaluations(trained_run)
+    assert [path.name for path in sorted((run / "videos").iterdir())] == ["step0000000020.mp4", "step0000000040.mp4"]
+    assert b"ftyp" in (run / "videos" / "step0000000020.mp4").read_bytes()[:16]
+
+
+def test_an_evaluator_that_the_cluster_has_no_cpu_for_is_refused(tmp_path):
+    config = with_collectors(tiny_config(tmp_path, evaluate_beside=True), collectors=2)
+    with pytest.raises(
+        ClusterError, match=r"of 2 CPUs free, and 3 actors need one each; .* \(--evaluate-beside False\)"
+    ):
+        Trainer(config, tmp_path / "run")

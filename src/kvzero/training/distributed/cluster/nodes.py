@@ -44,7 +44,8 @@ def wait_for_cpus(ray: Any, num_actors: int, address: str) -> None:
             free = ray.available_resources().get("CPU", 0)
             raise ClusterError(
                 f"the cluster at {address} has {free:g} of {total:g} CPUs free, and {num_actors} actors need one each; "
-                f"give fewer collectors, or add nodes: ray start --address={address}"
+                "give fewer collectors, no evaluator beside them (--evaluate-beside False), or add nodes: "
+                f"ray start --address={address}"
             )
         time.sleep(LOOK_SECONDS)
 
