@@ -9,7 +9,7 @@ from kvzero.errors import KvzeroError
 from kvzero.records import EnvSpec
 from kvzero.training.config import RunConfig
 from kvzero.training.distributed.actors import Actors, Lost
-from kvzero.training.distributed.cluster import object_store_figures
+from kvzero.training.distributed.cluster import ObjectStores
 from kvzero.training.distributed.collectors.figures import CrewFigures
 from kvzero.training.distributed.collectors.intake import Intake
 from kvzero.training.distributed.collectors.messages import Begin, Order, Refusal, Report
@@ -38,7 +38,6 @@ class Crew:
         rng_states: Sequence[dict[str, Any]],
     ) -> None:
         """Collect from `env_steps` on, with draws that go on where these states were taken."""
-        self._ray = ray
         self._actors = actors
         self._intakes = intakes
         self._config = config
@@ -47,6 +46,7 @@ class Crew:
         self._rng_states = list(rng_states)
         self._board = WeightsBoard(ray.put)
         self._figures = CrewFigures()
+        self._object_stores = ObjectStores(ray)
         self._temperatures: dict[int, tuple[float, ...]] = {}  # of orders in flight
         self._versions: dict[int, int] = {}  # of the weights that they are carried out with
         self._reports: dict[int, Report] = {}
@@ -135,8 +135,8 @@ class Crew:
         return list(self._rng_states)
 
     def figures(self) -> dict[str, float]:
-        """Return what happened since the last call, and the memory of the object store."""
-        store = {f"collectors/{name}": figure for name, figure in object_store_figures(self._ray).items()}
+        """Return what happened since the last call, and the memory of the object stores."""
+        store = {f"collectors/{name}": figure for name, figure in self._object_stores.figures().items()}
         return self._figures.read(self._actors.num_restarts) | store
 
     def close(self) -> None:
