@@ -10,9 +10,10 @@ import torch
 from tests.training.distributed.collectors.rows import check_ladders
 from tests.training.samples import NUM_ENVS, continuous_config, tiny_config
 
+import kvzero
 from kvzero import DistributedConfig, EnvConfig, ReanalysisConfig
 from kvzero.agent import newest_checkpoint
-from kvzero.errors import ConfigError, EnvError
+from kvzero.errors import ClusterError, ConfigError, EnvError
 from kvzero.training import Trainer
 from kvzero.training.distributed.cluster import open_cluster
 
@@ -142,3 +143,11 @@ def test_an_environment_that_does_not_exist_there_is_refused(tmp_path):
     config = replace(config, env=EnvConfig(env_id="Nowhere-v0", num_envs=NUM_ENVS))
     with pytest.raises(ConfigError, match=r"collector 0 on \S+: no environment is called 'Nowhere-v0'"):
         Trainer(with_collectors(config, collectors=1), tmp_path / "run")
+
+
+def test_a_run_goes_on_in_another_cluster(tmp_path):
+    config = with_collectors(tiny_config(tmp_path, run_name="run", total_env_steps=24), collectors=1)
+    run = kvzero.train(config).run
+    with pytest.raises(ClusterError, match="cluster is local, but this process is connected to a Ray already"):
+        kvzero.resume(run, total_env_steps=32, cluster="local")
+    assert kvzero.resume(run, total_env_steps=32, cluster="auto").summary.env_steps == 32
