@@ -7,8 +7,9 @@ Both hosts are network namespaces of this machine, joined by a veth pair. The on
 cluster and runs no actors; the other one runs two collectors. In mid-run the far end of the cable is pulled: not at
 all, for 20 s, or for good, after which the run goes on with --resume and collectors of its own on the host that learns.
 
-Told are how each run ended, the sentence that it ended with, the longest round's time in which the learner waited, how
-many collectors were replaced, and whether all steps are in the replay, row by row as in kills.py.
+Told are how each run ended, what it said last, and, of the rounds after the cut that it made to their end, the longest
+time in which the learner waited and how many collectors were replaced; whether all steps are in the replay, row by row
+as in kills.py.
 """
 
 import argparse
