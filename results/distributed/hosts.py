@@ -7,15 +7,31 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 SUBNET = "10.214.77"
 PORT = 6401
 START_SECONDS = 90
+END_SECONDS = 3
 OBJECT_STORE_BYTES = 100_000_000
+COUNT = """
+import os, sys, time
+from kvzero.errors import ClusterError
+from kvzero.training.distributed.cluster.probe import probe
+told, give_up_at = 0, time.monotonic() + float(sys.argv[2])
+while time.monotonic() < give_up_at:
+    try:
+        found = len(probe(sys.argv[1], token=os.environ["RAY_AUTH_TOKEN"], seconds=2.0).node_hosts)
+    except ClusterError:
+        found = 0
+    for told in range(told + 1, found + 1):
+        print(told, flush=True)
+    time.sleep(0.2)
+"""
+"""Prints the number of each node of a cluster once it is there."""
 
 
 def missing() -> str | None:
@@ -41,6 +57,7 @@ class Host:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": token,
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",  # as everybody else on this machine
             "OMP_NUM_THREADS": "1",
         }
 
@@ -95,11 +112,28 @@ def ray_on(near: Host, far: Host, *, near_cpus: int, far_cpus: int) -> Iterator[
         address = f"{near.address}:{PORT}"
         head = near.begin_ray("--head", "--port", str(PORT), "--num-cpus", str(near_cpus), "--include-dashboard=false")
         held.callback(end, head)
-        _await(near, address, num_nodes=1)
+        count = held.enter_context(_counting(near, address))
+        _await_one_more(count)
         node = far.begin_ray("--address", address, "--num-cpus", str(far_cpus))
         held.callback(end, node)
-        _await(near, address, num_nodes=2)
+        _await_one_more(count)
         yield address
+
+
+@contextmanager
+def _counting(near: Host, address: str) -> Iterator[IO[str]]:
+    """Give where a line is written for each node of a cluster once it is there."""
+    words = ["ip", "netns", "exec", near.name, sys.executable, "-c", COUNT, address, str(START_SECONDS)]
+    with subprocess.Popen(words, env=near.environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            yield process.stdout
+        finally:
+            process.kill()
+
+
+def _await_one_more(count: IO[str]) -> None:
+    if not count.readline():
+        raise TimeoutError(f"the nodes of Ray did not begin in {START_SECONDS} s")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -108,26 +142,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, sent)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
+            process.wait(END_SECONDS)
     process.wait()
-
-
-def _await(near: Host, address: str, *, num_nodes: int) -> None:
-    code = (
-        "import sys; from kvzero.training.distributed.cluster.probe import probe; import os;"
-        "print(len(probe(sys.argv[1], token=os.environ['RAY_AUTH_TOKEN'], seconds=2.0).node_hosts))"
-    )
-    give_up_at = time.monotonic() + START_SECONDS
-    while True:
-        found = subprocess.run(  # noqa: S603
-            ["ip", "netns", "exec", near.name, sys.executable, "-c", code, address],  # noqa: S607
-            env=near.environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if found.returncode == 0 and int(found.stdout) == num_nodes:
-            return
-        if time.monotonic() > give_up_at:
-            raise TimeoutError(f"{num_nodes} nodes of Ray did not begin in {START_SECONDS} s: {found.stderr}")
-        time.sleep(0.5)
 
 
 def _ip(*words: str) -> None:

@@ -130,6 +130,12 @@ def test_a_runs_folder_that_cannot_be_written_is_refused(command, tmp_path):
     assert "cannot be written" in said.err
 
 
+def test_a_cluster_given_on_resuming_a_run_without_collectors_is_refused(command, trained_run):
+    said = command("train", "--resume", trained_run, "--cluster", "auto")
+    assert said.status == 2
+    assert "cluster would have no effect" in said.err
+
+
 @pytest.mark.parametrize("kind", ["missing", "empty", "without a checkpoint"])
 def test_a_folder_that_is_no_run_cannot_be_resumed(command, trained_run, tmp_path, kind):
     if kind != "missing":

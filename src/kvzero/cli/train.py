@@ -39,6 +39,9 @@ class Resume:
     monitor: str | None = None
     """Where Prometheus can ask for the figures, PORT or HOST:PORT; as configured if not given."""
 
+    cluster: str | None = None
+    """Where collectors live: local, auto, or HOST:PORT of a cluster's head; as configured if not given."""
+
 
 def train(arguments: Sequence[str]) -> int:
     """Run `kvzero train`."""
@@ -150,7 +153,11 @@ def _resume(request: Resume) -> int:
     total = request.total_env_steps or read_config(request.resume).schedule.total_env_steps
     with ProgressDisplay(console, total_env_steps=total) as progress:
         finished = resume_run(
-            request.resume, total_env_steps=request.total_env_steps, monitor=request.monitor, observer=progress
+            request.resume,
+            total_env_steps=request.total_env_steps,
+            monitor=request.monitor,
+            cluster=request.cluster,
+            observer=progress,
         )
     return _report(progress, finished)
 

@@ -70,12 +70,13 @@ def resume(
     *,
     total_env_steps: int | None = None,
     monitor: str | None = None,
+    cluster: str | None = None,
     observer: Observer | None = None,
     sinks: Sequence[SinkOpener] = (),
 ) -> Finished:
     """Go on with a run from its newest whole checkpoint, to its end or to a new `total_env_steps`.
 
-    Prometheus can ask at a new `monitor`, if one is given.
+    Prometheus can ask at a new `monitor`, and collectors live in a new `cluster`, if one is given.
 
     Environments begin new episodes; everything else continues as if there had been no pause.
 
@@ -94,6 +95,8 @@ def resume(
             config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
         if monitor is not None:
             config = replace(config, monitor=monitor)
+        if cluster is not None:
+            config = replace(config, distributed=replace(config.distributed, cluster=cluster))
         with sole_writer(run):
             _refuse_finished(run, config)
             return _run_session(config, run, observer, sinks, ranks, resume_from=newest_checkpoint(run))

@@ -108,6 +108,9 @@ def test_a_loss_is_told_by_the_line_that_says_why(ray, actors):
 
 
 def test_one_in_place_of_another_is_new_and_the_lost_one_is_ended(ray, actors):
+    actors.ask(1, "work")
+    ray.made[1].answers.append("done")
+    actors.receive([1], LOOK)
     actors.replace(1, "it fell")
     assert [handle.number for handle in ray.made] == [0, 1, 1]
     assert ray.killed == [ray.made[1]]
@@ -115,12 +118,20 @@ def test_one_in_place_of_another_is_new_and_the_lost_one_is_ended(ray, actors):
     assert actors.num_restarts == [0, 1]
 
 
+def test_only_those_are_ended_that_have_begun(ray, actors):
+    actors.ask(1, "work")
+    ray.made[1].answers.append("done")
+    actors.receive([1], LOOK)
+    actors.close()
+    assert ray.killed == [ray.made[1]]
+
+
 def test_too_many_losses_within_a_minute_end_it_with_the_cause(ray, actors):
     for now in (0.0, 50.0, 61.0):  # never more than two within a minute
         ray.now = now
         actors.replace(0, "it fell")
     ray.now = 70.0
-    with pytest.raises(ClusterError, match=r"worker 1 was lost: it broke; 3 were lost within a minute, .* is 2; mend"):
+    with pytest.raises(ClusterError, match=r"worker 1 was lost: it broke; that makes 3 within a minute, .* is 2; mend"):
         actors.replace(1, "it broke")
 
 
@@ -139,4 +150,13 @@ def test_who_does_not_start_ends_it(ray, actors):
     actors.ask(0, "work", usual_seconds=5.0)
     ray.now = 104.5
     with pytest.raises(ClusterError, match=r"worker 0 has not started and answered within 100 s"):
+        actors.receive([0], LOOK)
+
+
+def test_who_does_not_start_in_place_of_another_ends_it_with_why_that_was_lost(ray, actors):
+    actors.replace(0, "its node is gone")
+    actors.ask(0, "work", usual_seconds=5.0)
+    ray.now = 105.5
+    said = r"worker 0 was lost \(its node is gone\), and the one in its place has not started .* within 100 s"
+    with pytest.raises(ClusterError, match=said):
         actors.receive([0], LOOK)

@@ -39,6 +39,8 @@ class _Actor:
 
     handle: Any
     incarnation: int = 0
+    took_over: str = ""
+    """Why it had to take the place of another, if it had."""
     has_answered: bool = False
     asked: tuple[str, tuple[Any, ...]] | None = None
     reply: Any = None
@@ -156,17 +158,23 @@ class Actors:
             self._losses.popleft()
         if len(self._losses) > self._config.max_restarts:
             raise ClusterError(
-                f"{self.name(number)} was lost: {cause}; {len(self._losses)} were lost within a minute, and "
+                f"{self.name(number)} was lost: {cause}; that makes {len(self._losses)} within a minute, and "
                 f"max_restarts is {self._config.max_restarts}; mend the cause, then go on with --resume"
             )
         lost = self._actors[number]
-        self._ray.kill(lost.handle, no_restart=True)
-        self._actors[number] = _Actor(self._make(number), incarnation=lost.incarnation + 1)
+        self._end(lost)
+        self._actors[number] = _Actor(self._make(number), lost.incarnation + 1, took_over=cause)
         self.num_restarts[number] += 1
 
     def close(self) -> None:
         """End them all."""
         for actor in self._actors:
+            self._end(actor)
+        self._actors.clear()
+
+    def _end(self, actor: _Actor) -> None:
+        """End one; of one that never began the handle is let go of, since Ray would wait for it to begin."""
+        if actor.has_answered:
             self._ray.kill(actor.handle, no_restart=True)
 
     def _read(self, number: int) -> Any:
@@ -191,10 +199,12 @@ class Actors:
         return None
 
     def _give_up(self, number: int) -> Lost:
-        if self._actors[number].has_answered:
+        actor, name = self._actors[number], self.name(number)
+        if actor.has_answered:
             return Lost("it said nothing any more")
+        who = f"{name} was lost ({actor.took_over}), and the one in its place" if actor.took_over else name
         raise ClusterError(
-            f"{self.name(number)} has not started and answered within {self._config.start_seconds:g} s; see that the "
+            f"{who} has not started and answered within {self._config.start_seconds:g} s; see that the "
             "cluster has a CPU for it, or give more --start-seconds, then go on with --resume"
         )
 

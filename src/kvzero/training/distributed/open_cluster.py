@@ -4,7 +4,7 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from kvzero.training.distributed.actors import Actors
-from kvzero.training.distributed.cluster import object_store_figures, open_cluster
+from kvzero.training.distributed.cluster import ObjectStores, open_cluster
 from kvzero.training.distributed.config import DistributedConfig
 from kvzero.training.distributed.weights import WeightsBoard
 
@@ -32,6 +32,7 @@ class OpenCluster:
                 )
             )
             """The module, which is connected."""
+            self._object_stores = ObjectStores(self.ray)
             self._opened = opened.pop_all()
 
     def start(self, kind: type, *arguments: Any, num_actors: int, name: str) -> Actors:
@@ -51,7 +52,7 @@ class OpenCluster:
 
     def figures(self) -> dict[str, float]:
         """Return the memory of the object stores."""
-        return {f"cluster/{name}": figure for name, figure in object_store_figures(self.ray).items()}
+        return {f"cluster/{name}": figure for name, figure in self._object_stores.figures().items()}
 
     def close(self) -> None:
         """End the actors, and leave the cluster."""

@@ -1,11 +1,13 @@
 """A cluster that is not fit for a run is refused before Ray's own client is let at it."""
 
 import re
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from kvzero.errors import ClusterError
+from kvzero.training.distributed.cluster import join
 from kvzero.training.distributed.cluster.join import find_address, joined
 
 pytest.importorskip("ray")
@@ -71,6 +73,16 @@ def test_an_open_cluster_is_refused_unless_it_is_at_the_loopback_or_its_network_
         join_fake(wide)
     with pytest.raises(ClusterError, match="is no node"):
         join_fake(wide, trusts_network=True)
+
+
+def test_a_cluster_that_answers_no_more_is_left_without_taking_leave():
+    num_left = []
+    leaving = SimpleNamespace(shutdown=lambda: num_left.append(1))
+    with serving(FakeHead()) as address:
+        join._leave(leaving, address, TOKEN)
+        assert num_left == [1]
+    join._leave(leaving, address, TOKEN)
+    assert num_left == [1]
 
 
 def test_auto_is_what_the_environment_names(monkeypatch):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kvzero.errors import ClusterError, ConfigError
-from kvzero.training.distributed.cluster import check_cluster, object_store_figures, open_cluster
+from kvzero.training.distributed.cluster import ObjectStores, check_cluster, open_cluster
 from kvzero.training.distributed.cluster import local as module
 from kvzero.training.distributed.cluster.local import FOLDER_PREFIX
 from kvzero.training.distributed.cluster.nodes import wait_for_cpus
@@ -59,11 +59,12 @@ def test_its_files_are_closed_to_other_users(opened):
 
 def test_what_its_object_store_holds_is_told_and_what_is_let_go_is_freed(opened):
     ray, _ = opened
-    assert object_store_figures(ray)["object_store_limit_bytes"] == STORE_BYTES
+    stores = ObjectStores(ray)
+    wait_until(lambda: stores.figures().get("object_store_limit_bytes") == STORE_BYTES)
     held = ray.put(np.zeros(20_000_000, np.uint8))
-    wait_until(lambda: object_store_figures(ray)["object_store_bytes"] > 20_000_000)
+    wait_until(lambda: stores.figures()["object_store_bytes"] > 20_000_000)
     del held
-    wait_until(lambda: object_store_figures(ray)["object_store_bytes"] < 1_000_000)
+    wait_until(lambda: stores.figures()["object_store_bytes"] < 1_000_000)
 
 
 def test_more_actors_than_cpus_are_refused_instead_of_waited_for(opened):

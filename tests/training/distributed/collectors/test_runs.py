@@ -201,3 +201,9 @@ def test_an_evaluator_that_the_cluster_has_no_cpu_for_is_refused(tmp_path):
         ClusterError, match=r"of 2 CPUs free, and 3 actors need one each; .* \(--evaluate-beside False\)"
     ):
         Trainer(config, tmp_path / "run")
+def test_a_run_goes_on_in_another_cluster(tmp_path):
+    config = with_collectors(tiny_config(tmp_path, run_name="run", total_env_steps=24), collectors=1)
+    run = kvzero.train(config).run
+    with pytest.raises(ClusterError, match="cluster is local, but this process is connected to a Ray already"):
+        kvzero.resume(run, total_env_steps=32, cluster="local")
+    assert kvzero.resume(run, total_env_steps=32, cluster="auto").summary.env_steps == 32

@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # errors of replies that nobody waits for any more
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # lines that Ray would print of actors that died; its log files have them
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # else who asks a cluster that was just left begins another
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns that it will be so one day
 }
 """What Ray reads for as long as it runs."""

@@ -1,5 +1,6 @@
 """Joining a cluster that runs already, once it is known to be fit for a run."""
 
+import atexit
 import ipaddress
 import os
 import platform
@@ -21,6 +22,8 @@ __all__ = ["find_address", "joined"]
 PROBE_SECONDS = 5.0
 """How long a cluster may take to answer each of the questions that it is asked before it is joined."""
 RAYLET = "raylet"
+PATIENCE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "3600"}
+"""Ray ends a process whose head was away for a minute, without a word to it; the run has time-outs of its own."""
 
 
 @contextmanager
@@ -42,14 +45,14 @@ def joined(address: str, *, trusts_network: bool) -> Iterator[None]:
         )
     _refuse_other_versions(address, facts, ray)
     _refuse_strangers(address, facts)
-    mode = {"RAY_AUTH_MODE": "disabled"} if not facts.asks_token else {"RAY_AUTH_MODE": "token"}
-    with authenticating(mode), at_loopback() if is_at_loopback else nullcontext():
+    mode = {"RAY_AUTH_MODE": "token" if facts.asks_token else "disabled"}
+    with authenticating(PATIENCE | mode), at_loopback() if is_at_loopback else nullcontext():
         _connect(ray, address)
     try:
         refuse_other_kvzero(ray, address)
         yield
     finally:
-        ray.shutdown()
+        _leave(ray, address, token)
 
 
 def find_address() -> str:
@@ -113,3 +116,13 @@ def _connect(ray: Any, address: str) -> None:
         ray.init(address=address, **QUIET)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
         raise ClusterError(f"the cluster at {address} cannot be joined: {error}") from error
+
+
+def _leave(ray: Any, address: str, token: str | None) -> None:
+    """Take leave of a cluster; of one that does not answer without, since Ray would wait for it."""
+    try:
+        probe(address, token=token, seconds=PROBE_SECONDS)
+    except ClusterError:
+        atexit.unregister(ray.shutdown)
+    else:
+        ray.shutdown()
