@@ -26,9 +26,13 @@ class RoundResult:
     num_updates: int
     """Gradient steps made."""
     collect_seconds: float
-    """Time that searching, acting and storing took."""
+    """Time that searching, acting and storing took, or taking in what others had collected."""
+    collectors_seconds: float
+    """Time that was spent on collecting where it was done, by all collectors together."""
     update_seconds: float
     """Time that the updates took, on the device too."""
+    reanalyse_seconds: float
+    """Time of these that searching rows again took."""
     episodes: tuple[Episode, ...]
     """Games that ended."""
 
@@ -47,6 +51,7 @@ class Loop:
         self._schedule = config.schedule
         self._batch_size = config.learner.batch_size
         self._components = components
+        self._collectors_seconds = self._reanalyse_seconds = 0.0  # of this round
 
     @property
     def is_done(self) -> bool:
@@ -68,6 +73,7 @@ class Loop:
         """
         learner = self._components.learner
         steps, updates, started = self.env_steps, learner.num_updates, time.perf_counter()
+        self._collectors_seconds = self._reanalyse_seconds = 0.0
         episodes = self._collect(should_stop)
         collected = time.perf_counter()
         self.make_owed_updates(should_stop)
@@ -76,7 +82,9 @@ class Loop:
             num_env_steps=self.env_steps - steps,
             num_updates=learner.num_updates - updates,
             collect_seconds=collected - started,
+            collectors_seconds=self._collectors_seconds,
             update_seconds=time.perf_counter() - collected,
+            reanalyse_seconds=self._reanalyse_seconds,
             episodes=tuple(episodes),
         )
 
@@ -91,7 +99,9 @@ class Loop:
             return
         learner.take_in()
         if self._components.reanalyser is not None:
+            begun = time.perf_counter()
             self._components.reanalyser.serve(int(self.updates_owed))
+            self._reanalyse_seconds += time.perf_counter() - begun
         batches = sample_ahead(
             replay,
             int(self.updates_owed),
@@ -115,6 +125,7 @@ class Loop:
         schedule, parts, ended = self._schedule, self._components, []
         for step in parts.source.collect(self.env_steps, should_stop):
             ended += step.episodes
+            self._collectors_seconds += step.seconds
             parts.learner.show(step.observations)
             self.env_steps += step.num_env_steps
             if self.env_steps > max(schedule.learning_starts, step.num_env_steps):  # one step has no next yet

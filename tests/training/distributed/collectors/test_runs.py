@@ -107,6 +107,7 @@ def test_two_collectors_in_step_give_the_same_bits_at_any_speed(tmp_path):
         trainer.close()
         ends.append(trainer)
         assert max(figures["collectors/staleness_max"] for figures in watching.figures) == 1
+        assert 1 <= watching.figures[-1]["collectors/speedup_bound"] <= 3
     assert_same(*ends)
 
 
