@@ -28,17 +28,15 @@ class Costs:
     batch_steps: int
     """Environment steps of a batch."""
     collect: tuple[float, ...]
-    """Collecting one batch, each as it was measured."""
+    """Collecting one batch, with weights into the collector's network first, each as it was measured."""
     update: float
     """The updates that one batch owes."""
     transfer: float
     """One batch from a collector into the replay, of which the learner does nothing else."""
     reach: float
-    """From the learner's asking to the collector's beginning, and back, without what `transfer` counts."""
+    """From the learner's asking to the collector's beginning, which fetches weights, and back, without `transfer`."""
     publish: float
     """New weights into the object store, of which the learner does nothing else."""
-    fetch: float
-    """Weights from the object store into a collector's network."""
 
     @property
     def collect_mean(self) -> float:
@@ -142,6 +140,6 @@ class _Run:
                 if self._published < self._version:
                     self.now += self._costs.publish
                     self._published = self._version
-                spent = self._costs.fetch + next(self._draws)
+                spent = next(self._draws)
                 self._under_way[collector] = self.now + self._costs.reach + spent, self._version
                 self.busy += spent
