@@ -12,33 +12,39 @@ from kvzero.training.collector import Collector
 
 NUM_ENVS, NUM_STEPS = 3, 30
 STEP, TRUNCATED, TERMINATED = 1, 2, 3
+AGENT = AgentConfig(model=MODEL, search=SearchConfig(num_simulations=4))
 
 
 class Watched(Planner):
-    """A planner that writes down where it was told that an episode starts."""
+    """A planner that writes down what it was told of actions, and where an episode starts."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.starts = []
+        self.actions, self.starts = [], []
 
     def observe(self, envs, observations, *, actions, starts):
+        self.actions.append(actions.tolist())
         self.starts.append(starts.tolist())
         super().observe(envs, observations, actions=actions, starts=starts)
+
+
+def collect(planner, persistence=0.0):
+    """Return the replay's arrays, and the games that ended, after steps of this planner."""
+    envs = make_environments(
+        EnvConfig(env_id="tests.training.environments:Ladder", num_envs=NUM_ENVS), num_envs=NUM_ENVS, training=True
+    )
+    replay = Replay(ReplayConfig(replay_capacity=300), build_row_spec(SPEC), num_envs=NUM_ENVS, seed=0)
+    collector = Collector(envs, planner, replay, seed=5, rng=np.random.default_rng(0), persistence=persistence)
+    games = [game for _ in range(NUM_STEPS) for game in collector.step(1.0)]
+    envs.close()
+    return replay.state_arrays(), games
 
 
 @pytest.fixture(scope="module")
 def collected():
     """Return the replay's arrays, the games that ended, and where the planner saw episodes start."""
-    envs = make_environments(
-        EnvConfig(env_id="tests.training.environments:Ladder", num_envs=NUM_ENVS), num_envs=NUM_ENVS, training=True
-    )
-    replay = Replay(ReplayConfig(replay_capacity=300), build_row_spec(SPEC), num_envs=NUM_ENVS, seed=0)
-    agent = AgentConfig(model=MODEL, search=SearchConfig(num_simulations=4))
-    planner = Watched(tiny_network(), agent, num_envs=NUM_ENVS)
-    collector = Collector(envs, planner, replay, seed=5, rng=np.random.default_rng(0))
-    games = [game for _ in range(NUM_STEPS) for game in collector.step(1.0)]
-    envs.close()
-    return replay.state_arrays(), games, np.array(planner.starts)
+    planner = Watched(tiny_network(), AGENT, num_envs=NUM_ENVS)
+    return *collect(planner), np.array(planner.starts)
 
 
 def test_every_row_holds_what_was_seen_and_done_and_what_it_led_to(collected):
@@ -85,3 +91,16 @@ def test_the_planner_is_told_of_every_start_whatever_ended_the_episode_before(co
         follows_an_end = [True, *(kinds[index - 1] != STEP for index in range(1, len(kinds)))]
         of_steps = [start for start, kind in zip(follows_an_end, kinds, strict=True) if kind == STEP]
         assert starts[:NUM_STEPS, env].tolist() == of_steps
+
+
+def test_what_lasts_is_played_and_stored_and_seen_by_the_planner():
+    planner = Watched(tiny_network(), AGENT, num_envs=NUM_ENVS)
+    arrays, _ = collect(planner, persistence=1.0)
+    for env in range(NUM_ENVS):
+        is_step = arrays[f"kinds.{env}"] == STEP
+        actions, rewards = arrays[f"actions.{env}"], arrays[f"rewards.{env}"]
+        np.testing.assert_array_equal(rewards[is_step], actions[is_step])
+        np.testing.assert_array_equal([seen[env] for seen in planner.actions[1:]], actions[is_step])
+        begins = np.flatnonzero(is_step & ~np.roll(is_step, 1))  # of an episode
+        goes_on = begins[is_step[begins + 1]]
+        np.testing.assert_array_equal(actions[goes_on + 1], actions[goes_on])

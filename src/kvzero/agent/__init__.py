@@ -6,6 +6,7 @@ from kvzero.agent.contexts import LoadedContexts
 from kvzero.agent.findings import Findings
 from kvzero.agent.namespaces import context_namespace, refuse_inexact, result_namespace
 from kvzero.agent.notes import read_notes
+from kvzero.agent.persistence import Persistence
 from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import (
@@ -30,6 +31,7 @@ __all__ = [
     "AgentConfig",
     "Findings",
     "LoadedContexts",
+    "Persistence",
     "Planner",
     "SearchRecord",
     "check_environment",

@@ -40,12 +40,22 @@ class ReplayConfig:
     recent_share: float = 0.5
     """sampler=recent only: the share of a batch that is drawn from those rows; the rest is drawn from all."""
 
+    recent_final_share: float | None = None
+    """That share when the run ends, if it is to change: from the middle of the run on it does, linearly. Early on, the
+    newest rows say most; later on, what is no longer met has to be remembered."""
+
     def __post_init__(self) -> None:
         read_fields(self)
         check_field(self, "priority_alpha", lambda power: 0 < power <= 1, "give a power above 0 and up to 1")
         check_field(self, "priority_beta", lambda power: 0 <= power <= 1, "give a power from 0 to 1")
         check_field(self, "recent_rows", lambda rows: rows >= 1, "give at least 1 row")
         check_field(self, "recent_share", lambda share: 0 < share <= 1, "give a share above 0 and up to 1")
+        check_field(
+            self,
+            "recent_final_share",
+            lambda share: share is None or 0 <= share <= 1,
+            "give a share from 0 to 1, or nothing",
+        )
         self._check_effect()
         check_field(
             self, "replay_capacity", lambda rows: rows >= MIN_ROWS_PER_ENV, f"give at least {MIN_ROWS_PER_ENV} rows"
@@ -55,9 +65,10 @@ class ReplayConfig:
         for sampler, prefix in KNOBS.items():
             changed = [name for name in changed_fields(self) if name.startswith(prefix)]
             if changed and self.sampler != sampler:
+                defaults = ", ".join(f"{name}={getattr(type(self)(), name)}" for name in changed)
                 raise ConfigError(
                     f"{', '.join(changed)} would have no effect with sampler={self.sampler}; choose sampler={sampler}, "
-                    "or leave it out"
+                    f"or leave it at {defaults}"
                 )
 
     def rows_per_env(self, num_envs: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from kvzero.agent import Planner
+from kvzero.agent import Persistence, Planner
 from kvzero.envs import Environments, Steps
 from kvzero.replay import StepBatch, StepSink
 from kvzero.search import Outcome
@@ -36,16 +36,19 @@ class Collector:
         *,
         seed: int,
         rng: np.random.Generator,
+        persistence: float = 0.0,
         num_updates: Callable[[], int] | None = None,
     ) -> None:
         """Reset the environments with `seed` and observe what they show.
 
-        Where the sink keeps searches, `num_updates` says how many updates the weights have had that search.
+        With `persistence` as a probability, what a search chose is played again for a while. Where the sink keeps
+        searches, `num_updates` says how many updates the weights have had that search.
         """
         self._envs = envs
         self._planner = planner
         self._sink = sink
         self._rng = rng
+        self._persistence = Persistence(persistence, num_envs=envs.num_envs)
         self._num_updates = num_updates
         self._everyone = np.arange(envs.num_envs)
         start = envs.reset(seed)
@@ -58,13 +61,14 @@ class Collector:
     def step(self, temperature: float) -> list[Episode]:
         """Plan, act, hand on and observe once in every environment; return the games that ended."""
         outcome = self._planner.plan(self._everyone, self._masks, rng=self._rng, temperature=temperature)
-        actions = outcome.actions
+        actions = self._persistence.choose(outcome.actions, self._masks, rng=self._rng)
         steps = self._envs.step(actions)
-        self._hand_on(outcome, steps)
+        self._hand_on(outcome, actions, steps)
         self._observations, self._masks = steps.observations, steps.action_masks
         self._planner.observe(
             self._everyone, steps.observations, actions=actions, starts=steps.terminated | steps.truncated
         )
+        self._persistence.end(steps.terminated | steps.truncated)
         return self._count(steps.raw_rewards, steps.game_over)
 
     @property
@@ -72,10 +76,10 @@ class Collector:
         """What the next step acts on."""
         return self._observations
 
-    def _hand_on(self, outcome: Outcome, steps: Steps) -> None:
+    def _hand_on(self, outcome: Outcome, actions: Shaped[np.ndarray, "env ..."], steps: Steps) -> None:
         fields = {
             "observations": self._observations,
-            "actions": outcome.actions,
+            "actions": actions,
             "rewards": steps.rewards,
             "policies": outcome.policy.astype(np.float32),
         }

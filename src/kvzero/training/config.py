@@ -48,6 +48,10 @@ class ScheduleConfig:
     temperature_env_steps: int | None = None
     """Environment steps over which the temperature falls; half of the run if not given."""
 
+    persistence: float = 0.0
+    """Probability that an action chosen while collecting is played again for one to 25 more steps, most often for one
+    (as in ez-greedy, Dabney et al. 2021): for worlds in which actions that are drawn anew each step lead nowhere."""
+
     eval_every: int = 5_000
     """Environment steps between evaluations."""
 
@@ -96,6 +100,7 @@ class ScheduleConfig:
             check_field(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("first_temperature", "final_temperature"):
             check_field(self, name, lambda value: 0 < value < inf, "give a positive number")
+        check_field(self, "persistence", lambda share: 0 <= share <= 1, "give a probability, from 0 to 1")
 
     def end_of_round(self, env_steps: int) -> int:
         """Return how many environment steps are to be collected when a round ends that begins after so many."""

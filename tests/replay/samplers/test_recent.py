@@ -77,12 +77,23 @@ def test_the_rest_of_a_batch_is_drawn_from_all():
     assert set(range(99)) == set(drawn.astype(int))
 
 
+@pytest.mark.parametrize(("progress", "wanted"), [(0.0, 1.0), (0.5, 1.0), (0.75, 0.6), (1.0, 0.2), (1.2, 0.2)])
+def test_the_share_moves_in_the_second_half_of_a_run(progress, wanted):
+    config = ReplayConfig(
+        replay_capacity=4000, sampler="recent", recent_rows=10, recent_share=1.0, recent_final_share=0.2
+    )
+    replay = filled(config, num_envs=1, num_steps=1000, end_every=2000)
+    batches = [replay.sample(BATCH, num_steps=1, progress=progress).fields["observations"] for _ in range(20)]
+    assert wanted <= np.mean(np.array(batches)[:, :, 0, 0] >= 990) < wanted + 0.02  # some of the rest are new by chance
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"recent_rows": 0}, "recent_rows is 0; give at least 1 row"),
         ({"recent_share": 0.0}, r"recent_share is 0\.0; give a share above 0"),
         ({"recent_share": 1.5}, r"recent_share is 1\.5; give a share above 0"),
+        ({"recent_final_share": -0.1}, r"recent_final_share is -0\.1; give a share from 0 to 1"),
         ({"sampler": "uniform", "recent_rows": 9}, "recent_rows would have no effect with sampler=uniform"),
         ({"sampler": "prioritised", "recent_share": 0.1}, "recent_share would have no effect with sampler=prioritised"),
         (

@@ -16,7 +16,12 @@ SAMPLERS: dict[SamplerKind, Callable[[Rows, ReplayConfig], Sampler]] = {
     "prioritised": lambda rows, config: PrioritisedSampler(
         rows, alpha=config.priority_alpha, beta=config.priority_beta
     ),
-    "recent": lambda rows, config: RecentSampler(rows, num_rows=config.recent_rows, share=config.recent_share),
+    "recent": lambda rows, config: RecentSampler(
+        rows,
+        num_rows=config.recent_rows,
+        share=config.recent_share,
+        final_share=config.recent_share if config.recent_final_share is None else config.recent_final_share,
+    ),
 }
 
 

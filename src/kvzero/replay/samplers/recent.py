@@ -16,23 +16,31 @@ class RecentSampler(Sampler):
     keep what it no longer meets from being forgotten.
     """
 
-    def __init__(self, rows: Rows, *, num_rows: int, share: float) -> None:
-        """Take the rows, how many of them are new, over all environments, and the share of draws from those."""
+    def __init__(self, rows: Rows, *, num_rows: int, share: float, final_share: float) -> None:
+        """Take the rows, how many of them are new, over all environments, and the share of draws from those.
+
+        In the second half of the run, that moves to its final one.
+        """
         self._rows = rows
         self._num_rows = num_rows
         self._share = share
+        self._final_share = final_share
 
     def draw(self, batch_size: int, *, progress: float, rng: np.random.Generator) -> Draw | None:
-        """Draw starts, wherever the run is."""
+        """Draw starts."""
         is_start = self._rows.is_start()
         starts = np.flatnonzero(is_start)
         if not len(starts):
             return None
         recent = np.flatnonzero(is_start & self._is_recent())
-        num_recent = round(self._share * batch_size) if len(recent) else 0
+        num_recent = round(self._share_at(progress) * batch_size) if len(recent) else 0
         newest = recent[rng.integers(max(len(recent), 1), size=num_recent)]
         others = starts[rng.integers(len(starts), size=batch_size - num_recent)]
         return Draw(np.concatenate([newest, others]), weights=None)
+
+    def _share_at(self, progress: float) -> float:
+        moved = min(max(2 * progress - 1, 0.0), 1.0)
+        return self._share + moved * (self._final_share - self._share)
 
     def _is_recent(self) -> Bool[np.ndarray, "env slot"]:
         num_envs, rows_per_env = self._rows.kinds.shape

@@ -104,6 +104,7 @@ def _build_source(
         ReturnWatch(replay, learner.network.support, num_envs=origin.num_envs, discount=lambda: learner.discount),
         seed=config.seed_for("collect", progress.env_steps),  # after a pause, other episodes than those it began with
         rng=rng,
+        persistence=config.schedule.persistence,
         num_updates=(lambda: learner.num_updates) if config.keeps_searches else None,
     )
     return LocalSource(origin, planner, collector, rng=rng, learner=learner, schedule=config.schedule)

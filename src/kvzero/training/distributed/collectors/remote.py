@@ -128,6 +128,7 @@ class RemoteCollector:
             sink,
             seed=begin.seed,
             rng=rng,
+            persistence=config.schedule.persistence,
             num_updates=self._num_updates if config.keeps_searches else None,
         )
         return _Playing(network, planner, collector, sink, rng, weights.version, weights.num_updates)
