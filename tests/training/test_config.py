@@ -80,6 +80,8 @@ REFUSED = [
     *((LearnerConfig, "final_bootstrap_steps", value) for value in (0, 11)),
     *((LearnerConfig, "first_discount", value) for value in (-0.1, 1.0, NAN)),
     *((LearnerConfig, "annealing_updates", value) for value in (0, 5)),
+    *((LearnerConfig, "annealing_begins", value) for value in (-0.1, 0.5, 1.0)),  # the second with nothing that moves
+    *((ScheduleConfig, "persistence", value) for value in (-0.1, 1.1, NAN)),
     (AgentConfig, "num_eval_simulations", 0),
     (AgentConfig, "num_eval_simulations", -4),
 ]

@@ -57,6 +57,15 @@ def test_half_of_the_run_is_for_annealing_where_nothing_else_is_said(total_updat
     assert found.discount(early) < 0.997 == found.discount(early + 1 if halfway % 1 == 0 else early + 2)
 
 
+def test_they_can_stay_for_a_share_of_the_run_first():
+    late, soon = schedules(replace(ANNEALED, annealing_begins=0.25)), schedules()  # after 50 of 200 updates
+    for num_updates in (0, 20, 50):
+        assert (late.bootstrap_steps(num_updates), late.discount(num_updates)) == (10, soon.discount(0))
+    for num_updates in (55, 60, 85, 90, 120):
+        assert late.bootstrap_steps(num_updates) == soon.bootstrap_steps(num_updates - 50)
+        assert late.discount(num_updates) == soon.discount(num_updates - 50)
+
+
 def test_a_learner_trains_with_what_is_due_at_each_update():
     config = replace(
         LEARNER, final_bootstrap_steps=1, first_discount=0.5, annealing_updates=2, warmup_updates=2, learning_rate=0.02

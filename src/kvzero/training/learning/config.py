@@ -55,6 +55,9 @@ class LearnerConfig:
     learning_rate: float = 1e-3
     """Step size of AdamW at its highest."""
 
+    annealing_begins: float = 0.0
+    """Share of the run's updates that are made before they begin to move."""
+
     warmup_updates: int = 0
     """Updates over which the learning rate rises to its highest: the first steps of AdamW, which knows little of the
     gradients' size yet, are the least reliable (Ma & Yarats 2021)."""
@@ -142,11 +145,13 @@ class LearnerConfig:
             self, "first_discount", lambda value: value is None or 0 <= value < 1, "give a number from 0 to below 1"
         )
         check_field(self, "annealing_updates", lambda value: value is None or value >= 1, "give at least 1, or nothing")
-        if self.annealing_updates is not None and self.final_bootstrap_steps is None and self.first_discount is None:
-            raise ConfigError(
-                f"annealing_updates is {self.annealing_updates}, which would have no effect: neither "
-                "final_bootstrap_steps nor first_discount is given; give one of them, or leave it out"
-            )
+        check_field(self, "annealing_begins", lambda share: 0 <= share < 1, "give a share from 0 to below 1")
+        for name in ("annealing_updates", "annealing_begins"):
+            if getattr(self, name) and self.final_bootstrap_steps is None and self.first_discount is None:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}, which would have no effect: neither "
+                    "final_bootstrap_steps nor first_discount is given; give one of them, or leave it out"
+                )
 
     @property
     def reads_searches(self) -> bool:

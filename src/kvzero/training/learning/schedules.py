@@ -41,7 +41,9 @@ class Schedules:
 
     def _moved(self, num_updates: int) -> float:
         """Return how far bootstrap steps and discount have come, from 0 to 1."""
-        return min(num_updates / (self._config.annealing_updates or max(self.total_updates / 2, 1)), 1.0)
+        begins = self._config.annealing_begins * self.total_updates
+        lasts = self._config.annealing_updates or max(self.total_updates / 2, 1)
+        return min(max(num_updates - begins, 0.0) / lasts, 1.0)
 
 
 def _between(first: float, final: float, share: float) -> float:
