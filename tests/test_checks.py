@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kvzero.checks import read_address
+from kvzero.errors import ClusterError, ConfigError
 from tests.unchecked import outcomes_of
 
 PREAMBLE = """
@@ -136,3 +138,39 @@ def test_a_run_is_not_made_longer_by_a_fraction(trained_run: Path) -> None:
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "ConfigError: total_env_steps is 320000.0, of type float; give an integer" in child.stderr
     assert (trained_run / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("host:6379", ("host", 6379)),
+        ("node_3-b.lab:1", ("node_3-b.lab", 1)),
+        ("10.0.0.1:65535", ("10.0.0.1", 65_535)),
+        ("[fe80::1%eth0]:6379", ("fe80::1%eth0", 6379)),
+    ],
+)
+def test_host_and_port_are_read(text, address):
+    assert read_address("cluster", text, "give HOST:PORT", is_own=False) == address
+    assert read_address("monitor", text, "give HOST:PORT", is_own=True) == address
+
+
+@pytest.mark.parametrize("text", ["6379", "host:0", "[::1]:0"])
+def test_only_an_address_of_this_machine_may_lack_a_host_or_have_any_port(text):
+    host, _, port = text.rpartition(":")
+    assert read_address("monitor", text, "give PORT", is_own=True) == (host.strip("[]"), int(port))
+    with pytest.raises(ClusterError, match=r"^cluster is '.*'; give HOST:PORT"):
+        read_address("cluster", text, "give HOST:PORT", is_own=False, error=ClusterError)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "host", "host:", ":1", "host:65536", "host:²", "a b:1", "u@host:1", "[host]:1", "[]:1"]
+)
+@pytest.mark.parametrize("is_own", [True, False])
+def test_what_is_no_address_is_refused(text, is_own):
+    with pytest.raises(ConfigError, match=r"; give HOST:PORT$"):
+        read_address("cluster", text, "give HOST:PORT", is_own=is_own)
+
+
+def test_who_gives_an_ipv6_address_as_it_is_hears_of_brackets():
+    with pytest.raises(ConfigError, match=r"cluster is '::1:6379'; give HOST:PORT, with an IPv6 address in brackets"):
+        read_address("cluster", "::1:6379", "give HOST:PORT", is_own=False)

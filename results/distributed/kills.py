@@ -1,12 +1,13 @@
 """One run of CartPole in which collectors and the learner are killed by chance, and what its replay is worth after it.
 
     python results/distributed/kills.py [--kills 30] [--env-steps 15000] [--seed 0] [--run FOLDER]
+        [--out results/distributed]
 
 Every kill is a SIGKILL, of a collector or, one time in three, of the learner, with whose process its Ray ends; the run
 goes on with --resume then. It must end with all its steps. The replay keeps all rows, and each is looked at: within an
 episode every row must be where CartPole's own physics leads from the row before by the action that it holds, so that
 none is lost and none is there twice; and there must be one row for each step, but for those that resuming turns into an
-episode's end.
+episode's end. Writes kills.json.
 """
 
 import argparse
@@ -25,7 +26,9 @@ import psutil
 from kvzero.agent import newest_checkpoint
 from kvzero.files import load_arrays
 from kvzero.replay.rows import STEP, TRUNCATED
+from kvzero.reports import machine_facts
 
+HERE = Path(__file__).resolve().parent
 COLLECTOR = "ray::RemoteCollector"
 NUM_COLLECTORS = 2
 LOOK_SECONDS = 0.5
@@ -114,6 +117,7 @@ def main() -> None:
     parser.add_argument("--lag", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", type=Path)
+    parser.add_argument("--out", type=Path, default=HERE)
     args = parser.parse_args()
     run = args.run or Path(tempfile.mkdtemp()) / "kills"
     chance = random.Random(args.seed)
@@ -147,6 +151,8 @@ def main() -> None:
         "is_complete": num_steps == summary["env_steps"] - ended_by_resuming,
     }
     print(json.dumps(told, indent=1))
+    content = {"machine": machine_facts(also=["ray"]), "lag": args.lag, "seed": args.seed, **told}
+    (args.out / "kills.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if status or not told["is_complete"] or of_learner + of_collectors < args.kills:
         raise SystemExit(1)
 

@@ -1,19 +1,24 @@
-"""A run of many collectors as a sequence of events: how fast it would be, by times that one collector was measured at.
+"""A run of many collectors as a sequence of events: how fast it would be, by what one was measured at.
 
-What happens: in each round the learner takes one batch from every collector, makes the updates that these owe, and
-gives out weights of a new version. It asks a collector for the next batch, that of round `r`, when it takes the one
-before, or once there are weights of a version of at least `r - lag`. With `lag` up to 1 batches are taken in the order
-of the collectors, with more as they come.
+What happens is what `training/distributed/collectors/paces.py` does, with rounds of one batch from every collector.
+With `lag` up to 1 the learner waits until all batches of a round are ready, takes them in the order of the collectors,
+asks for the next ones (with 1, else after the updates), and makes the updates that they owe. With more it takes batches
+as they come and asks for the next at once; before it updates it waits for those that would be older than `lag` then.
 
 Assumed are a core for every process, one way to the learner that batches pass one after another, and collecting times
 that are drawn, each for itself, from those measured.
 """
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 __all__ = ["Costs", "Forecast", "bound", "simulate"]
+
+NUM_DRAWS = 100_000
+"""Collecting times that are drawn, and drawn again from the first one on where a run has more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +28,15 @@ class Costs:
     batch_steps: int
     """Environment steps of a batch."""
     collect: tuple[float, ...]
-    """Collecting one batch, each as it was measured."""
+    """Collecting one batch, with weights into the collector's network first, each as it was measured."""
     update: float
     """The updates that one batch owes."""
     transfer: float
     """One batch from a collector into the replay, of which the learner does nothing else."""
     reach: float
-    """From the learner's asking to the collector's beginning, and back, without what `transfer` counts."""
+    """From the learner's asking to the collector's beginning, which fetches weights, and back, without `transfer`."""
     publish: float
     """New weights into the object store, of which the learner does nothing else."""
-    fetch: float
-    """Weights from the object store into a collector's network."""
 
     @property
     def collect_mean(self) -> float:
@@ -60,62 +63,83 @@ def bound(costs: Costs, num_collectors: int) -> float:
 
 def simulate(costs: Costs, *, num_collectors: int, lag: int, num_rounds: int = 300, seed: int = 0) -> Forecast:
     """Let events happen for so many rounds, and tell of all but the first tenth of them."""
-    rng = np.random.default_rng(seed)
-    draws = rng.choice(costs.collect, size=(num_rounds + lag + 1, num_collectors))
-    run = _Run(costs, draws, lag=lag, in_order=lag <= 1)
+    drawn = np.random.default_rng(seed).choice(costs.collect, size=NUM_DRAWS)
+    run = _Run(costs, itertools.cycle(drawn.tolist()), num_collectors=num_collectors, lag=lag)
     warm_up = num_rounds // 10
     for number in range(num_rounds):
         if number == warm_up:
-            started, idle, busy = run.now, run.idle, run.busy
+            started, idle, busy, taken = run.now, run.idle, run.busy, run.num_taken
         run.make_round()
     seconds = run.now - started
     return Forecast(
-        env_steps_per_second=(num_rounds - warm_up) * num_collectors * costs.batch_steps / seconds,
+        env_steps_per_second=(run.num_taken - taken) * costs.batch_steps / seconds,
         learner_waits=(run.idle - idle) / seconds,
         collectors_wait=max(0.0, 1 - (run.busy - busy) / (seconds * num_collectors)),
     )
 
 
 class _Run:
-    """The learner's clock, the weights it gave out, and the batches that are under way."""
+    """The learner's clock, the weights that it has, and the batches that are under way."""
 
-    def __init__(self, costs: Costs, draws: np.ndarray, *, lag: int, in_order: bool) -> None:
-        self._costs, self._draws, self._lag, self._in_order = costs, draws, lag, in_order
-        self._num_collectors = draws.shape[1]
-        self._versions = 1  # that were given out
-        self._begun = [0] * self._num_collectors  # batches, of each collector
-        self._under_way: list[tuple[float, int]] = []  # when whose batch is ready
-        self._waiting = list(range(self._num_collectors))  # collectors that the learner has asked for nothing
+    def __init__(self, costs: Costs, draws: Iterator[float], *, num_collectors: int, lag: int) -> None:
+        self._costs, self._draws, self._lag = costs, draws, lag
+        self._num_collectors = num_collectors
+        self._version = 1  # of the learner's weights
+        self._published = 0
+        self._under_way: dict[int, tuple[float, int]] = {}  # when whose batch is ready, by weights of which version
         self.now = self.idle = self.busy = 0.0
-        self._ask()
+        self.num_taken = 0
 
     def make_round(self) -> None:
-        """Take one batch from every collector, make the updates, give out weights."""
-        for place in range(self._num_collectors):
-            batch = self._next(place)
-            ready, collector = batch
-            self._under_way.remove(batch)
-            self.idle += max(0.0, ready - self.now)
-            self.now = max(self.now, ready) + self._costs.transfer
-            self._waiting.append(collector)
-            self._ask()
-        self.now += self._costs.update * self._num_collectors + self._costs.publish
-        self._versions += 1
-        self._ask()
+        """Take as many batches as there are collectors, make the updates that these owe, have weights of a version."""
+        before = self.num_taken
+        if self._lag <= 1:
+            self._take_in_step()
+        else:
+            self._take_as_they_come()
+        self.now += self._costs.update * (self.num_taken - before)
+        self._version += 1
 
-    def _next(self, place: int) -> tuple[float, int]:
-        """Return the batch that is taken next: of the collector whose turn it is, or the first that is ready."""
-        if self._in_order:
-            return next(batch for batch in self._under_way if batch[1] == place)
-        return min(self._under_way)
+    def _take_in_step(self) -> None:
+        """Take one batch from every collector once all are ready; with a lag have the next ones made meanwhile."""
+        self._ask_idle()
+        self._wait_until(max(ready for ready, _ in self._under_way.values()))
+        for collector in range(self._num_collectors):
+            self._take(collector)
+        if self._lag:
+            self._ask_idle()
 
-    def _ask(self) -> None:
-        """Ask for another batch every collector that may collect with the weights that there are."""
-        for collector in self._waiting.copy():
-            number = self._begun[collector]
-            if number - self._lag < self._versions:
-                spent = self._costs.fetch + float(self._draws[number, collector])
-                self._under_way.append((self.now + self._costs.reach + spent, collector))
-                self._begun[collector] += 1
-                self._waiting.remove(collector)
+    def _take_as_they_come(self) -> None:
+        """Take whatever is ready first, then whatever would be too old after the updates."""
+        enough = self.num_taken + self._num_collectors
+        while True:
+            self._ask_idle()
+            is_over, oldest = self.num_taken >= enough, self._version - self._lag
+            awaited = {
+                who: ready for who, (ready, version) in self._under_way.items() if version <= oldest or not is_over
+            }
+            if not awaited:
+                return
+            first = min(awaited, key=lambda who: awaited[who])
+            self._wait_until(awaited[first])
+            self._take(first)
+
+    def _wait_until(self, moment: float) -> None:
+        self.idle += max(0.0, moment - self.now)
+        self.now = max(self.now, moment)
+
+    def _take(self, collector: int) -> None:
+        del self._under_way[collector]
+        self.now += self._costs.transfer
+        self.num_taken += 1
+
+    def _ask_idle(self) -> None:
+        """Ask every collector that has nothing to do for a batch by the newest weights."""
+        for collector in range(self._num_collectors):
+            if collector not in self._under_way:
+                if self._published < self._version:
+                    self.now += self._costs.publish
+                    self._published = self._version
+                spent = next(self._draws)
+                self._under_way[collector] = self.now + self._costs.reach + spent, self._version
                 self.busy += spent

@@ -1,9 +1,11 @@
 """Checks of what callers give that every room needs."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import MISSING, fields
 from functools import cache
+from ipaddress import IPv6Address
 from numbers import Real
 from operator import index
 from os import PathLike
@@ -16,7 +18,12 @@ from jaxtyping import Bool
 
 from kvzero.errors import ConfigError, KvzeroError
 
-__all__ = ["changed_fields", "check_field", "read_field", "read_fields", "read_int", "read_mask", "read_value"]
+__all__ = [
+    "changed_fields", "check_field", "read_address", "read_field", "read_fields", "read_int", "read_mask", "read_value",
+]  # fmt: skip
+
+ADDRESS = re.compile(r"(?:(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<name>[\w.-]+)):)?(?P<port>[0-9]{1,5})")
+LAST_PORT = 65_535
 
 
 def changed_fields(config: Any) -> list[str]:
@@ -40,6 +47,32 @@ def read_int(name: str, value: object, error: type[KvzeroError] = ConfigError) -
         except TypeError:  # an array or a tensor of several numbers, or of fractions
             pass
     raise error(_refusal(name, value, "an integer"))
+
+
+def read_address(
+    name: str, text: str, wanted: str, *, is_own: bool, error: type[KvzeroError] = ConfigError
+) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT`, where an IPv6 address stands in brackets.
+
+    Of an address that is this machine's own, to be found at there, the host may be missing and is "" then, and the port
+    may be 0, any free one.
+
+    Raises:
+        KvzeroError: `error`, with the name, the text and `wanted`, if it is anything else.
+    """
+    found = ADDRESS.fullmatch(text)
+    if found is not None and _is_ipv6(found["ipv6"] or "::"):
+        host, port = found["ipv6"] or found["name"] or "", int(found["port"])
+        if port <= LAST_PORT and (is_own or (host and port)):
+            return host, port
+    in_brackets = ", with an IPv6 address in brackets, as in [::1]:6379" if text.count(":") > 1 else ""
+    raise error(f"{name} is {text!r}; {wanted}{in_brackets}")
+
+
+def _is_ipv6(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(IPv6Address(text).version)
+    return False
 
 
 def read_mask(name: str, value: object, error: type[KvzeroError] = ConfigError) -> Bool[np.ndarray, "..."]:

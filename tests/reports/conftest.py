@@ -41,6 +41,8 @@ def summary() -> Summary:
         dose=313.6,
         dormant_shares={"encoder": 0.125, "heads": 0.0},
         collect_share=0.4,
+        reanalyse_share=0.2,
+        collectors=3,
     )
 
 

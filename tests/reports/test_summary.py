@@ -26,7 +26,8 @@ def test_a_summary_comes_back(tmp_path: Path, summary: Summary) -> None:
 def test_the_file_has_the_promised_names(tmp_path: Path, summary: Summary) -> None:
     names = (
         "preset, seed, env_steps, updates, wall_seconds, eval_return_mean, eval_returns, env_steps_per_second, "
-        "updates_per_second, peak_rss_bytes, versions, dose, dormant_shares, collect_share"
+        "updates_per_second, peak_rss_bytes, versions, dose, dormant_shares, collect_share, "
+        "reanalyse_share, collectors"
     )
     assert list(json.loads(write_summary(tmp_path, summary).read_text())) == names.split(", ")
 
@@ -34,9 +35,11 @@ def test_the_file_has_the_promised_names(tmp_path: Path, summary: Summary) -> No
 def test_a_summary_from_before_there_were_doses_is_read(tmp_path: Path, summary: Summary) -> None:
     path = write_summary(tmp_path, summary)
     found = json.loads(path.read_text())
-    del found["dose"], found["dormant_shares"], found["collect_share"]
+    younger = ("dose", "dormant_shares", "collect_share", "reanalyse_share", "collectors")
+    for name in younger:
+        del found[name]
     path.write_text(json.dumps(found))
-    assert read_summary(tmp_path) == replace(summary, dose=None, dormant_shares=None, collect_share=None)
+    assert read_summary(tmp_path) == replace(summary, **dict.fromkeys(younger))
 
 
 def test_a_run_without_evaluations_is_valid_json(tmp_path: Path, summary: Summary) -> None:

@@ -38,6 +38,8 @@ SUMMARY = {
     "dose",
     "dormant_shares",
     "collect_share",
+    "reanalyse_share",
+    "collectors",
 }
 OF_THE_MACHINE = {
     "wall_seconds",

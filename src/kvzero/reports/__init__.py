@@ -29,7 +29,7 @@ from kvzero.reports.sinks import (
     WandbSink,
     read_metrics,
 )
-from kvzero.reports.speedup import SPEEDUP_BOUND, bound_speedup, describe_speedup
+from kvzero.reports.speedup import SPEEDUP_BOUND, SPEEDUP_COLLECTORS, WorkShares, bound_speedup, describe_speedup
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "OPEN_LOOP",
     "SINKS",
     "SPEEDUP_BOUND",
+    "SPEEDUP_COLLECTORS",
     "SPELLED",
     "SUMMARY_FILE",
     "TRAIN_RETURN",
@@ -58,6 +59,7 @@ __all__ = [
     "TensorBoardSink",
     "VideoWriter",
     "WandbSink",
+    "WorkShares",
     "bound_speedup",
     "check_monitor",
     "describe_machine",

@@ -11,7 +11,7 @@ from kvzero.files import write_atomically
 from kvzero.reports.characters import spell
 from kvzero.reports.rendering import render
 from kvzero.reports.sinks import read_metrics
-from kvzero.reports.speedup import describe_speedup
+from kvzero.reports.speedup import WorkShares, describe_speedup
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary
 
 __all__ = ["write_report"]
@@ -84,10 +84,11 @@ def _figures(summary: Summary) -> Rows:
 
 
 def _speedup(summary: Summary) -> str | None:
-    """Return what two collectors could have gained; nothing where that is not known."""
+    """Return what more processes could have gained; nothing where that is not known."""
     if summary.collect_share is None:
         return None
-    return f"{describe_speedup(summary.collect_share, num_collectors=2)}."
+    work = WorkShares(collect=summary.collect_share, reanalyse=summary.reanalyse_share or 0.0)
+    return f"{describe_speedup(work, num_collectors=summary.collectors or 0)}."
 
 
 def _curves(run_dir: Path) -> Rows:

@@ -57,8 +57,14 @@ class Summary:
     """Share of dormant units in each part of the network at the end; None in older summaries."""
 
     collect_share: float | None = None
-    """Share of collecting in the time that collecting and updating took; None where too few rounds were made to tell,
-    and in older summaries."""
+    """Share of collecting in the time that collecting and updating take in one process; None where too few rounds were
+    made to tell, and in older summaries."""
+
+    reanalyse_share: float | None = None
+    """Share of searching rows again, likewise."""
+
+    collectors: int | None = None
+    """Processes that collected, beside the learner; None for none, and in older summaries."""
 
 
 def write_summary(run_dir: Path, summary: Summary) -> Path:

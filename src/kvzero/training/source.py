@@ -1,5 +1,6 @@
 """Where a run's environment steps come from: the protocol, and the source that is a collector in this process."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -25,6 +26,8 @@ class Collected:
     """What was acted on."""
     episodes: list[Episode]
     """Games that ended with it."""
+    seconds: float
+    """Time that it took where it was collected."""
 
     @property
     def num_env_steps(self) -> int:
@@ -88,10 +91,10 @@ class LocalSource:
         self.planner.set_discount(self._learner.discount)
         end = self._schedule.end_of_round(env_steps)
         while env_steps < end and not should_stop():
-            acted_on = self.collector.observations
+            acted_on, begun = self.collector.observations, time.perf_counter()
             episodes = self.collector.step(self._schedule.temperature_at(env_steps))
             env_steps += self.envs.num_envs
-            yield Collected(observations=acted_on, episodes=episodes)
+            yield Collected(observations=acted_on, episodes=episodes, seconds=time.perf_counter() - begun)
 
     def rng_states(self) -> list[dict[str, Any]]:
         """Return the state of the one generator."""

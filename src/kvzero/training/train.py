@@ -190,5 +190,7 @@ def _summarise(config: RunConfig, result: SessionResult) -> Summary:
         versions=library_versions(),
         dose=result.dose,
         dormant_shares=result.dormant_shares,
-        collect_share=result.collect_share,
+        collect_share=None if result.work is None else result.work.collect,
+        reanalyse_share=None if result.work is None else result.work.reanalyse,
+        collectors=config.distributed.collectors,
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from kvzero.errors import ConfigError
-from kvzero.reports.monitor.address import check_monitor, read_address, write_url
+from kvzero.reports.monitor.address import check_monitor, read_monitor, write_url
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from kvzero.reports.monitor.address import check_monitor, read_address, write_ur
 )
 def test_a_port_and_a_host_are_read(text, host, port, url):
     check_monitor(text)
-    assert read_address(text) == (host, port)
+    assert read_monitor(text) == (host, port)
     assert write_url(host, port) == url
 
 

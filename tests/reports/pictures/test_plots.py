@@ -111,7 +111,10 @@ def test_the_report_holds_all_and_fetches_nothing(
     page = Page(html)
     for shown in ("487.2", "20,000", "cartpole", "500, 474.5", "embed_dim", "<script>alert('x')</script>", "3.11.7"):
         assert shown in page.text
-    assert "Collecting takes 40% of this run: 2 collectors can make it at most 1.67x as fast." in page.text
+    assert (
+        "Collecting is 40% and reanalysis 20% of the work of this run: 3 collectors can make it at most 1.67x as fast"
+        in page.text
+    )
     assert "script" not in page.tags
     assert len(page.sources) == 2
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)

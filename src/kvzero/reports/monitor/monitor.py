@@ -9,7 +9,7 @@ from typing import Any, SupportsFloat
 from kvzero.errors import ConfigError, RunError
 from kvzero.reports.figures import ENV_STEPS
 from kvzero.reports.machine import library_versions
-from kvzero.reports.monitor.address import read_address, write_url
+from kvzero.reports.monitor.address import read_monitor, write_url
 from kvzero.reports.monitor.families import Place, find_place
 
 __all__ = ["Monitor"]
@@ -29,7 +29,7 @@ class Monitor:
     """
 
     def __init__(self, address: str) -> None:
-        host, port = read_address(address)
+        host, port = read_monitor(address)
         try:
             import prometheus_client  # noqa: PLC0415  # optional
         except ImportError as error:

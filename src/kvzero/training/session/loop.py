@@ -26,9 +26,13 @@ class RoundResult:
     num_updates: int
     """Gradient steps made."""
     collect_seconds: float
-    """Time that searching, acting and storing took."""
+    """Time that searching, acting and storing took, or taking in what others had collected."""
+    collectors_seconds: float
+    """Time that was spent on collecting where it was done, by all collectors together."""
     update_seconds: float
     """Time that the updates took, on the device too."""
+    reanalyse_seconds: float
+    """Time of these that searching rows again took, where no others do that."""
     episodes: tuple[Episode, ...]
     """Games that ended."""
 
@@ -47,6 +51,8 @@ class Loop:
         self._schedule = config.schedule
         self._batch_size = config.learner.batch_size
         self._components = components
+        self._is_searched_here = config.distributed.reanalysers is None
+        self._collectors_seconds = self._reanalyse_seconds = 0.0  # of this round
 
     @property
     def is_done(self) -> bool:
@@ -68,6 +74,7 @@ class Loop:
         """
         learner = self._components.learner
         steps, updates, started = self.env_steps, learner.num_updates, time.perf_counter()
+        self._collectors_seconds = self._reanalyse_seconds = 0.0
         episodes = self._collect(should_stop)
         collected = time.perf_counter()
         self.make_owed_updates(should_stop)
@@ -76,7 +83,9 @@ class Loop:
             num_env_steps=self.env_steps - steps,
             num_updates=learner.num_updates - updates,
             collect_seconds=collected - started,
+            collectors_seconds=self._collectors_seconds,
             update_seconds=time.perf_counter() - collected,
+            reanalyse_seconds=self._reanalyse_seconds,
             episodes=tuple(episodes),
         )
 
@@ -90,8 +99,7 @@ class Loop:
         if self.updates_owed < 1 or not replay.has_starts:  # none after a stop at the very first step
             return
         learner.take_in()
-        reanalysis = self._components.reanalyser
-        if reanalysis is not None and not reanalysis.serve(int(self.updates_owed), should_stop):
+        if not self._serve_reanalysis(should_stop):
             return
         batches = sample_ahead(
             replay,
@@ -112,10 +120,22 @@ class Loop:
         for places, errors in told:  # now that it no longer matters to wait for the device
             replay.prioritise(places, errors.cpu().numpy())
 
+    def _serve_reanalysis(self, should_stop: Callable[[], bool]) -> bool:
+        """Have rows searched again for the updates that are owed; False where that is to be waited for no longer."""
+        reanalysis = self._components.reanalyser
+        if reanalysis is None:
+            return True
+        begun = time.perf_counter()
+        is_served = reanalysis.serve(int(self.updates_owed), should_stop)
+        if self._is_searched_here:
+            self._reanalyse_seconds += time.perf_counter() - begun
+        return is_served
+
     def _collect(self, should_stop: Callable[[], bool]) -> list[Episode]:
         schedule, parts, ended = self._schedule, self._components, []
         for step in parts.source.collect(self.env_steps, should_stop):
             ended += step.episodes
+            self._collectors_seconds += step.seconds
             parts.learner.show(step.observations)
             self.env_steps += step.num_env_steps
             if self.env_steps > max(schedule.learning_starts, step.num_env_steps):  # one step has no next yet

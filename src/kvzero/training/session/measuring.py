@@ -3,31 +3,35 @@
 import numpy as np
 
 from kvzero.cache import Tier
-from kvzero.reports import SPEEDUP_BOUND, TRAIN_RETURN, WALL_SECONDS, bound_speedup, describe_speedup, rss_bytes
+from kvzero.reports import (
+    SPEEDUP_BOUND,
+    SPEEDUP_COLLECTORS,
+    TRAIN_RETURN,
+    WALL_SECONDS,
+    WorkShares,
+    bound_speedup,
+    describe_speedup,
+    rss_bytes,
+)
 from kvzero.training.collector import Episode
 from kvzero.training.learning import Learner
 from kvzero.training.session.clock import RunClock
 from kvzero.training.session.components import Components
 from kvzero.training.session.loop import Loop, RoundResult
 from kvzero.training.session.shares import TimeShares
-from kvzero.training.source import LocalSource
 
 __all__ = ["Meter"]
-
-NUM_COLLECTORS = 2
-"""Collectors whose gain is told of in a run that collects by itself."""
-
-WORTH_SAYING = 1.2
-"""How many times as fast these must be able to make it for a run to begin with saying so."""
 
 
 class Meter:
     """Reads off how training goes, and keeps the games that ended until they are read."""
 
-    def __init__(self, components: Components, loop: Loop, clock: RunClock) -> None:
+    def __init__(self, components: Components, loop: Loop, clock: RunClock, *, num_collectors: int) -> None:
+        """Measure a run that so many collect for elsewhere."""
         self._components = components
         self._loop = loop
         self._clock = clock
+        self._num_collectors = num_collectors
         self._episodes: list[Episode] = []
         self._shares = TimeShares()
         self._has_noted = False
@@ -44,21 +48,16 @@ class Meter:
         self._num_updates += result.num_updates
 
     @property
-    def collect_share(self) -> float | None:
-        """Share of collecting in the time that this session's rounds took.
-
-        None before there were enough of them, and where others collect while this process learns.
-        """
-        return self._shares.collect_share if isinstance(self._components.source, LocalSource) else None
+    def work(self) -> WorkShares | None:
+        """What the rounds of this session were the work of; None before there were enough of them."""
+        return self._shares.work
 
     def take_note(self) -> str | None:
-        """Return what more collectors could gain, if that is known now, worth saying and has not been said yet."""
-        share = self.collect_share
-        if share is None or self._has_noted:
+        """Return what more processes could gain, if that is known now and has not been said yet."""
+        if self.work is None or self._has_noted:
             return None
         self._has_noted = True
-        is_worth_saying = bound_speedup(share, num_collectors=NUM_COLLECTORS) >= WORTH_SAYING
-        return describe_speedup(share, num_collectors=NUM_COLLECTORS) if is_worth_saying else None
+        return describe_speedup(self.work, num_collectors=self._num_collectors)
 
     def measure(self) -> dict[str, float]:
         """Return what a line of metrics holds: newest losses, counters, memory; returns and pace since the last one."""
@@ -87,8 +86,8 @@ class Meter:
         num_updates, self._num_updates = self._num_updates, 0
         seconds = sum(times.values())
         pace = {"updates_per_second": num_updates / seconds} if seconds else {}
-        if (share := self.collect_share) is not None:
-            pace[SPEEDUP_BOUND] = bound_speedup(share, num_collectors=NUM_COLLECTORS)
+        if self.work is not None:
+            pace[SPEEDUP_BOUND] = bound_speedup(self.work, num_collectors=self._num_collectors or SPEEDUP_COLLECTORS)
         return times | pace
 
     def _read_episodes(self) -> dict[str, float]:

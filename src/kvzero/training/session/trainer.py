@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvzero.errors import RunError, SearchError
-from kvzero.reports import WALL_SECONDS
+from kvzero.reports import WALL_SECONDS, WorkShares
 from kvzero.training.config import RunConfig
 from kvzero.training.learning import Ranks
 from kvzero.training.session.beside import Evaluator
@@ -46,8 +46,8 @@ class SessionResult:
     """Steps trained on per environment step."""
     dormant_shares: dict[str, float]
     """Share of dormant units in each part of the network; empty where this session made no update."""
-    collect_share: float | None
-    """Share of collecting in the time that this session's rounds took; None before there were enough of them."""
+    work: WorkShares | None
+    """What this session's rounds were the work of; None before there were enough of them."""
 
 
 class Trainer:
@@ -71,7 +71,9 @@ class Trainer:
         self._components, progress = build_components(config, resume_from=resume_from, ranks=ranks)
         self._clock.resume(progress.seconds)
         self._loop = Loop(config, self._components, progress)
-        self._meter = Meter(self._components, self._loop, self._clock)
+        self._meter = Meter(
+            self._components, self._loop, self._clock, num_collectors=config.distributed.collectors or 0
+        )
         components = self._components
         self._evaluations = Evaluations(
             config, components.learner, evaluated_at=progress.evaluated_at, tier=components.tier
@@ -138,7 +140,7 @@ class Trainer:
             is_finished=bool(returns),
             dose=self._loop.dose,
             dormant_shares=self._components.learner.dormant_shares(),
-            collect_share=self._meter.collect_share,
+            work=self._meter.work,
         )
 
     def _save_before(self, error: BaseException) -> None:

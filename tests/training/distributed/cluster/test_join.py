@@ -89,6 +89,9 @@ def test_auto_is_what_the_environment_names(monkeypatch):
     let_run(monkeypatch, raylet("10.0.0.1:6379"))
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.9:6379")
     assert find_address() == "10.0.0.9:6379"
+    monkeypatch.setenv("RAY_ADDRESS", "ray://10.0.0.9:10001")
+    with pytest.raises(ClusterError, match=r"RAY_ADDRESS is 'ray://10.0.0.9:10001'; .* HOST:PORT of a cluster's head"):
+        find_address()
 
 
 def test_auto_is_else_the_one_cluster_that_runs_here_and_was_not_begun_for_one_run(monkeypatch):

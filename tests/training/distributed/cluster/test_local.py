@@ -113,12 +113,14 @@ def test_the_reason_that_ray_wrote_is_told(tmp_path):
     assert module._read_cause(tmp_path) == "dlmalloc.cc:161: Read-only file system"
 
 
-@pytest.mark.parametrize("cluster", ["", "here", "ray://host:1", "host", ":6379", "host:0", "host:70000", "host:x"])
+@pytest.mark.parametrize(
+    "cluster", ["", "here", "ray://host:1", "host", ":6379", "host:0", "host:70000", "host:x", "::1:6379"]
+)
 def test_what_names_no_cluster_is_refused(cluster):
     with pytest.raises(ConfigError, match="give local, auto, or HOST:PORT"):
         check_cluster(cluster)
 
 
-@pytest.mark.parametrize("cluster", ["local", "auto", "host:6379", "10.0.0.1:6379"])
+@pytest.mark.parametrize("cluster", ["local", "auto", "host:6379", "10.0.0.1:6379", "[::1]:6379"])
 def test_what_names_one_is_taken(cluster):
     check_cluster(cluster)

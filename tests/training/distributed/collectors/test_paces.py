@@ -123,7 +123,9 @@ def test_a_stop_leaves_what_was_ordered_to_be_taken_in_later(tmp_path):
     pace = InStep(crew, config.schedule, lag=0)
     assert list(pace.collect(0, lambda: True)) == []
     assert crew.env_steps_ordered == ROUND
-    assert sum(step.num_env_steps for step in pace.collect(0, lambda: False)) == ROUND == len(replay)
+    steps = list(pace.collect(0, lambda: False))
+    assert sum(step.num_env_steps for step in steps) == ROUND == len(replay)
+    assert sum(step.seconds for step in steps) == pytest.approx(2.0)  # one second each, as the collectors report
 
 
 def test_a_report_that_is_not_the_next_one_is_refused(tmp_path):

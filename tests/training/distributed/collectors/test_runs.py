@@ -112,6 +112,7 @@ def test_two_collectors_in_step_give_the_same_bits_at_any_speed(tmp_path):
         trainer.close()
         ends.append(trainer)
         assert max(figures["collectors/staleness_max"] for figures in watching.figures) == 1
+        assert 1 <= watching.figures[-1]["collectors/speedup_bound"] <= 3
     assert_same(*ends)
 
 
@@ -201,6 +202,8 @@ def test_an_evaluator_that_the_cluster_has_no_cpu_for_is_refused(tmp_path):
         ClusterError, match=r"of 2 CPUs free, and 3 actors need one each; .* \(--evaluate-beside False\)"
     ):
         Trainer(config, tmp_path / "run")
+
+
 def test_a_run_goes_on_in_another_cluster(tmp_path):
     config = with_collectors(tiny_config(tmp_path, run_name="run", total_env_steps=24), collectors=1)
     run = kvzero.train(config).run

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from kvzero.checks import read_address
 from kvzero.errors import ClusterError
 from kvzero.training.distributed.cluster.engine import QUIET, at_loopback, authenticating, import_ray
 from kvzero.training.distributed.cluster.local import FOLDER_PREFIX
@@ -59,9 +60,11 @@ def find_address() -> str:
     """Return the address of the cluster that `auto` means: `RAY_ADDRESS`, else the only one on this machine.
 
     Raises:
-        ClusterError: if there is none, or are several.
+        ClusterError: if there is none, or are several, or `RAY_ADDRESS` is no address.
     """
     if given := os.environ.get("RAY_ADDRESS"):
+        wanted = "as cluster is auto, give HOST:PORT of a cluster's head there"
+        read_address("RAY_ADDRESS", given, wanted, is_own=False, error=ClusterError)
         return given
     found = sorted(set(_running_addresses()))
     if len(found) == 1:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kvzero.errors import ClusterError, ConfigError
+from kvzero.checks import read_address
+from kvzero.errors import ClusterError
 from kvzero.training.distributed.cluster.engine import import_ray
 from kvzero.training.distributed.cluster.join import find_address, joined
 from kvzero.training.distributed.cluster.local import started
@@ -19,10 +20,8 @@ def check_cluster(cluster: str) -> None:
     Raises:
         ConfigError: with what it is.
     """
-    host, _, port = cluster.rpartition(":")
-    if cluster in ("local", "auto") or (host and "/" not in host and port.isdecimal() and 0 < int(port) < 1 << 16):
-        return
-    raise ConfigError(f"cluster is {cluster!r}; give local, auto, or HOST:PORT of a cluster's head")
+    if cluster not in ("local", "auto"):
+        read_address("cluster", cluster, "give local, auto, or HOST:PORT of a cluster's head", is_own=False)
 
 
 @contextmanager

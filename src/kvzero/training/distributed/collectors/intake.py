@@ -61,7 +61,11 @@ class Intake:
             except EnvError as error:
                 raise EnvError(f"collector {report.label.collector} on {report.host}: {error}") from error
             self._led_to = step.batch.final_observations
-            yield Collected(observations=step.batch.fields["observations"].copy(), episodes=step.episodes)
+            yield Collected(
+                observations=step.batch.fields["observations"].copy(),
+                episodes=step.episodes,
+                seconds=report.collect_seconds / len(report.steps),
+            )
 
     def change(self) -> None:
         """End the running episodes, cut off where their newest step led: another collector takes this one's place."""
