@@ -36,13 +36,18 @@ def own_folders():
 @pytest.fixture(scope="module")
 def opened():
     """Give Ray, its folder, and what opening left of the environment and of how a signal is handled."""
-    handler, before = signal.getsignal(signal.SIGTERM), own_folders()
-    with open_cluster("local", num_actors=1, object_store_bytes=STORE_BYTES) as ray:
-        (folder,) = own_folders() - before
-        assert signal.getsignal(signal.SIGTERM) == handler
-        yield ray, folder
-    assert not folder.exists()
-    assert not ray.is_initialized()
+    handler = signal.getsignal(signal.SIGTERM)
+    with (
+        tempfile.TemporaryDirectory(prefix="kv-") as place,  # short, as Ray's sockets lie in it
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(tempfile, "tempdir", place)  # where no other test begins a Ray meanwhile
+        with open_cluster("local", num_actors=1, object_store_bytes=STORE_BYTES) as ray:
+            (folder,) = own_folders()
+            assert signal.getsignal(signal.SIGTERM) == handler
+            yield ray, folder
+        assert not folder.exists()
+        assert not ray.is_initialized()
 
 
 def test_it_listens_at_the_loopback_and_asks_for_a_token_that_is_nowhere_to_be_read(opened):
@@ -84,16 +89,21 @@ def test_who_is_connected_already_uses_that_by_auto_and_only_so(opened):
         pass
 
 
-def test_a_folder_whose_process_is_gone_is_removed_and_one_in_use_is_not(tmp_path, monkeypatch):
+def test_a_folder_whose_process_is_gone_is_removed_and_one_in_use_or_just_made_is_not(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(module, "MAX_FOLDER_LETTERS", 200)
-    left = tmp_path / f"{FOLDER_PREFIX}left"
+    left, new = tmp_path / f"{FOLDER_PREFIX}left", tmp_path / f"{FOLDER_PREFIX}new"
     (left / "r").mkdir(parents=True)
-    with module._folder() as first, module._folder() as second:
-        assert not left.exists()
-        assert first.exists()
-        assert first != second
-    assert not list(tmp_path.iterdir())
+    new.mkdir()
+    an_hour_ago = time.time() - 3600
+    os.utime(left, (an_hour_ago, an_hour_ago))
+    with module._folder() as first:
+        os.utime(first, (an_hour_ago, an_hour_ago))
+        with module._folder() as second:
+            assert not left.exists()
+            assert first.exists()
+            assert first != second
+    assert list(tmp_path.iterdir()) == [new]
 
 
 def test_a_temporary_folder_with_a_long_name_is_not_used(tmp_path, monkeypatch):

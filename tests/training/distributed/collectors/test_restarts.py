@@ -62,7 +62,7 @@ def test_collectors_that_keep_dying_end_the_run_which_goes_on_to_its_end_when_re
     said = " ".join(capsys.readouterr().err.split())
     assert "error: collector 0 was lost: " in said
     assert "(1)" not in said.partition("error: ")[2], "Ray's guesses are told, too"
-    assert "2 were lost within a minute, and max_restarts is 1; mend the cause, then go on with --resume" in said
+    assert "that makes 2 within a minute, and max_restarts is 1; mend the cause, then go on with --resume" in said
     saved = int(newest_checkpoint(run).name.split("_")[1])
     assert 0 < saved < ENV_STEPS
     assert main(["train", "--resume", str(run)]) == 0

@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from kvzero.training.distributed.cluster.engine import QUIET, at_loopback, authe
 __all__ = ["FOLDER_PREFIX", "started"]
 
 FOLDER_PREFIX = "kvzero-ray-"
+NEW_SECONDS = 60.0
+"""How long a folder may exist before it counts as left behind if nobody holds it."""
 MAX_FOLDER_LETTERS = 40
 """Ray adds 63 letters to the name of its folder, and the name of a Unix socket has at most 103."""
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where Ray keeps objects
@@ -100,10 +103,10 @@ def _folder() -> Iterator[Path]:
 
 
 def _remove_left(place: Path) -> None:
-    """Remove the folders of processes that ended without doing so."""
+    """Remove the folders of processes that ended without doing so; new ones are about to be locked."""
     for folder in place.glob(f"{FOLDER_PREFIX}*"):
         with ExitStack() as held, suppress(OSError):  # another user's
-            if _lock(folder, held):
+            if time.time() - folder.stat().st_mtime > NEW_SECONDS and _lock(folder, held):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
