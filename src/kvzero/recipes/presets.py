@@ -45,12 +45,12 @@ def cartpole() -> RunConfig:
 
 
 def acrobot() -> RunConfig:
-    """Acrobot-v1: sparse reward, vector observations."""
+    """Acrobot-v1: a reward that single actions do not lead to."""
     base = _vectors("acrobot")
     return replace(
         base,
         env=EnvConfig(env_id="Acrobot-v1"),
-        schedule=replace(base.schedule, total_env_steps=30_000),
+        schedule=replace(base.schedule, total_env_steps=30_000, persistence=0.5),
     )
 
 
