@@ -121,7 +121,8 @@ def main() -> None:
     args = parser.parse_args()
     run = args.run or Path(tempfile.mkdtemp()) / "kills"
     chance = random.Random(args.seed)
-    learner, of_learner, of_collectors, ended_by_resuming = start(args, run), 0, 0, 0
+    learner, of_learner, of_collectors = start(args, run), 0, 0
+    ended_in: dict[str, int] = {}  # by checkpoint: of one that is resumed twice, what the first time made of it is lost
     try:
         while of_learner + of_collectors < args.kills and await_progress(learner, run):
             time.sleep(chance.uniform(0, 2))
@@ -129,7 +130,7 @@ def main() -> None:
                 learner.kill()
                 learner.wait()
                 of_learner += 1
-                ended_by_resuming += num_running(read_replay(run))
+                ended_in[newest_checkpoint(run).name] = num_running(read_replay(run))
                 learner = launch("--resume", str(run))
             elif found := find_collectors(learner):
                 chance.choice(found).kill()
@@ -139,6 +140,7 @@ def main() -> None:
         learner.kill()
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     num_steps, num_cut = check(read_replay(run))
+    ended_by_resuming = sum(ended_in.values())
     told = {
         "kills_of_learner": of_learner,
         "kills_of_collectors": of_collectors,
