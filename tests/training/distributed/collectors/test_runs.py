@@ -182,6 +182,7 @@ def evaluations(run):
     return [{name: figure for name, figure in line.items() if "seconds" not in name} for line in lines]
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # imageio leaves ffmpeg's pipes to chance
 def test_an_evaluator_in_the_cluster_gives_the_figures_of_a_run_without_even_if_it_is_killed(
     tmp_path, trained_run, caplog
 ):
