@@ -101,7 +101,7 @@ def _equivalence(options: Options, engine: str) -> Part:
 def _pytest(options: Options) -> tuple[str, ...]:
     """Return a call of pytest that names what failed and leaves nothing behind."""
     shared = ("-n", str(options.num_workers)) if options.num_workers else ()
-    return ("-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", *shared)
+    return ("-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", "-p", "no:benchmark", *shared)
 
 
 def _goal(options: Options) -> Part:

@@ -52,7 +52,7 @@ def check_record(life: Life, record: SearchRecord, env: int, outcome: Outcome, r
         value, logits = read_listed(paths[node], found)
         assert (value - record.predicted_values[node]).abs() <= TOLERANCE, "prediction is not made of them"
         if node and not life.shape.spec.is_continuous:  # the root has noise where the search explored
-            np.testing.assert_allclose(record.priors[node], logits.softmax(-1), atol=TOLERANCE)
+            np.testing.assert_allclose(record.priors[node], logits.softmax(-1).cpu(), atol=TOLERANCE)
     own = record.block_table[1:, -2:]
     assert len(np.unique(own)) == own.size
     places, num_owned = np.divmod(own - context, record.tokens_per_node)[0], record.tokens_per_node

@@ -58,9 +58,10 @@ def select_puct(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by 
     low = tl.load(bounds + env * 2)
     span = tl.maximum(tl.load(bounds + env * 2 + 1) - low, tl.load(rule + 1))
     is_legal = tl.load(legal + env * num_actions + lanes, mask=is_action, other=0.0) != 0.0
-    here = env * 0  # variables of a loop keep the type that they begin with
-    parent = here
-    action = tl.min(lanes, axis=0)
+    # Variables of a loop keep the type that they begin with. That of the edge is computed in each turn: a copy of
+    # `here` would begin as what `here` begins with, and Triton 3.6 takes such a copy for something that never changes.
+    here = env * 0
+    edge = here
     while here >= 0:
         parent = here
         edges = (trees + parent) * num_actions
@@ -81,11 +82,13 @@ def select_puct(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by 
         tie_key = tl.load(tie_keys + edges + lanes, mask=is_action, other=-1.0)
         tie_key = tl.where(score == tl.max(score, axis=0), tie_key, -1.0)
         action = tl.min(tl.where(tie_key == tl.max(tie_key, axis=0), lanes, num_lanes), axis=0)
+        edge = parent * num_actions + action
         here = tl.load(children + edges + action)
+    parent = edge // num_actions
     depth = tl.load(depths + trees + parent) + 1
-    tl.store(children + (trees + parent) * num_actions + action, node)
+    tl.store(children + trees * num_actions + edge, node)
     tl.store(parents + trees + node, parent)
-    tl.store(actions + trees + node, action)
+    tl.store(actions + trees + node, edge % num_actions)
     tl.store(depths + trees + node, depth)
 
 
@@ -121,9 +124,9 @@ def select_gumbel(  # noqa: PLR0913, PLR0915, PLR0917  # a kernel is handed ever
     is_legal = tl.load(legal + env * num_actions + lanes, mask=is_action, other=0.0) != 0.0
     root_score = tl.load(root_scores + env * num_actions + lanes, mask=is_action, other=0.0)
     considered_visits = tl.load(schedule + env * (num_nodes - 1) + node - 1)
-    here = env * 0  # variables of a loop keep the type that they begin with
-    parent = here
-    action = tl.min(lanes, axis=0)
+    # Variables of the loop are those of `select_puct`.
+    here = env * 0
+    edge = here
     while here >= 0:
         parent = here
         edges = (trees + parent) * num_actions
@@ -156,11 +159,13 @@ def select_gumbel(  # noqa: PLR0913, PLR0915, PLR0917  # a kernel is handed ever
         lagging = policy * num_visits - tl.sum(policy, axis=0) * num_below
         score = tl.where(parent == 0, considered, tl.where(is_action, lagging, -float("inf")))
         action = tl.min(tl.where(score == tl.max(score, axis=0), lanes, num_lanes), axis=0)
+        edge = parent * num_actions + action
         here = tl.load(children + edges + action)
+    parent = edge // num_actions
     depth = tl.load(depths + trees + parent) + 1
-    tl.store(children + (trees + parent) * num_actions + action, node)
+    tl.store(children + trees * num_actions + edge, node)
     tl.store(parents + trees + node, parent)
-    tl.store(actions + trees + node, action)
+    tl.store(actions + trees + node, edge % num_actions)
     tl.store(depths + trees + node, depth)
 
 
