@@ -20,7 +20,7 @@ def test_all_parts_of_a_tiny_run_are_measured_and_add_up(tmp_path, make_config):
     steps, updates = figures.step_milliseconds, figures.update_milliseconds
     assert list(steps) == ["environment", "encode", "roots", "search", "replay", "rest"]
     own = ["reanalysis"] if run.reanalysis.reanalysed_rows else []
-    assert list(updates) == ["sample", "targets", "forward", "backward", "optimiser", "ema", *own, "rest"]
+    assert list(updates) == ["sample", "bring", "targets", "forward", "backward", "optimiser", "ema", *own, "rest"]
     assert all(value > 0 for name, value in {**steps, **updates}.items() if name != "rest")
     assert sum(steps.values()) == pytest.approx(1000 * run.env.num_envs / figures.env_steps_per_second, rel=0.02)
     assert sum(updates.values()) == pytest.approx(1000 / figures.updates_per_second, rel=0.02)

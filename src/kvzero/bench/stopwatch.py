@@ -141,11 +141,24 @@ class TimedReplay(Replay):
 
 
 class TimedLearner(Learner):
-    """A learner the stages of whose updates count as `targets`, `forward`, `backward`, `optimiser` and `ema`."""
+    """A learner the stages of whose updates count as `bring`, `targets`, `forward`, `backward`, `optimiser` and `ema`.
+
+    Where updates are replayed from a recording, all but the first of these count as `recorded`.
+    """
 
     def __init__(self, stopwatch: Stopwatch, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._stopwatch = stopwatch
+
+    def bring(self, *arguments: Any) -> Any:
+        """Bring a batch to the device."""
+        with timed(self._stopwatch, "bring"):
+            return super().bring(*arguments)
+
+    def compute_recorded(self, *arguments: Any) -> Any:
+        """Make an update, by its recording once there is one."""
+        with timed(self._stopwatch, "recorded"):
+            return super().compute_recorded(*arguments)
 
     def make_targets(self, *arguments: Any) -> Any:
         """Ask the EMA network."""

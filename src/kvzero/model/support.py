@@ -6,7 +6,6 @@ from math import ceil
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 __all__ = ["Support", "compress", "decompress"]
 
@@ -61,9 +60,10 @@ class Support(nn.Module):
         lower = place.floor()
         share = (place - lower)[..., None]
         bin_below = lower.long().clamp(0, len(self.bins) - 1)  # NaN is cast to any integer
-        low = functional.one_hot(bin_below, len(self.bins))
-        high = functional.one_hot((bin_below + 1).clamp(max=len(self.bins) - 1), len(self.bins))
-        return low * (1 - share) + high * share
+        numbers = torch.arange(len(self.bins), device=scalars.device)
+        is_low = numbers == bin_below[..., None]
+        is_high = numbers == (bin_below + 1).clamp(max=len(self.bins) - 1)[..., None]
+        return is_low * (1 - share) + is_high * share
 
     def entropy(self, scalars: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Return the entropy of `encode(scalars)` in nats: what cross-entropy with it is at least, up to log 2."""

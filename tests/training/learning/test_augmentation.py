@@ -15,7 +15,7 @@ from kvzero.errors import CheckpointError, ConfigError
 from kvzero.records import EnvSpec
 from kvzero.replay import Replay, StepBatch, build_row_spec
 from kvzero.training import Learner
-from kvzero.training.learning.augmentation import RandomShift, build_shift
+from kvzero.training.learning.augmentation import RandomShift, build_shift, shift_images
 from kvzero.training.storage import Progress, load_checkpoint, save_checkpoint
 
 SPEC = EnvSpec(observation_shape=(2, 34, 32), num_actions=3)
@@ -28,6 +28,10 @@ def slow_shift(segment: np.ndarray, *, down: int, sideways: int, most: int) -> n
     return padded[:, :, most - down : most - down + height, most - sideways : most - sideways + width]
 
 
+def shifted_by(shift: RandomShift, images: torch.Tensor) -> torch.Tensor:
+    return shift_images(images, torch.from_numpy(shift.draw(len(images))))
+
+
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(4, 9), st.integers(4, 9)),
@@ -37,7 +41,7 @@ def slow_shift(segment: np.ndarray, *, down: int, sideways: int, most: int) -> n
 )
 def test_each_segment_is_shifted_as_a_whole(shape, most, dtype, seed):
     images = (np.random.default_rng(seed).random(shape) * 255).astype(dtype)
-    found = RandomShift(most, seed=seed)(torch.from_numpy(images))
+    found = shifted_by(RandomShift(most, seed=seed), torch.from_numpy(images))
     assert found.shape == shape
     assert found.numpy().dtype == dtype
     draws = np.random.default_rng(seed).integers(-most, most + 1, size=(2, shape[0]))
@@ -48,7 +52,7 @@ def test_each_segment_is_shifted_as_a_whole(shape, most, dtype, seed):
 def test_every_shift_is_drawn_equally_often():
     row = torch.arange(9)[:, None] * 9 + torch.arange(9)
     images = row.to(torch.uint8).expand(3_000, 1, 1, 9, 9)
-    centres = RandomShift(2, seed=0)(images)[:, 0, 0, 4, 4]
+    centres = shifted_by(RandomShift(2, seed=0), images)[:, 0, 0, 4, 4]
     counts = np.bincount(centres.numpy())
     assert np.count_nonzero(counts) == 25
     assert counts[counts > 0].min() > 80  # of 120
@@ -103,7 +107,7 @@ def test_targets_and_predictions_are_made_of_images_that_are_shifted_apart():
     learner.update(segments)
     twin = RandomShift(2, seed=4)
     images = torch.from_numpy(segments.fields["observations"])
-    wanted = [twin(images), twin(images[:, : LEARNER.unroll_steps])]
+    wanted = [shifted_by(twin, images), shifted_by(twin, images[:, : LEARNER.unroll_steps])]
     for found, batch in zip(seen, wanted, strict=True):
         assert torch.equal(found, batch.flatten(0, 1))
     assert not torch.equal(wanted[0][:, : LEARNER.unroll_steps], wanted[1])
@@ -148,7 +152,7 @@ def test_brightness_means_nothing_to_an_encoder(image_norm):
     model = ModelConfig(embed_dim=16, num_heads=2, encoder_channels=16, image_norm=image_norm, latent_norm="layernorm")
     network = tiny_network(model=model, spec=SPEC)
     images = torch.randint(256, (5, *SPEC.observation_shape)).float()
-    brighter, shifted = 1.1 * images, RandomShift(2, seed=1)(images[:, None])[:, 0]
+    brighter, shifted = 1.1 * images, shifted_by(RandomShift(2, seed=1), images[:, None])[:, 0]
     with torch.no_grad():
         latents, of_brighter, of_shifted = (network.encode(seen) for seen in (images, brighter, shifted))
     assert (of_brighter - latents).norm() < 1e-3 * (of_shifted - latents).norm()

@@ -81,7 +81,8 @@ def test_the_loss_is_the_weighted_sum_of_its_parts():
 def test_a_network_that_says_what_it_should_has_losses_of_0(terminated):
     learner = tiny_learner()
     segments = early_ends(some_segments(learner, batch_size=8), terminated=terminated)
-    unroll, targets = learner.make_targets(segments)
+    unroll = learner.bring(segments)
+    targets = learner.make_targets(unroll)
     steps, support = unroll.first(LEARNER.unroll_steps), learner.network.support
 
     def perfect(latents, actions, *, plainly):
@@ -232,7 +233,7 @@ def test_with_the_values_of_searches_the_target_network_encodes_what_latents_nee
 def value_targets(learner, *, num_updates):
     learner.num_updates = num_updates
     segments = with_searches(some_segments(learner), judged_at=3)
-    return learner.make_targets(segments)[1]
+    return learner.make_targets(learner.bring(segments))
 
 
 @pytest.mark.parametrize(("num_updates", "is_searched"), [(9, False), (13, False), (14, True)])
@@ -283,7 +284,8 @@ def test_weights_are_told_and_what_they_leave_of_the_batch():
 def test_the_value_error_of_a_segment_is_the_mean_over_its_known_steps(terminated):
     learner = tiny_learner()
     segments = weighted(early_ends(some_segments(learner, batch_size=5), terminated=terminated), [1] * 5)
-    unroll, targets = learner.make_targets(segments)
+    unroll = learner.bring(segments)
+    targets = learner.make_targets(unroll)
     steps = unroll.first(LEARNER.unroll_steps)
     with torch.no_grad():
         observations = steps["observations"]

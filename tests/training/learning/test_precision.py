@@ -69,7 +69,8 @@ def test_measuring_changes_no_weight_and_the_winner_is_used_from_the_first_updat
 def test_bfloat16_is_used_and_losses_stay_float32():
     exact, rounded = tiny_learner(), tiny_learner(replace(LEARNER, precision="bfloat16"))
     segments = filled_replay().sample(4, num_steps=exact.segment_steps)
-    wanted, found = (learner.forward(*learner.make_targets(segments))[0] for learner in (exact, rounded))
+    unrolls = [(learner, learner.bring(segments)) for learner in (exact, rounded)]
+    wanted, found = (learner.forward(unroll, learner.make_targets(unroll))[0] for learner, unroll in unrolls)
     assert found.dtype == torch.float32
     assert found != wanted
     torch.testing.assert_close(found, wanted, atol=0.1, rtol=0.02)

@@ -74,7 +74,7 @@ def test_a_learner_trains_with_what_is_due_at_each_update():
     assert segments.fields["rewards"].shape[1] == config.unroll_steps + config.bootstrap_steps
     for bootstrap_steps, discount in ((2, 0.5), (1, 1 - (0.5 * 0.1) ** 0.5), (1, 0.9)):
         assert (learner.bootstrap_steps, learner.discount) == (bootstrap_steps, pytest.approx(discount))
-        _, found = learner.make_targets(segments)
+        found = learner.make_targets(learner.bring(segments))
         wanted = make_targets(
             to_device(segments, torch.device("cpu")),
             learner.target_network,

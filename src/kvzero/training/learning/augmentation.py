@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from kvzero.errors import ConfigError
 from kvzero.records import EnvSpec, load_rng_state, rng_state
 
-__all__ = ["RandomShift", "build_shift"]
+__all__ = ["RandomShift", "build_shift", "shift_images"]
 
 LARGEST_SHARE = 16
 """A shift is at most a sixteenth of the shorter side: 4 of 64 or 84 pixels, as there. Small boards have none: one
@@ -19,7 +19,7 @@ place further on there is another position."""
 
 
 class RandomShift:
-    """Shifts images up to so many pixels, down and sideways; what comes in at an edge repeats the edge's pixels.
+    """Draws shifts of images up to so many pixels; what comes in at an edge repeats the edge's pixels.
 
     Each segment has one draw for all its frames, as what moves between them must go on as it did.
 
@@ -37,19 +37,12 @@ class RandomShift:
         self._rank = rank
         self._num_ranks = num_ranks
 
-    def __call__(
-        self, images: Shaped[Tensor, "batch time channel height width"]
-    ) -> Shaped[Tensor, "batch time channel height width"]:
-        """Return the images of each segment shifted by a new draw."""
-        batch, *_, height, width = images.shape
-        size = (2, self._num_ranks, batch)
-        draws = self._rng.integers(-self._num_pixels, self._num_pixels, size=size, endpoint=True)[:, self._rank]
-        down, sideways = torch.from_numpy(draws).to(images.device)[..., None]
-        rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)  # [batch, height]
-        columns = (torch.arange(width, device=images.device) - sideways).clamp(0, width - 1)
-        pixels = (rows[:, :, None] * width + columns[:, None, :]).view(batch, 1, height * width)
-        flat = images.reshape(batch, -1, height * width)
-        return flat.gather(2, pixels.expand_as(flat)).view_as(images)
+    def draw(self, num_segments: int) -> Int64[np.ndarray, "2 segment"]:
+        """Return how many pixels down, and how many sideways, the images of each segment are to be shifted."""
+        size = (2, self._num_ranks, num_segments)
+        draws = self._rng.integers(-self._num_pixels, self._num_pixels, size=size, endpoint=True)
+        mine: Int64[np.ndarray, "2 segment"] = draws[:, self._rank]
+        return mine
 
     def rng_state(self) -> dict[str, Any]:
         """Return the state of the draws, which survives JSON."""
@@ -62,6 +55,19 @@ class RandomShift:
             CheckpointError: if this is no such state.
         """
         load_rng_state(self._rng, state, "shifts")
+
+
+def shift_images(
+    images: Shaped[Tensor, "batch time channel height width"], shifts: Int64[Tensor, "2 batch"]
+) -> Shaped[Tensor, "batch time channel height width"]:
+    """Return the images of each segment shifted so many pixels down and sideways."""
+    batch, *_, height, width = images.shape
+    down, sideways = shifts[..., None]
+    rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)  # [batch, height]
+    columns = (torch.arange(width, device=images.device) - sideways).clamp(0, width - 1)
+    pixels = (rows[:, :, None] * width + columns[:, None, :]).view(batch, 1, height * width)
+    flat = images.reshape(batch, -1, height * width)
+    return flat.gather(2, pixels.expand_as(flat)).view_as(images)
 
 
 def build_shift(num_pixels: int, spec: EnvSpec, *, seed: int, rank: int = 0, num_ranks: int = 1) -> RandomShift | None:

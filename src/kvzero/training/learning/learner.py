@@ -1,7 +1,7 @@
 """The learner: one gradient step on a batch of unrolls, and the EMA network that follows."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from math import inf
@@ -24,11 +24,12 @@ from kvzero.model import (
 )
 from kvzero.replay import Segments
 from kvzero.training.learning.arithmetic import UpdateArithmetic
-from kvzero.training.learning.augmentation import build_shift
+from kvzero.training.learning.augmentation import build_shift, shift_images
 from kvzero.training.learning.config import LearnerConfig, NumberType
 from kvzero.training.learning.counts import Counts, count_steps
 from kvzero.training.learning.precision import measure_precision, settle_precision
 from kvzero.training.learning.ranks import Alone, Ranks
+from kvzero.training.learning.recorded import CudaUpdates, Made, RecordedUpdates
 from kvzero.training.learning.schedules import Schedules
 from kvzero.training.learning.targets import (
     Targets,
@@ -36,6 +37,7 @@ from kvzero.training.learning.targets import (
     find_unsearched,
     make_targets,
     mean_value_errors,
+    pin,
     prefer_searches,
     read_search_values,
     segment_steps,
@@ -85,6 +87,7 @@ class Learner:
         self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
         self._is_plain = config.arithmetic == "plain"
         self._newest: Unroll | None = None
+        self._recorded = self._record_updates()
         self.schedules = Schedules(config, discount=discount, total_updates=total_updates)
         self.number_type = settle_precision(config.precision, network.device)
         """What updates are computed in; None before the first one where it is measured."""
@@ -118,30 +121,61 @@ class Learner:
         if self.number_type is None:
             found = measure_precision(lambda number_type: self._try(segments, number_type))
             self.number_type = self._ranks.agree(found)
-        unroll, targets = self.make_targets(segments)
-        total, figures = self.forward(unroll, targets)
+        unroll = self.bring(segments)
+        self._set_learning_rate()
+        made = self.compute(unroll) if self._recorded is None else self.compute_recorded(unroll, self._recorded)
+        for network in (self.network, self.target_network):
+            network.mark_changed()
+        self.value_errors = made.value_errors
+        self.num_updates += 1
+        return made.figures
+
+    @property
+    def prepare(self) -> Callable[[Segments], Segments] | None:
+        """What is best done with sampled segments before they are brought to the device; None where nothing is."""
+        return pin if self.network.device.type == "cuda" else None
+
+    def bring(self, segments: Segments) -> Unroll:
+        """Bring sampled segments to the device, with all that the host draws and looks up for their update."""
+        device, config = self.network.device, self.config
+        shifts = unsearched = None
+        if self.shift is not None:
+            draws = [self.shift.draw(len(segments.ends)) for _ in (self.target_network, self.network)]
+            shifts = torch.from_numpy(np.stack(draws)).to(device)
+        if config.bootstrap == "search":
+            unsearched = torch.from_numpy(find_unsearched(segments)).to(device)
+        return replace(to_device(segments, device), shifts=shifts, unsearched=unsearched)
+
+    def compute_recorded(self, unroll: Unroll, recorded: RecordedUpdates) -> Made:
+        """Do what `compute` does, from a recording once there is one; what the host puts in makes its shape."""
+        shape = (self.bootstrap_steps, self.discount, *(tensor.shape for tensor in unroll.tensors()))
+        made = recorded.make(shape, unroll, self.compute)
+        self._newest = recorded.newest
+        return made
+
+    def compute(self, unroll: Unroll) -> Made:
+        """Do all of an update that is done on the device."""
+        self._newest = unroll
+        total, figures = self.forward(unroll, self.make_targets(unroll))
         self.backward(total)
         figures["gradient_norm"] = self.step_optimizer()
         self.follow()
-        self.num_updates += 1
-        self._newest = unroll
-        return figures
+        return Made(figures, self.value_errors)
 
-    def make_targets(self, segments: Segments) -> tuple[Unroll, Targets]:
-        """Bring sampled segments to the device, and ask the EMA network what should have been said of them."""
-        unroll = to_device(segments, self.network.device)
+    def make_targets(self, unroll: Unroll) -> Targets:
+        """Ask the EMA network what should have been said of an unroll."""
         with self._arithmetic():
-            shifted = self._shifted(unroll)
+            shifted = replace(unroll, fields=_shifted(unroll.fields, unroll, of_ema=True))
             targets = make_targets(
                 shifted,
                 self.target_network,
                 num_steps=self.config.unroll_steps,
                 bootstrap_steps=self.bootstrap_steps,
                 discount=self.discount,
-                values=self._search_values(segments, shifted),
+                values=self._search_values(shifted),
                 plainly=self._is_plain,
             )
-        return unroll, self._mix_values(targets, unroll)
+        return self._mix_values(targets, unroll)
 
     def forward(self, unroll: Unroll, targets: Targets) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the loss, this rank's part of it, and the figures that all of it is made of."""
@@ -163,10 +197,8 @@ class Learner:
 
     def step_optimizer(self) -> Float[Tensor, ""]:
         """Change the weights by the gradient, shortened to its limit; return the length that it had."""
-        self._set_learning_rate()
         norm: Tensor = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_gradient_norm)
         self.optimizer.step()
-        self.network.mark_changed()
         return norm
 
     @torch.no_grad()
@@ -175,14 +207,12 @@ class Learner:
         targets: list[Tensor] = list(self.target_network.parameters())
         sources: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(targets, sources, self.config.ema_rate)
-        self.target_network.mark_changed()
 
-    def _search_values(self, segments: Segments, unroll: Unroll) -> Float[Tensor, "batch row"] | None:
+    def _search_values(self, unroll: Unroll) -> Float[Tensor, "batch row"] | None:
         """Return the values that searches found, where returns are to end with those."""
-        if self.config.bootstrap == "network":
+        if unroll.unsearched is None:
             return None
-        unsearched = torch.from_numpy(find_unsearched(segments)).to(self.network.device)
-        return read_search_values(unroll, self.target_network, unsearched, plainly=self._is_plain)
+        return read_search_values(unroll, self.target_network, unroll.unsearched, plainly=self._is_plain)
 
     def _mix_values(self, targets: Targets, unroll: Unroll) -> Targets:
         """Let searches say what old rows are worth, where and when that is asked for."""
@@ -203,19 +233,14 @@ class Learner:
     def _try(self, segments: Segments, number_type: NumberType) -> None:
         """Compute a gradient in a number type, and wait for it; no weight changes."""
         self.number_type = number_type
-        self.backward(self.forward(*self.make_targets(segments))[0])
+        unroll = self.bring(segments)
+        self.backward(self.forward(unroll, self.make_targets(unroll))[0])
         if self.network.device.type == "cuda":
             torch.cuda.synchronize(self.network.device)
 
-    def _shifted(self, unroll: Unroll) -> Unroll:
-        if self.shift is None:
-            return unroll
-        return replace(unroll, fields={**unroll.fields, "observations": self.shift(unroll.fields["observations"])})
-
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
-        steps = unroll.first(self.config.unroll_steps)
-        observations = steps["observations"] if self.shift is None else self.shift(steps["observations"])
-        latents = self.network.encode_steps(observations)
+        steps = _shifted(unroll.first(self.config.unroll_steps), unroll, of_ema=False)
+        latents = self.network.encode_steps(steps["observations"])
         predictions = self.network(latents, steps["actions"], plainly=self._is_plain)
         support = self.network.support
         self.value_errors = None
@@ -273,7 +298,18 @@ class Learner:
 
     def _set_learning_rate(self) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
+            if isinstance(group["lr"], Tensor):  # where updates may be recorded, which read it where it lies
+                group["lr"].fill_(self.learning_rate)
+            else:
+                group["lr"] = self.learning_rate
+
+    def _record_updates(self) -> RecordedUpdates | None:
+        """Return what records updates: on a GPU, where the host has nothing to do with them once they are begun."""
+        config = self.config
+        is_alone = isinstance(self._ranks, Alone)
+        if self.network.device.type != "cuda" or not is_alone or config.reads_searches:
+            return None
+        return RecordedUpdates(CudaUpdates(self.network.device))
 
     def dormant_shares(self) -> dict[str, float]:
         """Return what share of the units in each part of the network the newest batch hardly excites.
@@ -320,6 +356,15 @@ class Learner:
             )
 
 
+def _shifted(
+    fields: Mapping[str, Shaped[Tensor, "batch time ..."]], unroll: Unroll, *, of_ema: bool
+) -> Mapping[str, Shaped[Tensor, "batch time ..."]]:
+    """Return rows of an unroll with images as the EMA network, or the network, is to see them."""
+    if unroll.shifts is None:
+        return fields
+    return {**fields, "observations": shift_images(fields["observations"], unroll.shifts[0 if of_ema else 1])}
+
+
 def _policy_losses(
     predicted: Float[Tensor, "batch time policy"],
     shares: Float[Tensor, "batch time action"],
@@ -353,4 +398,7 @@ def _build_optimizer(network: Network, config: LearnerConfig) -> torch.optim.Ada
     identities = {id(weights) for weights in decayed}
     plain = [weights for weights in network.parameters() if id(weights) not in identities]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, eps=1e-5, fused=True)
+    if network.device.type != "cuda":
+        return torch.optim.AdamW(groups, lr=config.learning_rate, eps=1e-5, fused=True)
+    rate = torch.tensor(config.learning_rate, device=network.device)
+    return torch.optim.AdamW(groups, lr=rate, eps=1e-5, fused=True, capturable=True)

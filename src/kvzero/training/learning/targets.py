@@ -19,6 +19,7 @@ __all__ = [
     "make_targets",
     "mean_value_errors",
     "n_step_returns",
+    "pin",
     "prefer_searches",
     "read_search_values",
     "segment_steps",
@@ -36,6 +37,18 @@ class Unroll:
     terminated: Bool[Tensor, " batch"]
     weights: Float[Tensor, " batch"] | None = None
     """How much each segment counts; None where all count alike."""
+
+    shifts: Int64[Tensor, "2 2 batch"] | None = None
+    """How far the EMA network's images are shifted down and sideways, and how far the network's; None where no image
+    is."""
+
+    unsearched: Int64[Tensor, " some"] | None = None
+    """Which segments end where nothing was searched; None where returns do not end with what searches found."""
+
+    def tensors(self) -> list[Shaped[Tensor, "..."]]:
+        """Return all that there is."""
+        others = (self.ends, self.terminated, self.weights, self.shifts, self.unsearched)
+        return [*self.fields.values(), *(tensor for tensor in others if tensor is not None)]
 
     def first(self, num_steps: int) -> dict[str, Shaped[Tensor, "batch time ..."]]:
         """Return what the first `num_steps` rows hold; not copies."""
@@ -66,6 +79,23 @@ def to_device(segments: Segments, device: torch.device) -> Unroll:
         return torch.from_numpy(array).to(device, non_blocking=True)
 
     return Unroll(
+        fields={name: place(values) for name, values in segments.fields.items()},
+        ends=place(segments.ends),
+        terminated=place(segments.terminated),
+        weights=None if segments.weights is None else place(segments.weights),
+    )
+
+
+def pin(segments: Segments) -> Segments:
+    """Return segments in memory that a GPU fetches by itself, so that bringing them there is not waited for."""
+
+    def place(array: np.ndarray) -> np.ndarray:
+        pinned = torch.empty(array.shape, dtype=torch.from_numpy(array[:0]).dtype, pin_memory=True).numpy()
+        np.copyto(pinned, array)
+        return pinned
+
+    return replace(
+        segments,
         fields={name: place(values) for name, values in segments.fields.items()},
         ends=place(segments.ends),
         terminated=place(segments.terminated),

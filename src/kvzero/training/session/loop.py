@@ -107,6 +107,7 @@ class Loop:
             batch_size=self._batch_size,
             num_steps=learner.segment_steps,
             progress=self.env_steps / self._schedule.total_env_steps,
+            prepare=learner.prepare,
         )
         told: list[tuple[np.ndarray, torch.Tensor]] = []
         with closing(batches):
