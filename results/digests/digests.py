@@ -122,7 +122,8 @@ def tree_digests() -> Iterator[tuple[str, str]]:
 def image_run() -> kvzero.RunConfig:
     """Return what `atari-small` was when these digests were first taken: colour images, read by the ResNet."""
     base = kvzero.preset("atari")
-    model = replace(base.agent.model, embed_dim=128, num_heads=4, support_size=101, encoder_channels=32)
+    sizes = {"embed_dim": 128, "num_heads": 4, "support_size": 101, "encoder_channels": 32}
+    model = replace(base.agent.model, normalize_observations=False, **sizes)
     return replace(
         base,
         agent=replace(base.agent, model=model),

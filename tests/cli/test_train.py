@@ -94,14 +94,9 @@ def test_arguments_of_an_environment_are_kept_with_the_run(command, tmp_path):
     ("words", "status", "parts"),
     [
         (
-            ["--env-id", "tests.training.environments:Speck", "--encoder-width", "128", *AS_THEY_ARE],
+            ["--env-id", "tests.training.environments:Speck", "--encoder-width", "128"],
             2,
             ["environments:Speck: images are 4x4", "--image-size"],
-        ),
-        (
-            ["--env-id", "tests.training.environments:Speck"],
-            2,
-            ["environments:Speck: normalize_observations", "give --normalize-observations False"],
         ),
         (
             ["--env-id", "tests.training.environments:Huge", *AS_THEY_ARE],

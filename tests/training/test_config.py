@@ -252,7 +252,6 @@ PIXELS = {"env_id": "dmc", "task": "walker-walk", "from_pixels": True}
         ({**PONG, "grayscale": True, "frame_stack": 513}, {}, ["images have 513 channels"]),
         ({**PONG, "image_size": 9}, {"encoder_blocks": 2}, ["ALE/Pong-v5: encoder_blocks is 2"]),
         ({**PIXELS, "image_size": 24}, {"image_encoder": "strided"}, ["dmc walker-walk: images are 24x24", "strided"]),
-        (PIXELS, {"normalize_observations": True}, ["dmc walker-walk: normalize_observations"]),
     ],
 )  # fmt: skip
 def test_images_that_the_encoder_does_not_read_are_refused_before_anything_is_made(env, model, words):

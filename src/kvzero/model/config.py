@@ -62,7 +62,7 @@ class ModelConfig:
     """Hidden width of the MLP encoder for vector observations."""
 
     normalize_observations: bool = False
-    """Vectors only: show each feature less its running mean and over its running standard deviation."""
+    """Show each feature, or each pixel, less its running mean and over its running standard deviation."""
 
     image_encoder: ImageEncoderKind = "auto"
     """Images only: resnet reads 16 pixels a side or more; strided 32 or more, at a twentieth of the cost; small 5 to
@@ -125,12 +125,10 @@ class ModelConfig:
                 f"image_encoder={self.image_encoder}: only the ResNet has blocks; leave it at 1, or set "
                 "image_encoder=resnet"
             )
-        has_vector_settings = self.encoder_width != DEFAULT_ENCODER_WIDTH or self.normalize_observations
-        if self.image_encoder != "auto" and has_vector_settings:
+        if self.image_encoder != "auto" and self.encoder_width != DEFAULT_ENCODER_WIDTH:
             raise ConfigError(
-                f"encoder_width is {self.encoder_width} and normalize_observations is {self.normalize_observations}, "
-                f"which has no effect with image_encoder={self.image_encoder}: both are for vectors; leave both out, "
-                "or image_encoder at auto"
+                f"encoder_width is {self.encoder_width}, which has no effect with image_encoder={self.image_encoder}: "
+                "it is for vectors; leave it out, or image_encoder at auto"
             )
 
     def _check_positions(self) -> None:

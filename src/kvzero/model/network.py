@@ -16,7 +16,13 @@ from kvzero.model.actions import build_action_table
 from kvzero.model.config import ModelConfig
 from kvzero.model.digest import digest_weights
 from kvzero.model.dropout import NO_DROPOUT, Dropout
-from kvzero.model.encoders import LARGEST_FEATURE, VectorEncoder, build_encoder, build_latent_norm
+from kvzero.model.encoders import (
+    LARGEST_FEATURE,
+    ImageEncoder,
+    VectorEncoder,
+    build_encoder,
+    build_latent_norm,
+)
 from kvzero.model.heads import PairedHead
 from kvzero.model.normaliser import Normaliser
 from kvzero.model.sequences import pass_sequences
@@ -131,7 +137,13 @@ class Network(nn.Module):
     @property
     def normaliser(self) -> Normaliser | None:
         """What normalises observations; None where they are shown as they are."""
-        return self.encoder.normaliser if isinstance(self.encoder, VectorEncoder) else None
+        return self.encoder.normaliser if isinstance(self.encoder, ImageEncoder | VectorEncoder) else None
+
+    def take_in(self, observations: Shaped[Tensor, "batch ..."]) -> None:
+        """Add observations to what they are normalised by; a new version, where anything is."""
+        if isinstance(self.encoder, ImageEncoder | VectorEncoder):
+            self.encoder.take_in(observations)
+            self.mark_changed()
 
     def check_observations(self, envs: Int[np.ndarray, " env"], observations: Shaped[np.ndarray, "env ..."]) -> None:
         """Refuse vectors that would be infinite inside an encoder that does not normalise them.
@@ -154,9 +166,19 @@ class Network(nn.Module):
         latents: Tensor = self.encoder(observations)
         return latents
 
-    def encode_steps(self, observations: Shaped[Tensor, "batch time ..."]) -> Float[Tensor, "batch time embed"]:
-        """Return the latent token of each observation of some sequences."""
-        return self.encode(observations.flatten(0, 1)).reshape(*observations.shape[:2], -1)
+    def encode_steps(
+        self, observations: Shaped[Tensor, "batch time ..."], *, augment: Callable[[Tensor], Tensor] | None = None
+    ) -> Float[Tensor, "batch time embed"]:
+        """Return the latent token of each observation of some sequences.
+
+        `augment`, for images only, changes what their encoder sees, `[batch, time, channel, height, width]`. Images are
+        normalised before that: a background that was shifted would no longer be the one that is subtracted.
+        """
+        batch_and_time = observations.shape[:2]
+        if augment is None or not isinstance(self.encoder, ImageEncoder):
+            return self.encode(observations.flatten(0, 1)).reshape(*batch_and_time, -1)
+        seen = augment(torch.unflatten(self.encoder.see(observations.flatten(0, 1)), 0, batch_and_time))
+        return self.encoder.encode_seen(seen.flatten(0, 1)).reshape(*batch_and_time, -1)
 
     def forward(
         self,

@@ -1,4 +1,4 @@
-"""Normalisation of vector observations by the mean and variance of all that were seen, kept beside the weights."""
+"""Normalisation of observations by the mean and variance of all that were seen, kept beside the weights."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 __all__ = ["Normaliser"]
 
 EPSILON = 1e-4
-"""Added to the variance: a feature that never changes is shown as 0, not magnified."""
+"""Added to the variance: a feature that never changes is shown as 0, and a pixel at most a hundredfold."""
 
 LIMIT = 10.0
 """Normalised features are clipped to this."""
@@ -20,23 +20,25 @@ class Normaliser(nn.Module):
 
     Mean, variance and count are buffers: they are saved with the weights, and everything that acts, trains or
     recomputes with the network sees the same ones. They change only by `take_in`.
+
+    Features are the numbers of a vector, or the pixels of an image, those of each channel apart.
     """
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, *shape: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(num_features))
-        self.register_buffer("variance", torch.ones(num_features))
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("variance", torch.ones(shape))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
         self.mean: Tensor
         self.variance: Tensor
         self.count: Tensor
 
-    def forward(self, observations: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
+    def forward(self, observations: Float[Tensor, "batch *feature"]) -> Float[Tensor, "batch *feature"]:
         """Normalise observations."""
         return ((observations - self.mean) * (self.variance + EPSILON).rsqrt()).clamp(-LIMIT, LIMIT)
 
     @torch.no_grad()
-    def take_in(self, observations: Float[Tensor, "batch feature"]) -> None:
+    def take_in(self, observations: Float[Tensor, "batch *feature"]) -> None:
         """Add a batch to mean and variance (Chan, Golub and LeVeque 1983, eq. 2.1), computed in float64."""
         before, new = self.count.double(), float(len(observations))
         batch = observations.double()

@@ -80,6 +80,7 @@ def atari() -> RunConfig:
                 support_size=601,
                 encoder_channels=64,
                 encoder_blocks=1,
+                normalize_observations=True,  # else what never moves is nearly all that a latent tells
             ),
             search=SearchConfig(num_simulations=25),
             num_eval_simulations=50,

@@ -77,8 +77,8 @@ def test_a_negative_shift_is_refused():
         LearnerConfig(shift_pixels=-1)
 
 
-def image_learner(num_pixels: int = 2) -> Learner:
-    network = tiny_network(model=replace(MODEL, encoder_channels=16), spec=SPEC)
+def image_learner(num_pixels: int = 2, *, normalises: bool = False) -> Learner:
+    network = tiny_network(model=replace(MODEL, encoder_channels=16, normalize_observations=normalises), spec=SPEC)
     config = replace(LEARNER, shift_pixels=num_pixels)
     return Learner(network, config, discount=0.9, total_updates=50, seed=4)
 
@@ -98,15 +98,21 @@ def image_replay() -> Replay:
     return replay
 
 
-def test_targets_and_predictions_are_made_of_images_that_are_shifted_apart():
-    learner = image_learner()
+@pytest.mark.parametrize("normalises", [False, True])
+def test_targets_and_predictions_are_made_of_images_that_are_normalised_and_then_shifted_apart(normalises):
+    learner = image_learner(normalises=normalises)
     segments = image_replay().sample(4, num_steps=learner.segment_steps)
+    learner.show(segments.fields["observations"][:, 0])
+    learner.take_in()
     seen = []
     for network in (learner.target_network, learner.network):
-        network.encode = watched(network.encode, seen)
+        network.encoder.encode_seen = watched(network.encoder.encode_seen, seen)
     learner.update(segments)
     twin = RandomShift(2, seed=4)
-    images = torch.from_numpy(segments.fields["observations"])
+    images = torch.from_numpy(segments.fields["observations"]).float() / 255
+    if normalises:
+        normaliser = learner.network.normaliser
+        images = ((images - normaliser.mean) * (normaliser.variance + 1e-4).rsqrt()).clamp(-10, 10)
     wanted = [shifted_by(twin, images), shifted_by(twin, images[:, : LEARNER.unroll_steps])]
     for found, batch in zip(seen, wanted, strict=True):
         assert torch.equal(found, batch.flatten(0, 1))
@@ -114,9 +120,9 @@ def test_targets_and_predictions_are_made_of_images_that_are_shifted_apart():
 
 
 def watched(encode, seen):
-    def encoding(observations):
-        seen.append(observations)
-        return encode(observations)
+    def encoding(images):
+        seen.append(images)
+        return encode(images)
 
     return encoding
 
@@ -146,7 +152,7 @@ def test_updates_with_shifts_go_on_from_a_checkpoint_bit_for_bit(tmp_path):
 
 
 @pytest.mark.parametrize("image_norm", ["group", "layer"])
-def test_brightness_means_nothing_to_an_encoder(image_norm):
+def test_brightness_means_nothing_to_an_encoder_that_does_not_normalise(image_norm):
     """The other half of what is usual, a random brightness, would have no effect: the first norm takes it away."""
     torch.manual_seed(0)
     model = ModelConfig(embed_dim=16, num_heads=2, encoder_channels=16, image_norm=image_norm, latent_norm="layernorm")

@@ -41,6 +41,9 @@ CASES = {
         replace(MODEL, encoder_channels=16),
         replace(GENTLE, shift_pixels=1),
     ),
+    "normalised images": Case(
+        EnvSpec(observation_shape=(3, 16, 17), num_actions=3), replace(NORMALISING, encoder_channels=16)
+    ),
     "continuous": Case(EnvSpec(observation_shape=(5,), action_dim=2)),
     "search values": Case(VECTOR, learner=replace(GENTLE, bootstrap="search", precision="measured")),
 }

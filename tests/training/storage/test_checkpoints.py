@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from tests.training.environments import FEATURES
-from tests.training.samples import LEARNER, MODEL, filled_replay, tiny_learner, tiny_network
+from tests.training.samples import LEARNER, MODEL, SPEC, filled_replay, tiny_learner, tiny_network
 
 from kvzero import AgentConfig, ReplayConfig
 from kvzero.agent import newest_checkpoint
@@ -173,19 +173,21 @@ def test_a_run_folder_below_a_file_is_refused(tmp_path):
         save(tmp_path / "file" / "run", tiny_learner(), filled_replay(), 8)
 
 
-def normalising_learner() -> Learner:
-    return Learner(
-        tiny_network(model=replace(MODEL, normalize_observations=True)), LEARNER, discount=0.9, total_updates=5
-    )
+def normalising_learner(spec: EnvSpec = SPEC) -> Learner:
+    network = tiny_network(model=replace(MODEL, normalize_observations=True), spec=spec)
+    return Learner(network, LEARNER, discount=0.9, total_updates=5)
 
 
-def test_observations_that_wait_to_be_normalised_by_come_back_in_order(tmp_path):
-    learner, other = normalising_learner(), normalising_learner()
-    batches = np.random.default_rng(0).normal(size=(5, 2, FEATURES)).astype(np.float32)
+@pytest.mark.parametrize("spec", [SPEC, replace(SPEC, observation_shape=(1, 16, 17))], ids=["vectors", "images"])
+def test_observations_that_wait_to_be_normalised_by_come_back_in_order(tmp_path, spec):
+    learner, other = normalising_learner(spec), normalising_learner(spec)
+    numbers = 50 + 9 * np.random.default_rng(0).normal(size=(5, 2, *spec.observation_shape))
+    batches = numbers.astype(spec.observation_dtype)
     for batch in batches[:3]:
         learner.show(batch)
     other.show(batches[4])
     load_checkpoint(save(tmp_path, learner, filled_replay(), 6), other, filled_replay())
+    assert [waiting.dtype for waiting in other.unseen] == [spec.observation_dtype]
     for batch in batches[3:]:
         learner.show(batch)
         other.show(batch)

@@ -67,8 +67,6 @@ def check_images(shape: tuple[int, int, int], config: ModelConfig) -> ImageEncod
         ConfigError: if it does not read such images, or a setting has no effect on it.
     """
     channels, height, width = shape
-    if config.normalize_observations:
-        raise ConfigError("normalize_observations would have no effect on images; give --normalize-observations False")
     if channels > MOST_CHANNELS:
         raise ConfigError(
             f"images have {channels:,} channels, and encoders take at most {MOST_CHANNELS}, as more are features "

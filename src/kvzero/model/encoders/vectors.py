@@ -37,3 +37,8 @@ class VectorEncoder(nn.Module):
             observations = self.normaliser(observations.float())
         latents: Tensor = self.layers(observations.to(next(self.parameters()).dtype))
         return latents
+
+    def take_in(self, observations: Float[Tensor, "batch feature"]) -> None:
+        """Add observations to what is normalised by, if anything is."""
+        if self.normaliser is not None:
+            self.normaliser.take_in(observations)

@@ -1,17 +1,19 @@
 """Augmentation of images in training: the frames of a segment shifted alike by a few pixels (Yarats et al. 2021)."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64, Shaped
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from kvzero.errors import ConfigError
+from kvzero.model import Network
 from kvzero.records import EnvSpec, load_rng_state, rng_state
 
-__all__ = ["RandomShift", "build_shift", "shift_images"]
+__all__ = ["RandomShift", "build_shift", "encode_shifted", "shift_images"]
 
 LARGEST_SHARE = 16
 """A shift is at most a sixteenth of the shorter side: 4 of 64 or 84 pixels, as there. Small boards have none: one
@@ -68,6 +70,15 @@ def shift_images(
     pixels = (rows[:, :, None] * width + columns[:, None, :]).view(batch, 1, height * width)
     flat = images.reshape(batch, -1, height * width)
     return flat.gather(2, pixels.expand_as(flat)).view_as(images)
+
+
+def encode_shifted(
+    network: Network, observations: Shaped[Tensor, "batch time ..."], shifts: Int64[Tensor, "2 batch"] | None
+) -> Float[Tensor, "batch time embed"]:
+    """Return the latents of segments whose images are shifted before the network sees them, if they are."""
+    if shifts is None:
+        return network.encode_steps(observations)
+    return network.encode_steps(observations, augment=partial(shift_images, shifts=shifts))
 
 
 def build_shift(num_pixels: int, spec: EnvSpec, *, seed: int, rank: int = 0, num_ranks: int = 1) -> RandomShift | None:

@@ -1,7 +1,7 @@
 """The learner: one gradient step on a batch of unrolls, and the EMA network that follows."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from math import inf
@@ -24,7 +24,7 @@ from kvzero.model import (
 )
 from kvzero.replay import Segments
 from kvzero.training.learning.arithmetic import UpdateArithmetic
-from kvzero.training.learning.augmentation import build_shift, shift_images
+from kvzero.training.learning.augmentation import build_shift, encode_shifted
 from kvzero.training.learning.config import LearnerConfig, NumberType
 from kvzero.training.learning.counts import Counts, count_steps
 from kvzero.training.learning.precision import measure_precision, settle_precision
@@ -84,7 +84,7 @@ class Learner:
         self.num_updates = 0
         self.value_errors: Float[Tensor, " batch"] | None = None
         """How badly the newest update predicted each segment's values; None where that decides no draws."""
-        self.unseen: list[np.ndarray] = []  # observations [env, feature] that `take_in` will add to the normaliser
+        self.unseen: list[np.ndarray] = []  # observations [env, ...] that `take_in` will add to the normaliser
         self._is_plain = config.arithmetic == "plain"
         self._newest: Unroll | None = None
         self._recorded = self._record_updates()
@@ -165,14 +165,13 @@ class Learner:
     def make_targets(self, unroll: Unroll) -> Targets:
         """Ask the EMA network what should have been said of an unroll."""
         with self._arithmetic():
-            shifted = replace(unroll, fields=_shifted(unroll.fields, unroll, of_ema=True))
             targets = make_targets(
-                shifted,
+                unroll,
                 self.target_network,
                 num_steps=self.config.unroll_steps,
                 bootstrap_steps=self.bootstrap_steps,
                 discount=self.discount,
-                values=self._search_values(shifted),
+                values=self._search_values(unroll),
                 plainly=self._is_plain,
             )
         return self._mix_values(targets, unroll)
@@ -239,8 +238,8 @@ class Learner:
             torch.cuda.synchronize(self.network.device)
 
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
-        steps = _shifted(unroll.first(self.config.unroll_steps), unroll, of_ema=False)
-        latents = self.network.encode_steps(steps["observations"])
+        steps = unroll.first(self.config.unroll_steps)
+        latents = encode_shifted(self.network, steps["observations"], unroll.network_shifts)
         predictions = self.network(latents, steps["actions"], plainly=self._is_plain)
         support = self.network.support
         self.value_errors = None
@@ -339,9 +338,7 @@ class Learner:
         observations = torch.from_numpy(shown).to(self.network.device)
         self.unseen.clear()
         for network in (self.network, self.target_network):
-            if network.normaliser is not None:
-                network.normaliser.take_in(observations)
-                network.mark_changed()
+            network.take_in(observations)
 
     def refuse_divergence(self) -> None:
         """Look at the weights, which waits for the device.
@@ -354,15 +351,6 @@ class Learner:
                 f"the network has diverged: after {self.num_updates} updates some of its weights are not finite; "
                 f"begin anew with a learning_rate smaller than {self.config.learning_rate}"
             )
-
-
-def _shifted(
-    fields: Mapping[str, Shaped[Tensor, "batch time ..."]], unroll: Unroll, *, of_ema: bool
-) -> Mapping[str, Shaped[Tensor, "batch time ..."]]:
-    """Return rows of an unroll with images as the EMA network, or the network, is to see them."""
-    if unroll.shifts is None:
-        return fields
-    return {**fields, "observations": shift_images(fields["observations"], unroll.shifts[0 if of_ema else 1])}
 
 
 def _policy_losses(

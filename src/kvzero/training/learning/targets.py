@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kvzero.model import Network
 from kvzero.replay import Segments
+from kvzero.training.learning.augmentation import encode_shifted
 
 __all__ = [
     "Targets",
@@ -44,6 +45,16 @@ class Unroll:
 
     unsearched: Int64[Tensor, " some"] | None = None
     """Which segments end where nothing was searched; None where returns do not end with what searches found."""
+
+    @property
+    def ema_shifts(self) -> Int64[Tensor, "2 batch"] | None:
+        """How far the EMA network's images are shifted."""
+        return None if self.shifts is None else self.shifts[0]
+
+    @property
+    def network_shifts(self) -> Int64[Tensor, "2 batch"] | None:
+        """How far the network's images are shifted."""
+        return None if self.shifts is None else self.shifts[1]
 
     def tensors(self) -> list[Shaped[Tensor, "..."]]:
         """Return all that there is."""
@@ -152,11 +163,11 @@ def make_targets(
     rows = unroll.first(num_steps + bootstrap_steps)
     bootstrap = bootstrap_rows(unroll, num_steps=num_steps, bootstrap_steps=bootstrap_steps)
     if values is None:
-        latents = target_network.encode_steps(rows["observations"])
+        latents = encode_shifted(target_network, rows["observations"], unroll.ema_shifts)
         next_latents = latents[:, 1 : num_steps + 1]
         last_values = target_network.read_values(latents, rows["actions"], bootstrap, plainly=plainly)
     else:
-        next_latents = target_network.encode_steps(rows["observations"][:, 1 : num_steps + 1])
+        next_latents = encode_shifted(target_network, rows["observations"][:, 1 : num_steps + 1], unroll.ema_shifts)
         last_values = values.gather(1, bootstrap)
     time = torch.arange(num_steps, device=last_values.device)
     is_real = time < unroll.ends[:, None]
@@ -185,7 +196,8 @@ def read_search_values(
     values = unroll.fields["search_values"]
     if not len(unsearched):
         return values
-    latents = target_network.encode_steps(unroll.fields["observations"][unsearched])
+    shifts = None if unroll.ema_shifts is None else unroll.ema_shifts[:, unsearched]
+    latents = encode_shifted(target_network, unroll.fields["observations"][unsearched], shifts)
     ends = unroll.ends[unsearched]
     found = target_network.read_values(latents, unroll.fields["actions"][unsearched], ends[:, None], plainly=plainly)
     values = values.clone()

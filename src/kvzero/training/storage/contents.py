@@ -118,7 +118,8 @@ def _load_optimizer(learner: Learner, tensors: dict[str, torch.Tensor]) -> None:
 
 def _save_unseen(folder: Path, learner: Learner) -> None:
     if learner.network.normaliser is not None:
-        nothing = np.empty((0, *learner.network.spec.observation_shape), np.float32)
+        spec = learner.network.spec
+        nothing = np.empty((0, *spec.observation_shape), spec.observation_dtype)
         save_arrays({"observations": np.concatenate([nothing, *learner.unseen])}, folder / UNSEEN_FILE)
 
 
