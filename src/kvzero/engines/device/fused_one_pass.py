@@ -1,4 +1,4 @@
-"""One-pass expansion on a GPU in a third of the launches: Triton's kernels between PyTorch's products of matrices."""
+"""One-pass expansion on a GPU in a quarter of the launches: kernels of Triton, and products of matrices by PyTorch."""
 
 import logging
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from kvzero.cache import StaticRows, TreeStore
 from kvzero.engines.device import triton_kernels as kernels
 from kvzero.engines.device.expanders import ExpanderMemory, Forecasts, OnePassMemory
 from kvzero.engines.device.noisy_copy import copy_with_noise
+from kvzero.engines.device.products import answer, apply
 from kvzero.model import Affine, Network, look_up_weights
 from kvzero.search import DeviceEvaluation, DeviceLeaves
 
@@ -85,7 +86,7 @@ class FusedExpander:
         """Evaluate node `leaves.node` of every row and keep the keys and values of its latent and its actions."""
         outputs = self._pass(self._open(leaves), leaves.node, first_token=0)
         policies = self._read(outputs, leaves.node, num_values=self._num_rows)
-        return DeviceEvaluation(self._memory.rewards, self._memory.values, policies.float())
+        return DeviceEvaluation(self._memory.rewards, self._memory.values, policies)
 
     def _open(self, leaves: DeviceLeaves) -> Float[Tensor, "token embed"]:
         """Return the tokens of new nodes; note their positions, their contexts and what led to them."""
@@ -155,25 +156,20 @@ class FusedExpander:
     ) -> Float[Tensor, "value policy"]:
         """Decode values and keep what the actions lead to; return the policy logits. The first outputs are latents'."""
         held, action_head, latent_head = self._held, self._weights.action_head, self._weights.latent_head
-        logits = outputs.new_empty(len(outputs), self._num_bins)
-        reward_part, latent_part = action_head.hide(outputs[num_values:])
-        _apply(action_head.first, reward_part, out=logits[num_values:])
-        latents = self._network.next_latent_norm(functional.linear(latent_part, *action_head.second))
+        hidden = apply(outputs, action_head.hidden, has_gelu=True, num_first=num_values, first=latent_head.hidden)
+        answers = answer(hidden, latent_head, action_head, num_latents=num_values)
+        latents = self._network.next_latent_norm(answers.rest[num_values:, : self._width["embed"]])
         held.latents[:, node] = latents.view(self._num_rows, self._num_actions, -1)
-        policies = outputs.new_empty(num_values, self._num_actions)
-        if num_values:
-            value_part, policy_part = latent_head.hide(outputs[:num_values])
-            _apply(latent_head.first, value_part, out=logits[:num_values])
-            _apply(latent_head.second, policy_part, out=policies)
-        kernels.decode[len(logits),](
-            *(logits, self._memory.values, held.rewards, node),
+        kernels.decode[len(outputs),](
+            *(answers.bins, self._memory.values, held.rewards, node),
             num_values=num_values,
+            logit_stride=answers.bins.stride(0),
             num_bins=self._num_bins,
             bin_lanes=triton.next_power_of_2(self._num_bins),
             **self._edges,
             **OPTIONS,
         )
-        return policies
+        return answers.rest[:num_values, : self._num_actions]
 
 
 def try_fused_memory(network: Network, store: TreeStore) -> Callable[[TreeStore, int], ExpanderMemory]:
@@ -237,10 +233,6 @@ def _distance(found: Tensor, wanted: Tensor) -> float:
     """Return how far two tensors are apart, as a share of the larger of 1 and the largest number wanted."""
     found, wanted = found.float(), wanted.float()
     return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1.0))
-
-
-def _apply(affine: Affine, numbers: Tensor, *, out: Tensor) -> None:
-    torch.addmm(affine.bias, numbers, affine.weight.t(), out=out)
 
 
 def _pad(name: str, size: int) -> dict[str, int]:

@@ -210,6 +210,7 @@ def decode(  # noqa: PLR0913, PLR0917
     rewards: tl.tensor,
     node: tl.tensor,
     num_values: tl.constexpr,
+    logit_stride: tl.constexpr,
     num_nodes: tl.constexpr,
     num_actions: tl.constexpr,
     num_bins: tl.constexpr,
@@ -219,7 +220,7 @@ def decode(  # noqa: PLR0913, PLR0917
     place = tl.program_id(0).to(tl.int64)
     lanes = tl.arange(0, bin_lanes)
     is_bin = lanes < num_bins
-    numbers = tl.load(logits + place * num_bins + lanes, mask=is_bin, other=-float("inf")).to(tl.float32)
+    numbers = tl.load(logits + place * logit_stride + lanes, mask=is_bin, other=-float("inf")).to(tl.float32)
     weights = tl.exp(numbers - tl.max(numbers, axis=0))
     weights = tl.where(is_bin, weights / tl.sum(weights, axis=0), 0.0)
     expected = tl.sum(weights * (lanes - num_bins // 2).to(tl.float32), axis=0)
