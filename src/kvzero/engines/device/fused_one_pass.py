@@ -9,7 +9,6 @@ import torch
 import triton
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from kvzero.cache import StaticRows, TreeStore
 from kvzero.engines.device import triton_kernels as kernels
@@ -110,10 +109,10 @@ class FusedExpander:
         """Pass tokens, which are overwritten; return those of all latents, if they were passed, then all actions."""
         bias = None
         for index, layer in enumerate(self._weights.layers):
-            projected = functional.linear(self._normalise(tokens, bias, layer.attention_norm), *layer.project)
+            projected = apply(self._normalise(tokens, bias, layer.attention_norm), layer.project)
             tokens.addmm_(self._attend(projected, node, index, first_token=first_token), layer.merge.weight.t())
-            wide = functional.linear(self._normalise(tokens, layer.merge.bias, layer.mlp_norm), *layer.widen)
-            tokens.addmm_(functional.gelu(wide, approximate="tanh"), layer.narrow.weight.t())
+            wide = apply(self._normalise(tokens, layer.merge.bias, layer.mlp_norm), layer.widen, has_gelu=True)
+            tokens.addmm_(wide, layer.narrow.weight.t())
             bias = layer.narrow.bias
         return self._normalise(tokens, bias, self._weights.final_norm, is_sorted=first_token == 0)
 
