@@ -66,5 +66,19 @@ def test_the_last_layers_of_both_heads_answer_at_once(
     ]
     found = answer(hidden, *heads, num_latents=num_latents)
     for head, rows in zip(heads, (slice(None, num_latents), slice(num_latents, None)), strict=True):
-        assert_near(found.bins[rows], apply_plainly(hidden[rows, :depth], head.first))
-        assert_near(found.rest[rows, : len(head.second.bias)], apply_plainly(hidden[rows, depth:], head.second))
+        assert_near(found.numbers[rows, :num_bins], apply_plainly(hidden[rows, :depth], head.first))
+        second = found.numbers[rows, found.second : found.second + len(head.second.bias)]
+        assert_near(second, apply_plainly(hidden[rows, depth:], head.second))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("num_rows", "depth", "num_slices"), [(12, 20, 1), (70, 48, 1), (18, 1536, 2)])
+def test_long_sums_are_cut_into_slices(num_rows: int, depth: int, num_slices: int, dtype: torch.dtype) -> None:
+    from kvzero.engines.device.products import sum_up  # noqa: PLC0415  # optional
+
+    torch.manual_seed(num_rows)
+    numbers, (weights, _) = torch.randn(num_rows, depth).to(dtype), draw_affine(24, depth, dtype)
+    found = sum_up(numbers, weights)
+    assert found.shape == (num_slices, num_rows, 24)
+    for part, left, right in zip(found, numbers.chunk(num_slices, 1), weights.chunk(num_slices, 1), strict=True):
+        torch.testing.assert_close(part, left.float() @ right.float().T, atol=2e-5, rtol=2e-5)

@@ -14,8 +14,8 @@ from kvzero.cache import StaticRows, TreeStore
 from kvzero.engines.device import triton_kernels as kernels
 from kvzero.engines.device.expanders import ExpanderMemory, Forecasts, OnePassMemory
 from kvzero.engines.device.noisy_copy import copy_with_noise
-from kvzero.engines.device.products import answer, apply
-from kvzero.model import Affine, Network, look_up_weights
+from kvzero.engines.device.products import answer, apply, sum_up
+from kvzero.model import SIMNORM_GROUP, Affine, Network, look_up_weights
 from kvzero.search import DeviceEvaluation, DeviceLeaves
 
 __all__ = ["FusedMemory", "try_fused_memory"]
@@ -74,6 +74,12 @@ class FusedExpander:
         half = config.embed_dim // config.num_heads // 2
         self._heads = {"num_heads": config.num_heads, **_pad("half", half), "scale": (2 * half) ** -0.5}
         self._num_bins = config.support_size
+        group = SIMNORM_GROUP if config.latent_norm == "simnorm" else 1
+        groups = {"embed": config.embed_dim, "group": group, "num_groups": config.embed_dim // group}
+        self._norm = groups | {
+            "group_lanes": triton.next_power_of_2(groups["num_groups"]),
+            "is_simplex": config.latent_norm == "simnorm",
+        }
 
     def forecast_roots(self) -> None:
         """Evaluate all actions at the roots, and keep their keys and values."""
@@ -107,23 +113,28 @@ class FusedExpander:
         self, tokens: Float[Tensor, "token embed"], node: int, *, first_token: int
     ) -> Float[Tensor, "token embed"]:
         """Pass tokens, which are overwritten; return those of all latents, if they were passed, then all actions."""
-        bias = None
+        sums = bias = None
         for index, layer in enumerate(self._weights.layers):
-            projected = apply(self._normalise(tokens, bias, layer.attention_norm), layer.project)
-            tokens.addmm_(self._attend(projected, node, index, first_token=first_token), layer.merge.weight.t())
-            wide = apply(self._normalise(tokens, layer.merge.bias, layer.mlp_norm), layer.widen, has_gelu=True)
-            tokens.addmm_(wide, layer.narrow.weight.t())
-            bias = layer.narrow.bias
-        return self._normalise(tokens, bias, self._weights.final_norm, is_sorted=first_token == 0)
+            projected = apply(self._normalise(tokens, sums, bias, layer.attention_norm), layer.project)
+            sums = sum_up(self._attend(projected, node, index, first_token=first_token), layer.merge.weight)
+            wide = apply(self._normalise(tokens, sums, layer.merge.bias, layer.mlp_norm), layer.widen, has_gelu=True)
+            sums, bias = sum_up(wide, layer.narrow.weight), layer.narrow.bias
+        return self._normalise(tokens, sums, bias, self._weights.final_norm, is_sorted=first_token == 0)
 
     def _normalise(
-        self, tokens: Float[Tensor, "token embed"], bias: Tensor | None, norm: Affine, *, is_sorted: bool = False
+        self,
+        tokens: Float[Tensor, "token embed"],
+        sums: Float[Tensor, "slice token embed"] | None,
+        bias: Tensor | None,
+        norm: Affine,
+        *,
+        is_sorted: bool = False,
     ) -> Float[Tensor, "token embed"]:
         normed = torch.empty_like(tokens)
         kernels.normalise[len(tokens),](
-            *(tokens, tokens if bias is None else bias, *norm, normed),
+            *(tokens, tokens if sums is None else sums, tokens if bias is None else bias, *norm, normed),
             epsilon=LAYER_NORM_EPSILON,
-            has_bias=bias is not None,
+            num_sums=0 if sums is None else len(sums),
             is_sorted=is_sorted,
             tokens_per_row=1 + self._num_actions,
             **self._width,
@@ -157,18 +168,19 @@ class FusedExpander:
         held, action_head, latent_head = self._held, self._weights.action_head, self._weights.latent_head
         hidden = apply(outputs, action_head.hidden, has_gelu=True, num_first=num_values, first=latent_head.hidden)
         answers = answer(hidden, latent_head, action_head, num_latents=num_values)
-        latents = self._network.next_latent_norm(answers.rest[num_values:, : self._width["embed"]])
-        held.latents[:, node] = latents.view(self._num_rows, self._num_actions, -1)
-        kernels.decode[len(outputs),](
-            *(answers.bins, self._memory.values, held.rewards, node),
+        kernels.finish[len(outputs),](
+            *(answers.numbers, self._memory.values, held.rewards, held.latents, node),
             num_values=num_values,
-            logit_stride=answers.bins.stride(0),
+            width=answers.numbers.shape[1],
+            second=answers.second,
             num_bins=self._num_bins,
             bin_lanes=triton.next_power_of_2(self._num_bins),
+            epsilon=LAYER_NORM_EPSILON,
+            **self._norm,
             **self._edges,
             **OPTIONS,
         )
-        return answers.rest[:num_values, : self._num_actions]
+        return answers.numbers[:num_values, answers.second : answers.second + self._num_actions]
 
 
 def try_fused_memory(network: Network, store: TreeStore) -> Callable[[TreeStore, int], ExpanderMemory]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from kvzero.engines.device import triton_products as kernels
 from kvzero.model import Affine, HeadWeights
 
-__all__ = ["Answers", "answer", "apply"]
+__all__ = ["Answers", "answer", "apply", "sum_up"]
 
 MOST_ROWS = 64
 """Rows of a tile."""
@@ -33,16 +33,21 @@ class Tile(NamedTuple):
 
 APPLY = Tile(columns=32, depth=64, num_warps=4, num_stages=5)
 ANSWER = Tile(columns=32, depth=64, num_warps=4, num_stages=5)
+SUM_UP = Tile(columns=16, depth=64, num_warps=4, num_stages=5)
+
+SLICE_DEPTH = 768
+"""Numbers that one program sums up at least: longer sums are cut into slices, as few rows do not keep a GPU busy."""
 
 
 class Answers(NamedTuple):
     """What two heads say of latents and of actions, one row each, the latents first."""
 
-    bins: Float[Tensor, "token bin"]
-    """Logits of values and of rewards."""
+    numbers: Float[Tensor, "token number"]
+    """Logits of the bins of values and of rewards; from `second` on policy logits of latents, and of actions the next
+    latent, not normalised. What lies between and behind is anything."""
 
-    rest: Float[Tensor, "token number"]
-    """Policy logits of latents, and of actions the next latent, not normalised. Rows are as long as the longer one."""
+    second: int
+    """Where the second answer of a row begins."""
 
 
 def apply(
@@ -68,6 +73,25 @@ def apply(
     return results
 
 
+def sum_up(
+    numbers: Float[Tensor, "row depth"], weights: Float[Tensor, "column depth"]
+) -> Float[Tensor, "slice row column"]:
+    """Return rows multiplied by weights, in parts that are still to be added up, as shapes alone decide."""
+    (num_rows, depth), num_columns = numbers.shape, len(weights)
+    num_slices = depth // SLICE_DEPTH if depth % SLICE_DEPTH == 0 else 1
+    sums = numbers.new_empty(num_slices, num_rows, num_columns, dtype=torch.float32)
+    sides, num_tiles = _cut_rows(0, num_rows)
+    kernels.sum_up[triton.cdiv(num_columns, SUM_UP.columns), num_tiles, num_slices](
+        *(numbers, weights, sums, num_rows),
+        num_columns=num_columns,
+        depth=depth,
+        num_slices=num_slices,
+        **sides,
+        **_options(SUM_UP, depth),
+    )
+    return sums
+
+
 def answer(
     hidden: Float[Tensor, "token two_hidden"], latent_head: HeadWeights, action_head: HeadWeights, *, num_latents: int
 ) -> Answers:
@@ -90,7 +114,7 @@ def answer(
         **sides,
         **_options(ANSWER, depth),
     )
-    return Answers(answers[:, :num_bins], answers[:, num_bin_tiles * ANSWER.columns :])
+    return Answers(answers, num_bin_tiles * ANSWER.columns)
 
 
 def _cut_rows(num_first: int, num_rows: int) -> tuple[dict[str, int], int]:

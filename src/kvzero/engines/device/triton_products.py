@@ -10,7 +10,7 @@ import triton.language as tl
 
 from kvzero.search import kernel
 
-__all__ = ["answer", "apply"]
+__all__ = ["answer", "apply", "sum_up"]
 
 
 @kernel
@@ -81,6 +81,32 @@ def apply(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by itself
     tl.store(
         results + rows[:, None] * num_columns + columns[None, :], sums.to(results.dtype.element_ty), mask=is_inside
     )
+
+
+@kernel
+def sum_up(  # noqa: PLR0913, PLR0917
+    numbers: tl.tensor,
+    weights: tl.tensor,
+    sums: tl.tensor,
+    num_rows: tl.tensor,
+    num_columns: tl.constexpr,
+    depth: tl.constexpr,
+    num_slices: tl.constexpr,
+    block_rows: tl.constexpr,
+    block_columns: tl.constexpr,
+    block_depth: tl.constexpr,
+) -> None:
+    """Multiply a slice of rows by the same slice of weights; each slice has sums of its own, which others add up."""
+    part = tl.program_id(2)
+    rows = tl.program_id(1) * block_rows + tl.arange(0, block_rows)
+    columns = tl.program_id(0) * block_columns + tl.arange(0, block_columns)
+    slice_depth: tl.constexpr = depth // num_slices
+    left = numbers + tl.minimum(rows, num_rows - 1) * depth + part * slice_depth
+    right = weights + tl.minimum(columns, num_columns - 1) * depth + part * slice_depth
+    found = multiply(left, right, slice_depth, block_rows, block_columns, block_depth)
+    is_inside = (rows < num_rows)[:, None] & (columns < num_columns)[None, :]
+    places = sums + (part * num_rows + rows[:, None]) * num_columns + columns[None, :]
+    tl.store(places, found, mask=is_inside)
 
 
 @kernel
