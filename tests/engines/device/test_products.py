@@ -79,6 +79,7 @@ def test_long_sums_are_cut_into_slices(num_rows: int, depth: int, num_slices: in
     torch.manual_seed(num_rows)
     numbers, (weights, _) = torch.randn(num_rows, depth).to(dtype), draw_affine(24, depth, dtype)
     found = sum_up(numbers, weights)
+    num_slices = 1 if dtype == torch.float32 else num_slices
     assert found.shape == (num_slices, num_rows, 24)
     for part, left, right in zip(found, numbers.chunk(num_slices, 1), weights.chunk(num_slices, 1), strict=True):
         torch.testing.assert_close(part, left.float() @ right.float().T, atol=2e-5, rtol=2e-5)

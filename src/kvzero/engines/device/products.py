@@ -1,6 +1,7 @@
 """Products of few rows and a network's weights on a GPU, each in one launch of a kernel of `triton_products`.
 
-Import this file only where Triton is to be used. All sums are float32, of float32 numbers without TF32.
+Import this file only where Triton is to be used. All sums are float32, of float32 numbers without TF32. Where PyTorch's
+own product is one launch and of float32 numbers, it is taken: tensor cores, which tiles are made for, have no float32.
 """
 
 from typing import Any, NamedTuple
@@ -9,9 +10,10 @@ import torch
 import triton
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from kvzero.engines.device import triton_products as kernels
-from kvzero.model import Affine, HeadWeights
+from kvzero.model import Affine, HeadWeights, activate
 
 __all__ = ["Answers", "answer", "apply", "sum_up"]
 
@@ -59,6 +61,9 @@ def apply(
     first: Affine | None = None,
 ) -> Float[Tensor, "row column"]:
     """Return rows multiplied by weights, plus the bias, through GELU if asked for; `first` is for the first rows."""
+    if numbers.dtype == torch.float32 and first is None:
+        sums = functional.linear(numbers, *affine)
+        return activate(sums) if has_gelu else sums
     (num_rows, depth), num_columns = numbers.shape, len(affine.weight)
     results = numbers.new_empty(num_rows, num_columns)
     sides, num_tiles = _cut_rows(num_first, num_rows)
@@ -77,6 +82,8 @@ def sum_up(
     numbers: Float[Tensor, "row depth"], weights: Float[Tensor, "column depth"]
 ) -> Float[Tensor, "slice row column"]:
     """Return rows multiplied by weights, in parts that are still to be added up, as shapes alone decide."""
+    if numbers.dtype == torch.float32:
+        return (numbers @ weights.t())[None]
     (num_rows, depth), num_columns = numbers.shape, len(weights)
     num_slices = depth // SLICE_DEPTH if depth % SLICE_DEPTH == 0 else 1
     sums = numbers.new_empty(num_slices, num_rows, num_columns, dtype=torch.float32)
