@@ -51,7 +51,7 @@ gpu-wheels: .venv/dev.stamp ## collect in .wheels what a machine with a GPU and 
 # Triton lies apart: beside PyTorch's CPU build it has no use but this, and takes a gigabyte.
 kernels: .triton/stamp ## test the kernels for GPUs, interpreted and compiled; installs Triton for it
 	PYTHONPATH=.triton TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal \
-		tests/search/test_triton_operations.py tests/engines/device/test_fused_one_pass.py
+		tests/search/test_triton_operations.py tests/engines/device
 
 gates: .venv/dev.stamp ## every gate but the tests: format, lint, types, architecture, docs
 	$(BIN)/ruff format --check .

@@ -19,11 +19,14 @@ HERE = Path(__file__).parent
 RUNS = HERE.parents[1] / "runs" / "ablations"
 
 PUCT = ("--rule", "puct", "--num-simulations", "25")
+GUMBEL = ("--rule", "gumbel", "--pb-c-init", "1.25", "--final-temperature", "0.25")
+"""Some presets set what would have no effect here; these are the defaults."""
+
 ARMS = {
     "preset": (),
     "puct-25": PUCT,
-    "gumbel-16": ("--rule", "gumbel", "--num-simulations", "16"),
-    "gumbel-4": ("--rule", "gumbel", "--num-simulations", "4"),
+    "gumbel-16": (*GUMBEL, "--num-simulations", "16"),
+    "gumbel-4": (*GUMBEL, "--num-simulations", "4"),
     "reanalyse-0": ("--reanalysed-rows", "0"),
     "reanalyse-16": ("--reanalysed-rows", "16"),
     "reanalyse-64": ("--reanalysed-rows", "64"),

@@ -245,3 +245,10 @@ def test_the_device_is_that_of_the_weights():
 def test_observations_that_do_not_fit_the_encoder_are_refused():
     with pytest.raises(ConfigError, match="images are 9x40, and image_encoder=small"):
         Network(ModelConfig(), EnvSpec(observation_shape=(3, 9, 40), num_actions=2))
+
+
+def test_all_tensors_of_a_network_are_told():
+    network = Network(SMALL, VECTOR)
+    wanted = {id(tensor) for tensor in (*network.parameters(), *network.buffers())}
+    assert {id(tensor) for tensor in network.tensors()} == wanted
+    assert len(wanted) > 20

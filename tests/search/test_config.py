@@ -55,9 +55,10 @@ def test_a_setting_of_gumbel_that_cannot_work_is_refused(settings: dict[str, Any
 
 
 def test_a_knob_of_the_rule_that_is_not_asked_for_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"pb_c_init=2.0.* would have no effect with rule=gumbel"):
+    message = "pb_c_init is 2.0, which would have no effect with rule=gumbel; give the default, pb_c_init 1.25"
+    with pytest.raises(ConfigError, match=message):
         SearchConfig(rule="gumbel", puct=PuctConfig(pb_c_init=2.0))
-    with pytest.raises(ConfigError, match=r"c_scale=1.0.* would have no effect with rule=puct"):
+    with pytest.raises(ConfigError, match=r"c_scale is 1.0, which would have no effect with rule=puct"):
         SearchConfig(gumbel=GumbelConfig(c_scale=1.0))
 
 

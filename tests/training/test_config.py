@@ -233,7 +233,8 @@ def test_a_temperature_is_refused_where_the_rule_of_search_knows_none(name, valu
     RunConfig(preset="mine", schedule=schedule)
     RunConfig(preset="mine", agent=agent)
     with pytest.raises(
-        ConfigError, match=f"^{name} would have no effect with rule=gumbel, which chooses what is played"
+        ConfigError,
+        match=f"^{name} is {value}, which would have no effect with rule=gumbel.* give the default, {name} ",
     ):
         RunConfig(preset="mine", schedule=schedule, agent=agent)
 

@@ -6,6 +6,7 @@ from kvzero.model.devices import choose_device
 from kvzero.model.dropout import NO_DROPOUT, Dropout
 from kvzero.model.encoders import build_encoder, check_images
 from kvzero.model.gaussian import Gaussian, read_gaussian
+from kvzero.model.heads import activate
 from kvzero.model.losses import (
     LOSS_WEIGHTS,
     LatentLoss,
@@ -74,6 +75,7 @@ __all__ = [
     "Support",
     "UnitActivity",
     "WindowSlide",
+    "activate",
     "band_mask",
     "build_encoder",
     "build_stepper",

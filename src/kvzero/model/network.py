@@ -287,6 +287,14 @@ class Network(nn.Module):
         value_logits, policy_logits = self.latent_head(outputs)
         return RootReading(self.support.decode(value_logits), policy_logits)
 
+    def tensors(self) -> list[Tensor]:
+        """Return all parameters and buffers, a shared one as often as it is held; for whoever asks at each search."""
+        found: list[Tensor | None] = []
+        for part in _parts(self):
+            found += part._parameters.values()
+            found += part._buffers.values()
+        return [tensor for tensor in found if tensor is not None]
+
     def decayed_weights(self) -> Iterable[nn.Parameter]:
         """Return the matrices, which weight decay applies to; biases, norms and tables of embeddings are left alone."""
         left_alone = [module for module in self.modules() if isinstance(module, nn.Embedding | nn.LayerNorm)]
@@ -300,14 +308,19 @@ def _count_changes(module: nn.Module) -> int:
     This is asked several times per search: `parameters()` would take twenty times as long, recursion twice as long.
     """
     total = 0
-    parts: list[nn.Module | None] = [module]
-    for part in parts:  # which grow meanwhile
-        if part is not None:
-            for weights in part._parameters.values():
-                if weights is not None:
-                    total += weights._version
-            parts += part._modules.values()
+    for part in _parts(module):
+        for weights in part._parameters.values():
+            if weights is not None:
+                total += weights._version
     return total
+
+
+def _parts(module: nn.Module) -> list[nn.Module]:
+    """Return a module and all that are inside."""
+    parts = [module]
+    for part in parts:  # which grow meanwhile
+        parts += [inside for inside in part._modules.values() if inside is not None]
+    return parts
 
 
 def interleave(

@@ -100,8 +100,12 @@ class SearchConfig:
         _require_positive("min_value_range", self.min_value_range)
         idle, usual = (self.gumbel, GumbelConfig()) if self.rule == "puct" else (self.puct, PuctConfig())
         if idle != usual:
+            names = [each.name for each in fields(idle) if getattr(idle, each.name) != getattr(usual, each.name)]
+            is_set = " and ".join(f"{name} is {getattr(idle, name)}" for name in names)
+            defaults = " and ".join(f"{name} {getattr(usual, name)}" for name in names)
             raise ConfigError(
-                f"{idle} would have no effect with rule={self.rule}; leave it at its defaults, or choose another rule"
+                f"{is_set}, which would have no effect with rule={self.rule}; give the default, {defaults}, or choose "
+                "another rule"
             )
 
     @property

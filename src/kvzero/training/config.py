@@ -301,7 +301,9 @@ class RunConfig:
         search = self.agent.search
         idle = [name for name in changed_fields(self.schedule) if "temperature" in name]
         if idle and not search.draws_actions:
+            is_set = " and ".join(f"{name} is {getattr(self.schedule, name)}" for name in idle)
+            defaults = " and ".join(f"{name} {getattr(ScheduleConfig(), name)}" for name in idle)
             raise ConfigError(
-                f"{', '.join(idle)} would have no effect with rule={search.rule}, which chooses what is played; "
-                "leave it out, or choose rule=puct"
+                f"{is_set}, which would have no effect with rule={search.rule}, which chooses what is played; give the "
+                f"default, {defaults}, or choose rule=puct"
             )

@@ -31,7 +31,7 @@ needs_interpreter = pytest.mark.skipif(
 COMPILE = """
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
-from kvzero.engines.device import triton_kernels as kernels
+from kvzero.engines.device import triton_kernels as kernels, triton_products as products
 
 def pad(name, size):
     return {name: size, f"{name}_lanes": 1 << (size - 1).bit_length()}
@@ -39,22 +39,31 @@ def pad(name, size):
 edges = {"num_nodes": 51, "num_actions": 6}
 heads = {"num_layers": 2, "num_heads": 8, "scale": 96 ** -0.5, **pad("half", 48), **pad("context", 8)}
 norm = {"epsilon": 1e-5, **pad("embed", 768)}
+finish = {"num_values": 8, "width": 1408, "second": 640, "num_bins": 601, "bin_lanes": 1024, "embed": 768}
+finish["epsilon"] = 1e-5
 places = ("parents", "actions", "depths", "lengths", "table_rows", "table", "positions", "arena_rows")
-floats = ("rewards", "values", "found_rewards", "rotations")
-types = dict.fromkeys(places, "*i64") | dict.fromkeys(floats, "*fp32") | {"node": "i32"}
+floats = ("rewards", "values", "found_rewards", "rotations", "answers", "sums")
+numbers = ("node", "num_first", "num_rows")
+types = dict.fromkeys(places, "*i64") | dict.fromkeys(floats, "*fp32") | dict.fromkeys(numbers, "i32")
+tile = {"block_rows": 64, "block_columns": 32, "block_depth": 64, "depth": 768}
 for number in ("fp32", "bf16"):
     for kernel, sizes in (
         (kernels.open_nodes, edges | {"tree_stride": 51} | pad("context", 8) | pad("embed", 768)),
-        (kernels.normalise, norm | {"has_bias": True, "is_sorted": True, "tokens_per_row": 7}),
+        (kernels.normalise, norm | {"num_sums": 4, "is_sorted": True, "tokens_per_row": 7}),
         (kernels.attend, heads | {"layer": 1, "first_token": 0, "num_actions": 6}),
         (kernels.attend, heads | {"layer": 0, "first_token": 1, "num_actions": 6}),
-        (kernels.decode, edges | {"num_values": 8, "num_bins": 601, "bin_lanes": 1024}),
+        (kernels.finish, edges | finish | {"group": 8, "num_groups": 96, "group_lanes": 128, "is_simplex": True}),
+        (kernels.finish, edges | finish | {"group": 1, "num_groups": 768, "group_lanes": 1024, "is_simplex": False}),
+        (products.apply, tile | {"num_columns": 3072, "has_gelu": True}),
+        (products.sum_up, tile | {"num_columns": 768, "num_slices": 4, "depth": 3072}),
+        (products.answer, tile | {"num_bins": 601, "num_actions": 6, "embed": 768}),
     ):
         names = kernel.arg_names
         signature = {name: "constexpr" if name in sizes else types.get(name, "*" + number) for name in names}
         fixed = {(names.index(name),): size for name, size in sizes.items()}
         source = ASTSource(fn=kernel, signature=signature, constexprs=fixed)
-        code = compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 1, "enable_fp_fusion": True})
+        options = {"num_warps": 4 if "block_rows" in sizes else 1, "enable_fp_fusion": True}
+        code = compile(source, target=GPUTarget("cuda", 90, 32), options=options)
         print(len(code.asm["cubin"]) > 1000, code.asm["ptx"].count("ld.local"))
 """
 
@@ -184,34 +193,32 @@ class Launcher:
 
 
 @needs_triton
-def test_a_simulation_is_twenty_nine_launches_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kvzero.engines.device import fused_one_pass  # noqa: PLC0415  # optional
+@pytest.mark.parametrize(
+    ("dtype", "products"),
+    [("bfloat16", {"apply": 5, "sum_up": 4}), ("float32", {"apply": 1, "linear": 4, "gelu": 2, "matmul": 4})],
+    ids=["bfloat16", "float32"],
+)
+def test_a_simulation_is_nineteen_launches_of_the_network_or_twenty_one(
+    dtype: SearchDtype, products: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kvzero.engines.device import fused_one_pass, triton_products  # noqa: PLC0415  # optional
 
-    life = fused_life("vector", 1, "float32")
+    life = fused_life("vector", 1, dtype)
     life.observe(np.arange(2))
     memory = engine_of(life)._sized(2).memory
     memory.rows.begin(np.arange(2), life.network.version)
     counter = CountLaunches()
-    for name in fused_one_pass.kernels.__all__:
-        monkeypatch.setattr(fused_one_pass.kernels, name, Launcher(counter.counted, name))
+    for kernels in (fused_one_pass.kernels, triton_products):
+        for name in kernels.__all__:
+            monkeypatch.setattr(kernels, name, Launcher(counter.counted, name))
     with torch.inference_mode():
-        expander = memory.begin(life.network)
+        expander = memory.begin(engine_of(life)._network.current)
         counter.counted.clear()
         first, depths = torch.zeros(2, dtype=torch.int64), torch.ones(2, dtype=torch.int64)
         with counter:
             expander.expand(DeviceLeaves(1, first, first, depths))
-    assert counter.counted == {
-        "open_nodes": 1,
-        "normalise": 5,
-        "linear": 7,
-        "attend": 2,
-        "addmm_": 4,
-        "gelu": 4,
-        "addmm": 3,
-        "softmax": 1,
-        "copy_": 1,
-        "decode": 1,
-    }
+    rest = {"open_nodes": 1, "normalise": 5, "attend": 2, "answer": 1, "finish": 1}
+    assert counter.counted == rest | products
 
 
 def test_without_kernels_two_passes_are_one_hundred_and_seven_launches() -> None:
@@ -247,7 +254,7 @@ def test_the_kernels_compile_for_a_gpu_and_keep_to_its_registers() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["True", "0"] * 10
+    assert done.stdout.split() == ["True", "0"] * 18
 
 
 @needs_interpreter

@@ -126,7 +126,7 @@ class DeviceEngine:
         self._recordings.run(
             len(rows),
             lambda: sized.search.run(sized.memory.begin(network)),
-            reads=[*network.parameters(), *network.buffers(), *self._memory()],
+            reads=[*network.tensors(), *self._memory()],
         )
         return sized.search.read(len(envs), rng=rng, temperature=temperature)
 

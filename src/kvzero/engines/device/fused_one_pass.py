@@ -1,4 +1,4 @@
-"""One-pass expansion on a GPU in a third of the launches: Triton's kernels between PyTorch's products of matrices."""
+"""One-pass expansion on a GPU in a quarter of the launches: kernels of Triton, and products of matrices by PyTorch."""
 
 import logging
 from collections.abc import Callable
@@ -9,13 +9,13 @@ import torch
 import triton
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from kvzero.cache import StaticRows, TreeStore
 from kvzero.engines.device import triton_kernels as kernels
 from kvzero.engines.device.expanders import ExpanderMemory, Forecasts, OnePassMemory
 from kvzero.engines.device.noisy_copy import copy_with_noise
-from kvzero.model import Affine, Network, look_up_weights
+from kvzero.engines.device.products import answer, apply, sum_up
+from kvzero.model import SIMNORM_GROUP, Affine, Network, look_up_weights
 from kvzero.search import DeviceEvaluation, DeviceLeaves
 
 __all__ = ["FusedMemory", "try_fused_memory"]
@@ -74,6 +74,12 @@ class FusedExpander:
         half = config.embed_dim // config.num_heads // 2
         self._heads = {"num_heads": config.num_heads, **_pad("half", half), "scale": (2 * half) ** -0.5}
         self._num_bins = config.support_size
+        group = SIMNORM_GROUP if config.latent_norm == "simnorm" else 1
+        groups = {"embed": config.embed_dim, "group": group, "num_groups": config.embed_dim // group}
+        self._norm = groups | {
+            "group_lanes": triton.next_power_of_2(groups["num_groups"]),
+            "is_simplex": config.latent_norm == "simnorm",
+        }
 
     def forecast_roots(self) -> None:
         """Evaluate all actions at the roots, and keep their keys and values."""
@@ -85,7 +91,7 @@ class FusedExpander:
         """Evaluate node `leaves.node` of every row and keep the keys and values of its latent and its actions."""
         outputs = self._pass(self._open(leaves), leaves.node, first_token=0)
         policies = self._read(outputs, leaves.node, num_values=self._num_rows)
-        return DeviceEvaluation(self._memory.rewards, self._memory.values, policies.float())
+        return DeviceEvaluation(self._memory.rewards, self._memory.values, policies)
 
     def _open(self, leaves: DeviceLeaves) -> Float[Tensor, "token embed"]:
         """Return the tokens of new nodes; note their positions, their contexts and what led to them."""
@@ -107,23 +113,28 @@ class FusedExpander:
         self, tokens: Float[Tensor, "token embed"], node: int, *, first_token: int
     ) -> Float[Tensor, "token embed"]:
         """Pass tokens, which are overwritten; return those of all latents, if they were passed, then all actions."""
-        bias = None
+        sums = bias = None
         for index, layer in enumerate(self._weights.layers):
-            projected = functional.linear(self._normalise(tokens, bias, layer.attention_norm), *layer.project)
-            tokens.addmm_(self._attend(projected, node, index, first_token=first_token), layer.merge.weight.t())
-            wide = functional.linear(self._normalise(tokens, layer.merge.bias, layer.mlp_norm), *layer.widen)
-            tokens.addmm_(functional.gelu(wide, approximate="tanh"), layer.narrow.weight.t())
-            bias = layer.narrow.bias
-        return self._normalise(tokens, bias, self._weights.final_norm, is_sorted=first_token == 0)
+            projected = apply(self._normalise(tokens, sums, bias, layer.attention_norm), layer.project)
+            sums = sum_up(self._attend(projected, node, index, first_token=first_token), layer.merge.weight)
+            wide = apply(self._normalise(tokens, sums, layer.merge.bias, layer.mlp_norm), layer.widen, has_gelu=True)
+            sums, bias = sum_up(wide, layer.narrow.weight), layer.narrow.bias
+        return self._normalise(tokens, sums, bias, self._weights.final_norm, is_sorted=first_token == 0)
 
     def _normalise(
-        self, tokens: Float[Tensor, "token embed"], bias: Tensor | None, norm: Affine, *, is_sorted: bool = False
+        self,
+        tokens: Float[Tensor, "token embed"],
+        sums: Float[Tensor, "slice token embed"] | None,
+        bias: Tensor | None,
+        norm: Affine,
+        *,
+        is_sorted: bool = False,
     ) -> Float[Tensor, "token embed"]:
         normed = torch.empty_like(tokens)
         kernels.normalise[len(tokens),](
-            *(tokens, tokens if bias is None else bias, *norm, normed),
+            *(tokens, tokens if sums is None else sums, tokens if bias is None else bias, *norm, normed),
             epsilon=LAYER_NORM_EPSILON,
-            has_bias=bias is not None,
+            num_sums=0 if sums is None else len(sums),
             is_sorted=is_sorted,
             tokens_per_row=1 + self._num_actions,
             **self._width,
@@ -155,25 +166,21 @@ class FusedExpander:
     ) -> Float[Tensor, "value policy"]:
         """Decode values and keep what the actions lead to; return the policy logits. The first outputs are latents'."""
         held, action_head, latent_head = self._held, self._weights.action_head, self._weights.latent_head
-        logits = outputs.new_empty(len(outputs), self._num_bins)
-        reward_part, latent_part = action_head.hide(outputs[num_values:])
-        _apply(action_head.first, reward_part, out=logits[num_values:])
-        latents = self._network.next_latent_norm(functional.linear(latent_part, *action_head.second))
-        held.latents[:, node] = latents.view(self._num_rows, self._num_actions, -1)
-        policies = outputs.new_empty(num_values, self._num_actions)
-        if num_values:
-            value_part, policy_part = latent_head.hide(outputs[:num_values])
-            _apply(latent_head.first, value_part, out=logits[:num_values])
-            _apply(latent_head.second, policy_part, out=policies)
-        kernels.decode[len(logits),](
-            *(logits, self._memory.values, held.rewards, node),
+        hidden = apply(outputs, action_head.hidden, has_gelu=True, num_first=num_values, first=latent_head.hidden)
+        answers = answer(hidden, latent_head, action_head, num_latents=num_values)
+        kernels.finish[len(outputs),](
+            *(answers.numbers, self._memory.values, held.rewards, held.latents, node),
             num_values=num_values,
+            width=answers.numbers.shape[1],
+            second=answers.second,
             num_bins=self._num_bins,
             bin_lanes=triton.next_power_of_2(self._num_bins),
+            epsilon=LAYER_NORM_EPSILON,
+            **self._norm,
             **self._edges,
             **OPTIONS,
         )
-        return policies
+        return answers.numbers[:num_values, answers.second : answers.second + self._num_actions]
 
 
 def try_fused_memory(network: Network, store: TreeStore) -> Callable[[TreeStore, int], ExpanderMemory]:
@@ -237,10 +244,6 @@ def _distance(found: Tensor, wanted: Tensor) -> float:
     """Return how far two tensors are apart, as a share of the larger of 1 and the largest number wanted."""
     found, wanted = found.float(), wanted.float()
     return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1.0))
-
-
-def _apply(affine: Affine, numbers: Tensor, *, out: Tensor) -> None:
-    torch.addmm(affine.bias, numbers, affine.weight.t(), out=out)
 
 
 def _pad(name: str, size: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ import triton.language as tl
 
 from kvzero.search import kernel
 
-__all__ = ["attend", "decode", "normalise", "open_nodes"]
+__all__ = ["attend", "finish", "normalise", "open_nodes"]
 
 
 @kernel
@@ -63,25 +63,32 @@ def open_nodes(  # noqa: PLR0913, PLR0917  # a kernel is handed every array by i
 @kernel
 def normalise(  # noqa: PLR0913, PLR0917
     tokens: tl.tensor,
+    sums: tl.tensor,
     bias: tl.tensor,
     scale: tl.tensor,
     shift: tl.tensor,
     normed: tl.tensor,
     epsilon: tl.constexpr,
-    has_bias: tl.constexpr,
+    num_sums: tl.constexpr,
     is_sorted: tl.constexpr,
     tokens_per_row: tl.constexpr,
     embed: tl.constexpr,
     embed_lanes: tl.constexpr,
 ) -> None:
-    """Add a bias to a token in place, and write its layer norm; sorted, the latents of all rows come first."""
+    """Add sums and a bias to a token in place, and write its layer norm; sorted, the latents of all rows come first.
+
+    Where there are no sums, there is nothing to add.
+    """
     place = tl.program_id(0).to(tl.int64)
     lanes = tl.arange(0, embed_lanes)
     is_number = lanes < embed
     numbers = tl.load(tokens + place * embed + lanes, mask=is_number, other=0.0).to(tl.float32)
-    if has_bias:
-        numbers += tl.load(bias + lanes, mask=is_number, other=0.0).to(tl.float32)
-        rounded = numbers.to(tokens.dtype.element_ty)
+    if num_sums:
+        added = tl.load(bias + lanes, mask=is_number, other=0.0).to(tl.float32)
+        for part in tl.static_range(num_sums):
+            at = (part * tl.num_programs(0) + place) * embed
+            added += tl.load(sums + at + lanes, mask=is_number, other=0.0)
+        rounded = (numbers + added).to(tokens.dtype.element_ty)
         tl.store(tokens + place * embed + lanes, rounded, mask=is_number)
         numbers = rounded.to(tl.float32)
     mean = tl.sum(numbers, axis=0) / embed
@@ -204,31 +211,62 @@ def attend(  # noqa: PLR0913, PLR0915, PLR0917  # parts of it would be handed a 
 
 
 @kernel
-def decode(  # noqa: PLR0913, PLR0917
-    logits: tl.tensor,
+def finish(  # noqa: PLR0913, PLR0917
+    answers: tl.tensor,
     values: tl.tensor,
     rewards: tl.tensor,
+    latents: tl.tensor,
     node: tl.tensor,
     num_values: tl.constexpr,
     num_nodes: tl.constexpr,
     num_actions: tl.constexpr,
+    width: tl.constexpr,
+    second: tl.constexpr,
     num_bins: tl.constexpr,
     bin_lanes: tl.constexpr,
+    embed: tl.constexpr,
+    group: tl.constexpr,
+    num_groups: tl.constexpr,
+    group_lanes: tl.constexpr,
+    is_simplex: tl.constexpr,
+    epsilon: tl.constexpr,
 ) -> None:
-    """Read a scalar from the logits of its bins: first the values of all rows, then the rewards of their actions."""
+    """Read a scalar from the logits of its bins; of an action, also norm and keep the latent that it leads to.
+
+    First come the values of all rows, then what is said of their actions.
+    """
     place = tl.program_id(0).to(tl.int64)
-    lanes = tl.arange(0, bin_lanes)
-    is_bin = lanes < num_bins
-    numbers = tl.load(logits + place * num_bins + lanes, mask=is_bin, other=-float("inf")).to(tl.float32)
-    weights = tl.exp(numbers - tl.max(numbers, axis=0))
-    weights = tl.where(is_bin, weights / tl.sum(weights, axis=0), 0.0)
-    expected = tl.sum(weights * (lanes - num_bins // 2).to(tl.float32), axis=0)
-    constant = tl.abs(expected) + 1.001  # see `kvzero.model.decompress`
-    root = 2.0 * constant / (1.0 + tl.sqrt(1.0 + 0.004 * constant))
-    sign = tl.where(expected == 0, 0.0, tl.where(expected < 0, -1.0, 1.0))
-    scalar = sign * (root * root - 1.0)
+    scalar = decode(answers + place * width, num_bins, bin_lanes)
     if place < num_values:
         tl.store(values + place, scalar)
     else:
         row, action = (place - num_values) // num_actions, (place - num_values) % num_actions
-        tl.store(rewards + (row * num_nodes + node) * num_actions + action, scalar)
+        edge = (row * num_nodes + node) * num_actions + action
+        tl.store(rewards + edge, scalar)
+        groups = tl.arange(0, group_lanes)[:, None]
+        is_number = groups < num_groups
+        lanes = groups * group + tl.arange(0, group)[None, :]
+        numbers = tl.load(answers + place * width + second + lanes, mask=is_number, other=0.0)
+        if is_simplex:
+            weights = tl.exp(numbers - tl.max(numbers, axis=1)[:, None])
+            normed = weights / tl.sum(weights, axis=1)[:, None]
+        else:
+            mean = tl.sum(tl.sum(numbers, axis=1), axis=0) / embed
+            centred = tl.where(is_number, numbers - mean, 0.0)
+            normed = centred / tl.sqrt(tl.sum(tl.sum(centred * centred, axis=1), axis=0) / embed + epsilon)
+        tl.store(latents + edge * embed + lanes, normed.to(latents.dtype.element_ty), mask=is_number)
+
+
+@kernel
+def decode(logits: tl.tensor, num_bins: tl.constexpr, bin_lanes: tl.constexpr) -> Any:
+    """Return the scalar that the logits of bins stand for, see `kvzero.model.decompress`."""
+    lanes = tl.arange(0, bin_lanes)
+    is_bin = lanes < num_bins
+    numbers = tl.load(logits + lanes, mask=is_bin, other=-float("inf")).to(tl.float32)
+    weights = tl.exp(numbers - tl.max(numbers, axis=0))
+    weights = tl.where(is_bin, weights / tl.sum(weights, axis=0), 0.0)
+    expected = tl.sum(weights * (lanes - num_bins // 2).to(tl.float32), axis=0)
+    constant = tl.abs(expected) + 1.001
+    root = 2.0 * constant / (1.0 + tl.sqrt(1.0 + 0.004 * constant))
+    sign = tl.where(expected == 0, 0.0, tl.where(expected < 0, -1.0, 1.0))
+    return sign * (root * root - 1.0)
