@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.training.learning.test_reanalyser import AGENT, fill, held, never, new_replay, searched_step
+from tests.training.learning.reanalysis.test_reanalyser import AGENT, fill, held, never, new_replay, searched_step
 from tests.training.samples import LEARNER, SPEC, tiny_network
 
 from kvzero.agent import Findings

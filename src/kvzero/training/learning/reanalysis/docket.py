@@ -8,7 +8,7 @@ from jaxtyping import Int64
 from kvzero.agent import Findings
 from kvzero.replay import Chunks, Replay
 from kvzero.training.learning.learner import Learner
-from kvzero.training.learning.row_search import ROWS_AT_ONCE
+from kvzero.training.learning.reanalysis.row_search import ROWS_AT_ONCE
 
 __all__ = ["Docket"]
 

@@ -9,10 +9,10 @@ import numpy as np
 from kvzero.agent import AgentConfig, result_namespace
 from kvzero.cache import ResultCache
 from kvzero.replay import Chunks, Replay
-from kvzero.training.learning.docket import Docket
 from kvzero.training.learning.learner import Learner
-from kvzero.training.learning.reuse import Judged, Source, make_reuse
-from kvzero.training.learning.row_search import RowSearch
+from kvzero.training.learning.reanalysis.docket import Docket
+from kvzero.training.learning.reanalysis.reuse import Judged, Source, make_reuse
+from kvzero.training.learning.reanalysis.row_search import RowSearch
 
 __all__ = ["Reanalyser", "Reanalysis"]
 

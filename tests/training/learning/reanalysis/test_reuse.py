@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tests.cache.test_result_cache import DictTier
-from tests.training.learning.test_reanalyser import (
+from tests.training.learning.reanalysis.test_reanalyser import (
     AGENT,
     NUM_SAMPLED,
     REACH,
@@ -26,8 +26,8 @@ from kvzero.errors import ConfigError
 from kvzero.records import EnvSpec
 from kvzero.replay import Chunks, Replay
 from kvzero.training import Learner, Reanalyser
-from kvzero.training.learning import docket as docket_module
-from kvzero.training.learning.reuse import _digest_batch
+from kvzero.training.learning.reanalysis import docket as docket_module
+from kvzero.training.learning.reanalysis.reuse import _digest_batch
 
 DRAWN = replace(AGENT, sampling=SamplingConfig(num_sampled_actions=NUM_SAMPLED, num_wide_actions=2))
 GUMBEL = replace(AGENT, search=SearchConfig(num_simulations=6, rule="gumbel"))
