@@ -29,7 +29,8 @@ def tiny_comparison(out, **changes) -> ComparisonConfig:
 
 def processes() -> list[psutil.Process]:
     """Return the processes of runs."""
-    return [child for child in psutil.Process().children() if CODE in child.cmdline()]
+    living = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in living if CODE in child.cmdline()]
 
 
 def process_of(name: str) -> psutil.Process:
