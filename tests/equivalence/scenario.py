@@ -65,6 +65,9 @@ def random_network(shape: Shape, seed: int) -> Network:
     with torch.no_grad():
         for weights in network.parameters():
             weights.add_(torch.randn_like(weights) * 0.15)
+        if network.normaliser is not None:  # as if it had seen something
+            network.normaliser.mean.normal_()
+            network.normaliser.variance.uniform_(0.5, 2.0)
     return network
 
 

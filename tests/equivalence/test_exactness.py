@@ -67,6 +67,9 @@ SEEN = {
     "stacked_grey_strided": shape_of(
         spaces.Box(0, 255, (4, 33, 35), np.uint8), replace(SMALL, image_encoder="strided")
     ),
+    "normalised_pixels": shape_of(
+        spaces.Box(0, 255, (1, 32, 32), np.uint8), replace(SMALL, image_encoder="strided", normalize_observations=True)
+    ),
     "stacked_grey_resnet": shape_of(spaces.Box(0, 255, (4, 17, 20), np.uint8), SMALL),
     "small_flags": shape_of(spaces.Box(0, 1, (5, 7, 6), np.bool_), SMALL),
     "small_bytes_of_many_planes": shape_of(spaces.Box(0, 255, (20, 6, 5), np.uint8), SMALL),
