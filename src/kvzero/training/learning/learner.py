@@ -149,13 +149,11 @@ class Learner:
     def compute_recorded(self, unroll: Unroll, recorded: RecordedUpdates) -> Made:
         """Do what `compute` does, from a recording once there is one; what the host puts in makes its shape."""
         shape = (self.bootstrap_steps, self.discount, *(tensor.shape for tensor in unroll.tensors()))
-        made = recorded.make(shape, unroll, self.compute)
-        self._newest = recorded.newest
-        return made
+        return recorded.make(shape, unroll, self.compute)
 
     def compute(self, unroll: Unroll) -> Made:
         """Do all of an update that is done on the device."""
-        self._newest = unroll
+        self._newest = unroll  # replays write into the one that was recorded
         total, figures = self.forward(unroll, self.make_targets(unroll))
         self.backward(total)
         figures["gradient_norm"] = self.step_optimizer()

@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kvzero.engines.device import Recording
 from kvzero.training.learning.targets import Unroll
 
-__all__ = ["CudaUpdates", "Made", "RecordedUpdates", "Recording", "UpdateRecorder"]
+__all__ = ["CudaUpdates", "Made", "RecordedUpdates", "UpdateRecorder"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +35,6 @@ class Made:
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance
-class Recording(Protocol):
-    """Work that can be done again, such as a `torch.cuda.CUDAGraph`."""
-
-    def replay(self) -> None:
-        """Do the work that was recorded, on the tensors that it was recorded with."""
-
-
-@runtime_checkable
 class UpdateRecorder(Protocol):
     """Does work, and records it."""
 
@@ -76,8 +69,6 @@ class RecordedUpdates:
         self._num_direct = 0
         self._held: _Held | None = None
         self._fails = False
-        self.newest: Unroll | None = None
-        """What the newest update was made with; None before the first one."""
 
     def make(self, shape: Hashable, unroll: Unroll, compute: Callable[[Unroll], Made]) -> Made:
         """Return what `compute` makes of an unroll; with one `shape` it does the same to tensors of the same shapes."""
@@ -88,7 +79,6 @@ class RecordedUpdates:
         if self._held is not None:
             return self._replay(self._held, unroll)
         self._num_direct += 1
-        self.newest = unroll
         return self._recorder.directly(lambda: compute(unroll))
 
     def _record(self, unroll: Unroll, compute: Callable[[Unroll], Made]) -> None:
@@ -102,7 +92,6 @@ class RecordedUpdates:
         for place, tensor in zip(held.unroll.tensors(), unroll.tensors(), strict=True):
             place.copy_(tensor, non_blocking=True)
         held.recording.replay()
-        self.newest = held.unroll
         errors = held.made.value_errors
         figures = torch.stack([*held.made.figures.values()])  # a copy: the next replay writes over what is held
         return Made(
