@@ -168,6 +168,15 @@ def test_a_config_that_a_run_refuses_is_a_failure_with_its_reason(tmp_path):
     assert (config.out / "report.html").exists()
 
 
+def test_a_schedule_longer_than_the_runs_is_refused_before_anything_is_written(tmp_path):
+    config = tiny_comparison(tmp_path)
+    run = replace(config.run, schedule=replace(config.run.schedule, total_env_steps=100_000, replay_ratio=0.1))
+    run = replace(run, learner=replace(run.learner, warmup_updates=50))
+    with pytest.raises(ConfigError, match="warmup_updates is 50, longer than the run"):
+        replace(config, run=run)
+    assert not config.out.exists()
+
+
 def stopper(beginning: str) -> Callable[[str], None]:
     def stop(line: str) -> None:
         if line.startswith(beginning):

@@ -183,7 +183,7 @@ def _job(config: ComparisonConfig, name: str, run: RunConfig, seed: int, standin
         runs_dir=str(config.out / "runs"),
         run_name=name,
         num_threads=config.num_threads,
-        schedule=replace(run.schedule, total_env_steps=config.env_steps, keep_checkpoints=KEPT_CHECKPOINTS),
+        schedule=replace(run.schedule, keep_checkpoints=KEPT_CHECKPOINTS),
     )
     return Job(
         name=name,

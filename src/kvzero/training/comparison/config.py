@@ -25,8 +25,8 @@ class ComparisonConfig:
     """One training with every variant and every seed, all alike but for the cache."""
 
     run: RunConfig
-    """What all runs share. Its own seed, store and names are replaced, its evaluations left out. If it has tiers, every
-    variant comes without them and with them."""
+    """What all runs share. Its own seed, length, store and names are replaced, its evaluations left out. If it has
+    tiers, every variant comes without them and with them."""
 
     env_steps: int
     """Environment steps of each run."""
@@ -71,7 +71,7 @@ class ComparisonConfig:
                 "reanalysed_rows too"
             )
         self._refuse_narrow_engines()
-        variants(self)  # refuses what a store cannot do
+        variants(self)  # refuses what a store cannot do, or a run of this length
 
     def _refuse_idle_settings(self) -> None:
         cache = self.run.agent.cache
@@ -110,16 +110,17 @@ class ComparisonConfig:
 
 
 def variants(config: ComparisonConfig) -> list[tuple[Variant, RunConfig]]:
-    """Return what is compared, in order, with the run that each is, but for seed, length and place.
+    """Return what is compared, in order, with the run that each is, but for seed and place.
 
     Each store that has pools comes in every size, and the one whose eviction can be chosen with every strategy; all
     come without tiers and, if there are any, with them.
 
     Raises:
-        ConfigError: if a store cannot work with the agent's other settings.
+        ConfigError: if a store cannot work with the agent's other settings, or a schedule is longer than the runs.
     """
+    run = replace(config.run, schedule=replace(config.run.schedule, total_env_steps=config.env_steps))
     return [
-        _variant(config.run, store, cache, has_tiers=has_tiers)
+        _variant(run, store, cache, has_tiers=has_tiers)
         for store in config.stores
         for cache in _caches(config, store)
         for has_tiers in ((False, True) if config.run.tiers.tier else (False,))
