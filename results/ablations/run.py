@@ -38,6 +38,8 @@ ARMS = {
     "ratio-0.1": ("--replay-ratio", "0.1"),
     "ratio-0.25": ("--replay-ratio", "0.25"),
     "ratio-1": ("--replay-ratio", "1"),
+    "discount-0.98": ("--discount", "0.98"),
+    "discount-0.997": ("--discount", "0.997"),
 }
 """Arms by name: what is given beside a task's own flags. `preset` is what all others differ from."""
 

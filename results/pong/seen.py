@@ -2,11 +2,13 @@
 
     python results/pong/seen.py --updates 600                                 # as the preset `atari-small` has it
     python results/pong/seen.py --updates 600 --normalize-observations False  # with other settings of a run
+    python results/pong/seen.py --updates 1500 --discount 0.98
 
 Two times 4,800 steps are played at random: the first are trained on, in batches of 32, the others asked about. Printed
 are the share of the variance of ball and own paddle that a linear (ridge) reading of latents explains; how much a
 latent's numbers vary beside their mean; the loss of the rewards that follow, next to what knowing only how often they
-come would cost; and the share of the encoder's units that are dormant. On one quiet core, 600 updates take a minute.
+come would cost; how values go along with the next point, discounted by the steps until it falls (their correlation);
+and the share of the encoder's units that are dormant. On one quiet core, 600 updates take a minute.
 """
 
 import argparse
@@ -26,6 +28,8 @@ from kvzero.training import Learner
 NUM_ENVS = 16
 NUM_ROUNDS = 300
 RIDGES = (1, 10, 100, 1000)
+STEPS_BEFORE = 3
+"""Steps before the one whose value is asked for: as many as the context of `atari-small` holds."""
 ROWS, BALL_COLUMNS, PADDLE_COLUMNS = slice(11, 59), slice(9, 54), slice(54, 60)
 """Of a frame of 64x64 pixels: between the walls, between the paddles, around the own one."""
 
@@ -99,6 +103,34 @@ def encode(network: Network, observations: np.ndarray) -> np.ndarray:
     return torch.cat([network.encode(part) for part in parts]).double().numpy()
 
 
+def next_points(steps: list[StepBatch], discount: float) -> np.ndarray:
+    """Return, `[step, env]`, the next point, discounted by the steps until it falls; NaN where none follows."""
+    points, following = [], np.full(NUM_ENVS, np.nan)
+    for step in reversed(steps):
+        rewards = step.fields["rewards"]
+        following = np.where(rewards == 0, discount * following, rewards)
+        points.append(following)
+    return np.stack(points[::-1])
+
+
+@torch.no_grad()
+def read_values(network: Network, latents: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """Return, `[step, env]`, the values of all steps but the first ones, each seen behind `STEPS_BEFORE` others."""
+    seen = torch.from_numpy(latents.astype(np.float32)).unflatten(0, actions.shape)
+    last, found = torch.full((NUM_ENVS, 1), STEPS_BEFORE), []
+    for end in range(STEPS_BEFORE + 1, len(actions) + 1):
+        window = slice(end - STEPS_BEFORE - 1, end)
+        taken = torch.from_numpy(actions[window]).transpose(0, 1)
+        found.append(network.read_values(seen[window].transpose(0, 1), taken, last)[:, 0])
+    return torch.stack(found).numpy()
+
+
+def correlation(values: np.ndarray, points: np.ndarray) -> float:
+    """Return the correlation of values with the points that they foresee, where these are known."""
+    known = ~np.isnan(points)
+    return float(np.corrcoef(values[known], points[known])[0, 1])
+
+
 @torch.no_grad()
 def reward_losses(network: Network, segments: list[Segments], shares: dict[float, float]) -> tuple[float, float]:
     """Return the loss of rewards from the second step of unrolls on, and that of saying always how often they come."""
@@ -130,12 +162,16 @@ def measure(config: kvzero.RunConfig, num_updates: int) -> Iterator[str]:
     segments = [held_out.sample(100, num_steps=learner.segment_steps) for _ in range(10)]
     rewards = replay.steps_of("rewards")
     shares = {reward: float((rewards == reward).mean()) for reward in (-1.0, 0.0, 1.0)}
+    points = next_points(others, learner.discount)[STEPS_BEFORE:]
+    actions = np.stack([step.fields["actions"] for step in others])
     for update in range(num_updates + 1):
         if update % 200 == 0:
             latents = [encode(network, images) for images in shown]
             found = {name: explained(latents[0], things[0][name], latents[1], things[1][name]) for name in things[0]}
             found["spread"] = float((latents[0].std(0) / np.abs(latents[0]).mean(0)).mean())
             found["loss_reward"], found["of how often"] = reward_losses(network, segments, shares)
+            if update:  # at first all values are the same
+                found["values with points"] = correlation(read_values(network, latents[1], actions), points)
             found |= learner.dormant_shares()
             yield f"{update:5} " + ", ".join(f"{name} {number:.4f}" for name, number in found.items())
         learner.update(replay.sample(config.learner.batch_size, num_steps=learner.segment_steps))
