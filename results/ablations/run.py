@@ -20,6 +20,7 @@ RUNS = HERE.parents[1] / "runs" / "ablations"
 
 PUCT = ("--rule", "puct", "--num-simulations", "25")
 GUMBEL = ("--rule", "gumbel", "--pb-c-init", "1.25", "--final-temperature", "0.25")
+RECENT = ("--recent-rows", "2500")
 """Some presets set what would have no effect here; these are the defaults."""
 
 ARMS = {
@@ -33,8 +34,8 @@ ARMS = {
     "reanalyse-16-stored": ("--reanalysed-rows", "16", "--bootstrap", "search"),
     "reanalyse-64-stored": ("--reanalysed-rows", "64", "--bootstrap", "search"),
     "reanalyse-0-stored": ("--reanalysed-rows", "0", "--bootstrap", "search"),
-    "uniform": ("--sampler", "uniform"),
-    "prioritised": ("--sampler", "prioritised"),
+    "uniform": ("--sampler", "uniform", *RECENT),
+    "prioritised": ("--sampler", "prioritised", *RECENT),
     "ratio-0.1": ("--replay-ratio", "0.1"),
     "ratio-0.25": ("--replay-ratio", "0.25"),
     "ratio-1": ("--replay-ratio", "1"),

@@ -120,7 +120,12 @@ def atari_small() -> RunConfig:
         preset="atari-small",
         # Two frames show where things move to. The context shows it too, but not at the first step of an unroll.
         env=replace(base.env, grayscale=True, frame_stack=2),
-        agent=replace(base.agent, model=model, num_eval_simulations=25),
+        # A game's end is far, its next point near: the value of a far horizon hardly tells one position from another.
+        agent=AgentConfig(
+            model=model, search=replace(base.agent.search, rule="gumbel", num_simulations=50, discount=0.98)
+        ),
+        replay=replace(base.replay, sampler="recent", recent_rows=10_000),
+        reanalysis=ReanalysisConfig(reanalysed_rows=32),
         learner=replace(
             base.learner,
             batch_size=64,
