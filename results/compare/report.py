@@ -37,8 +37,7 @@ differ, memory that leaks. Here `legacy` is the old system, dictionaries managed
 
 Updates are fewer than in the preset, so that three runs fit into an hour of one thread. The machine did other work
 meanwhile, by laps more or less: speeds compare stores within a lap, as the ratios of the verdict do, and their spread
-is wide. Those of a quiet machine, of shorter runs, are in [Caches compared](caches-compared.md). The same comparison on
-Pong has not been made yet.
+is wide. Those of a quiet machine, of shorter runs, are in [Caches compared](caches-compared.md).
 """
 
 
