@@ -16,5 +16,6 @@ def test_the_performance_report_is_made_of_the_comparisons_that_are_kept(tmp_pat
     page = (tmp_path / "docs" / "performance-report.md").read_text(encoding="utf-8")
     assert page == (ROOT / "docs" / "performance-report.md").read_text(encoding="utf-8")
     drawn = {path.name for path in (tmp_path / "docs" / "assets").iterdir()}
-    assert drawn == {"compare-cartpole.png"}
-    assert all(f"assets/{name}" in page for name in drawn)
+    kept = (ROOT / "results" / "compare").glob("long-*.json")
+    assert drawn == {f"compare-{path.stem.removeprefix('long-')}.png" for path in kept}
+    assert all(f"assets/{name}" in page and (ROOT / "docs" / "assets" / name).is_file() for name in drawn)
