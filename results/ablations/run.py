@@ -21,7 +21,7 @@ RUNS = HERE.parents[1] / "runs" / "ablations"
 PUCT = ("--rule", "puct", "--num-simulations", "25")
 GUMBEL = ("--rule", "gumbel", "--pb-c-init", "1.25", "--final-temperature", "0.25")
 RECENT = ("--recent-rows", "2500")
-"""Some presets set what would have no effect here; these are the defaults."""
+"""Some presets set what would have no effect beside `GUMBEL` or another sampler; these are the defaults."""
 
 ARMS = {
     "preset": (),

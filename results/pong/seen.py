@@ -2,7 +2,7 @@
 
     python results/pong/seen.py --updates 600                                 # as the preset `atari-small` has it
     python results/pong/seen.py --updates 600 --normalize-observations False  # with other settings of a run
-    python results/pong/seen.py --updates 1500 --discount 0.98
+    python results/pong/seen.py --updates 1000 --discount 0.997
 
 Two times 4,800 steps are played at random: the first are trained on, in batches of 32, the others asked about. Printed
 are the share of the variance of ball and own paddle that a linear (ridge) reading of latents explains; how much a
