@@ -16,7 +16,7 @@ from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import check_environment, load_network, read_newest
 from kvzero.cache import CodecName, ResultCache
 from kvzero.checks import read_int, read_mask
-from kvzero.envs import read_spec
+from kvzero.envs import EnvFormats, read_formats
 from kvzero.errors import ConfigError
 from kvzero.model import Network, choose_device
 
@@ -34,8 +34,10 @@ class Agent:
     ```
     """
 
-    def __init__(self, network: Network, config: AgentConfig, *, num_envs: int = 1) -> None:
-        """Make room for the histories of `num_envs` environments.
+    def __init__(
+        self, network: Network, config: AgentConfig, *, num_envs: int = 1, formats: EnvFormats | None = None
+    ) -> None:
+        """Make room for the histories of `num_envs` environments, which speak in `formats`, if these are given.
 
         Raises:
             ConfigError: if that is no positive integer.
@@ -43,6 +45,7 @@ class Agent:
         self.network = network
         self.config = config
         self.num_envs = num_envs = read_int("num_envs", num_envs)
+        self._formats = formats
         self._planner = Planner(network, config, num_envs=num_envs, num_simulations=config.num_eval_simulations)
         self._starts = np.ones(num_envs, bool)
         self._actions = network.spec.blank_actions(num_envs)
@@ -56,7 +59,11 @@ class Agent:
         device: str = "auto",
         env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any] | None = None,
     ) -> "Agent":
-        """Return the agent of a run's newest checkpoint; given the `env` that it will play in, see that it fits.
+        """Return the agent of a run's newest checkpoint.
+
+        Given the `env` that it will play in, see that it fits, and speak its language from then on: `act` takes its
+        observations as they are, images with their channels last, dicts and numbers too, and returns its own actions.
+        Of a vector environment these are batches.
 
         In place of a run's folder `run` may be a file that `kvzero export` wrote. Nothing that is named in either is
         imported or called.
@@ -65,19 +72,22 @@ class Agent:
             RunError: if the folder holds no checkpoint.
             CheckpointError: if the checkpoint or file is damaged or its config cannot be read, or `env` has other
                 observations, actions or bounds than the environment that it was trained in.
-            ConfigError: if `env` has spaces that kvzero does not play.
+            ConfigError: if `env` has spaces that kvzero does not play, or is a vector of another number of environments
+                than `num_envs`.
             DeviceError: if there is no such device.
         """
         on = choose_device(device)
-        spec = None if env is None else read_spec(env)
+        formats = None if env is None else read_formats(env)
+        if isinstance(env, VectorEnv) and env.num_envs != num_envs:
+            raise ConfigError(f"env holds {env.num_envs} environments, and num_envs is {num_envs}; make them alike")
 
         def read(checkpoint: Path) -> tuple[Network, AgentConfig]:
-            if spec is not None:
-                check_environment(checkpoint, spec)
+            if formats is not None:
+                check_environment(checkpoint, formats.spec)
             return load_network(checkpoint, on)
 
         network, config = read_newest(Path(run), read)
-        return cls(network, config, num_envs=num_envs)
+        return cls(network, config, num_envs=num_envs, formats=formats)
 
     def reset(self, envs: Int[np.ndarray, " env"] | Bool[np.ndarray, " env"] | None = None) -> None:
         """Begin new episodes: in all environments, in those with these numbers, or where a mask over all is True.
@@ -97,29 +107,30 @@ class Agent:
 
     def act(
         self,
-        observations: Shaped[np.ndarray, "..."],
+        observations: Any,
         *,
         action_masks: Shaped[np.ndarray, "..."] | Sequence[Any] | None = None,
         results: ResultCache | None = None,
     ) -> int | Shaped[np.ndarray, "..."]:
         """Return the best action for what the environments show now.
 
-        With one environment, `observations` may be a single observation; the action is then an int. With several it
-        is `[env, *observation]`, one row for each. The agent takes it that its actions are carried out; call `reset`
-        where an episode ended. Continuous actions are float64 vectors in the environment's own units, `[action_dim]` or
-        `[env, action_dim]`; of several actions visited equally often the one drawn first is taken. With `results`,
-        nothing is searched where these weights have searched the same history before, in whatever process.
+        An agent that was loaded with its environment takes what that shows, and returns what that wants: one of each,
+        or a list or batch of `num_envs`. Else observations are arrays as the network reads them: with one environment a
+        single observation, for which the action is an int, or with several `[env, *observation]`, one row for each; and
+        continuous actions are float64 vectors in the environment's own units, `[action_dim]` or `[env, action_dim]`.
+
+        The agent takes it that its actions are carried out; call `reset` where an episode ended. Of several continuous
+        actions visited equally often the one drawn first is taken. With `results`, nothing is searched where these
+        weights have searched the same history before, in whatever process.
 
         Raises:
             ConfigError: if `observations` or `action_masks` have another shape, images are not uint8, a number is not
                 finite, or a mask allows no action or holds what is no flag; if `results` may be of older weights. The
                 agent is unchanged then.
-            EnvError: if a number is too large for the network's encoder; the agent is unchanged then, too.
+            EnvError: if a number is too large for the network's encoder, or an observation is none of the environment's
+                that the agent was loaded with; the agent is unchanged then, too.
         """
-        spec = self.network.spec
-        observations = _as_array(observations)
-        is_single = observations.shape == spec.observation_shape and self.num_envs == 1
-        batch = self._read(observations[None] if is_single else observations)
+        batch, is_single = self._take(observations)
         masks = self._masks(action_masks)
         everyone = np.arange(self.num_envs)
         if results is not None:
@@ -131,10 +142,7 @@ class Agent:
             self._actions = self._planner.plan(everyone, masks, rng=None).actions
         else:
             self._actions = self._planner.recall(everyone, masks, results).actions
-        if self.network.spec.is_continuous:
-            actions = self.network.spec.to_bounds(self._actions)
-            return actions[0] if is_single else actions
-        return int(self._actions[0]) if is_single else self._actions.copy()
+        return self._give(is_single)
 
     def save_contexts(self, folder: str | Path, *, codec: CodecName = "none", history_only: bool = False) -> None:
         """Write all that the agent remembers of its games into a folder, to go on with them after a restart.
@@ -178,6 +186,26 @@ class Agent:
             SearchError: if there is no such environment, or none has acted yet.
         """
         return self._planner.explain(env)
+
+    def _take(self, observations: Any) -> tuple[Shaped[np.ndarray, "env ..."], bool]:
+        """Return observations as the network reads them, and whether one stood alone."""
+        if self._formats is not None:
+            is_alone = self.num_envs == 1 and self._formats.together is None
+            return self._read(self._formats.read(observations, self.num_envs)), is_alone
+        array = _as_array(observations)
+        is_alone = array.shape == self.network.spec.observation_shape and self.num_envs == 1
+        return self._read(array[None] if is_alone else array), is_alone
+
+    def _give(self, is_alone: bool) -> int | Shaped[np.ndarray, "..."]:
+        """Return the newest actions as who asked wants them."""
+        spec = self.network.spec
+        if self._formats is not None:
+            actions = self._formats.give(self._actions)
+        else:
+            actions = spec.to_bounds(self._actions) if spec.is_continuous else self._actions.copy()
+        if not is_alone:
+            return actions
+        return actions[0] if spec.is_continuous else int(actions[0])
 
     def _read(self, observations: np.ndarray) -> Shaped[np.ndarray, "env ..."]:
         """Return observations in the type that the network reads."""

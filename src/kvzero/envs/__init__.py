@@ -5,16 +5,18 @@ from kvzero.envs.arguments import EnvArguments
 from kvzero.envs.config import EnvConfig
 from kvzero.envs.environments import Environments, Start, Steps, check_alike
 from kvzero.envs.factory import make_environments
-from kvzero.envs.spaces import read_spec
+from kvzero.envs.spaces import EnvFormats, read_formats, read_spec
 
 __all__ = [
     "EnvArguments",
     "EnvConfig",
+    "EnvFormats",
     "Environments",
     "MinigridPlanes",
     "Start",
     "Steps",
     "check_alike",
     "make_environments",
+    "read_formats",
     "read_spec",
 ]

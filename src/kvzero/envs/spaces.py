@@ -1,22 +1,26 @@
 """Which action spaces kvzero accepts, how actions are given, and what spaces of both kinds are to an agent."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from gymnasium.vector import VectorEnv
+from gymnasium.vector.utils import iterate
+from jaxtyping import Shaped
 
 from kvzero.envs.observations import ObservationFormat, read_observation_space
-from kvzero.errors import ConfigError
+from kvzero.errors import ConfigError, EnvError
 from kvzero.records import EnvSpec
 
 __all__ = [
+    "EnvFormats",
     "NumberedFormat",
     "VectorFormat",
     "join_spec",
     "read_action_space",
+    "read_formats",
     "read_spec",
 ]
 
@@ -62,14 +66,76 @@ class VectorFormat:
         return np.clip(scaled, self._space.low, self._space.high)
 
 
+@dataclass(frozen=True, slots=True)
+class EnvFormats:
+    """How an environment, or each of several, shows what there is to see and is told what to do."""
+
+    name: str
+    """What it is called where something does not fit."""
+
+    observations: ObservationFormat
+    """How to read an observation."""
+
+    actions: NumberedFormat | VectorFormat
+    """How to give an action."""
+
+    together: Space[Any] | None
+    """Space of the observations of a vector environment; of a single one there is none."""
+
+    @property
+    def spec(self) -> EnvSpec:
+        """What the environment shows and accepts, as an agent sees it."""
+        return join_spec(self.observations, self.actions)
+
+    def read(self, observations: Any, num_envs: int) -> Shaped[np.ndarray, "env ..."]:
+        """Return the observations of so many environments, of one alone or all together, as an agent takes them.
+
+        Raises:
+            EnvError: if they are another number, or one is not what the environment's space says.
+        """
+        wanted = "give what it shows" if num_envs == 1 else f"give {num_envs}, one for each environment"
+        try:
+            if self.together is not None:
+                each = list(iterate(self.together, observations))
+            else:
+                each = [observations] if num_envs == 1 else list(observations)
+        except (TypeError, ValueError, LookupError) as error:
+            raise EnvError(f"what is given as observations of {self.name} is none ({error}); {wanted}") from error
+        if len(each) != num_envs:
+            raise EnvError(f"there are {len(each)} observations of {self.name}; {wanted}")
+        rows = []
+        for index, observation in enumerate(each):
+            try:
+                rows.append(self.observations.convert(observation))
+            except EnvError as error:
+                raise EnvError(f"environment {index} ({self.name}) {error}") from error
+        return np.stack(rows)
+
+    def give(self, actions: Shaped[np.ndarray, "env ..."]) -> Shaped[np.ndarray, "env ..."]:
+        """Return the environments' own actions."""
+        return np.stack([self.actions.convert(action) for action in actions])
+
+
+def read_formats(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> EnvFormats:
+    """Return how an environment, or each of several, is read and told; raise `ConfigError` for other spaces."""
+    name = type(env).__name__ if env.spec is None else env.spec.id
+    is_vector = isinstance(env, VectorEnv)
+    observations, actions = (
+        (env.single_observation_space, env.single_action_space)
+        if isinstance(env, VectorEnv)
+        else (env.observation_space, env.action_space)
+    )
+    return EnvFormats(
+        name,
+        read_observation_space(observations, name),
+        read_action_space(actions, name),
+        together=env.observation_space if is_vector else None,
+    )
+
+
 def read_spec(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> EnvSpec:
     """Return what an environment, or each of several, shows and accepts; raise `ConfigError` for other spaces."""
-    name = type(env).__name__ if env.spec is None else env.spec.id
-    if isinstance(env, VectorEnv):
-        observations, actions = env.single_observation_space, env.single_action_space
-    else:
-        observations, actions = env.observation_space, env.action_space
-    return join_spec(read_observation_space(observations, name), read_action_space(actions, name))
+    return read_formats(env).spec
 
 
 def join_spec(observations: ObservationFormat, actions: NumberedFormat | VectorFormat) -> EnvSpec:
