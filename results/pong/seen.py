@@ -34,12 +34,12 @@ ROWS, BALL_COLUMNS, PADDLE_COLUMNS = slice(11, 59), slice(9, 54), slice(54, 60)
 """Of a frame of 64x64 pixels: between the walls, between the paddles, around the own one."""
 
 
-def play(config: kvzero.RunConfig, seed: int) -> tuple[EnvSpec, list[StepBatch]]:
-    """Return the steps of random play."""
+def play(config: kvzero.RunConfig, seed: int, num_rounds: int = NUM_ROUNDS) -> tuple[EnvSpec, list[StepBatch]]:
+    """Return the steps of random play, one batch a round."""
     envs = make_environments(config.env, num_envs=NUM_ENVS, training=True)
     rng, observations, steps = np.random.default_rng(seed), envs.reset(seed).observations, []
     num_actions = envs.spec.num_actions
-    for _ in range(NUM_ROUNDS):
+    for _ in range(num_rounds):
         actions = rng.integers(num_actions, size=NUM_ENVS)
         found = envs.step(actions)
         policies = np.full((NUM_ENVS, num_actions), 1 / num_actions, np.float32)
