@@ -6,7 +6,7 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvzero.envs import EnvConfig, make_environments, read_spec
+from kvzero.envs import EnvConfig, make_environments, read_formats
 from kvzero.envs.spaces import read_action_space
 from kvzero.errors import ConfigError
 from kvzero.records import EnvSpec
@@ -91,7 +91,7 @@ def test_the_masks_of_a_taxi_are_heeded():
 def test_what_pixels_are_is_part_of_a_spec(scripted):
     flags = scripted(observation_space=spaces.Box(0, 1, (6, 5, 4), np.bool_))
     floats = scripted(observation_space=spaces.Box(-1, 3, (6, 5), np.float32))
-    assert read_spec(flags) == EnvSpec(observation_shape=(4, 6, 5), pixels="flags", num_actions=2)
-    assert read_spec(floats) == EnvSpec(
+    assert read_formats(flags).spec == EnvSpec(observation_shape=(4, 6, 5), pixels="flags", num_actions=2)
+    assert read_formats(floats).spec == EnvSpec(
         observation_shape=(1, 6, 5), pixels="floats", pixel_bounds=((-1.0, 3.0),), num_actions=2
     )

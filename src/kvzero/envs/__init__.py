@@ -5,7 +5,7 @@ from kvzero.envs.arguments import EnvArguments
 from kvzero.envs.config import EnvConfig
 from kvzero.envs.environments import Environments, Start, Steps, check_alike
 from kvzero.envs.factory import make_environments
-from kvzero.envs.spaces import EnvFormats, read_formats, read_spec
+from kvzero.envs.spaces import EnvFormats, read_formats
 
 __all__ = [
     "EnvArguments",
@@ -18,5 +18,4 @@ __all__ = [
     "check_alike",
     "make_environments",
     "read_formats",
-    "read_spec",
 ]

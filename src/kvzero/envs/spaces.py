@@ -21,7 +21,6 @@ __all__ = [
     "join_spec",
     "read_action_space",
     "read_formats",
-    "read_spec",
 ]
 
 
@@ -119,23 +118,11 @@ class EnvFormats:
 def read_formats(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> EnvFormats:
     """Return how an environment, or each of several, is read and told; raise `ConfigError` for other spaces."""
     name = type(env).__name__ if env.spec is None else env.spec.id
-    is_vector = isinstance(env, VectorEnv)
-    observations, actions = (
-        (env.single_observation_space, env.single_action_space)
-        if isinstance(env, VectorEnv)
-        else (env.observation_space, env.action_space)
-    )
-    return EnvFormats(
-        name,
-        read_observation_space(observations, name),
-        read_action_space(actions, name),
-        together=env.observation_space if is_vector else None,
-    )
-
-
-def read_spec(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> EnvSpec:
-    """Return what an environment, or each of several, shows and accepts; raise `ConfigError` for other spaces."""
-    return read_formats(env).spec
+    if isinstance(env, VectorEnv):
+        observations, actions, together = env.single_observation_space, env.single_action_space, env.observation_space
+    else:
+        observations, actions, together = env.observation_space, env.action_space, None
+    return EnvFormats(name, read_observation_space(observations, name), read_action_space(actions, name), together)
 
 
 def join_spec(observations: ObservationFormat, actions: NumberedFormat | VectorFormat) -> EnvSpec:
