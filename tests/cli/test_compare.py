@@ -164,6 +164,7 @@ def test_a_lightzero_config_takes_the_place_of_a_preset(place, capsys):
     ("words", "part"),
     [
         ([], "say what to train"),
+        (["--resume", "there"], "give the command that began it once more"),
         (["--env-steps", "8"], "give --lightzero-config FILE.py in place"),
         (["--lightzero-config"], "names no file"),
         (["--lightzero-config", "nowhere.py"], "nowhere.py is no file"),

@@ -120,7 +120,8 @@ def _take_base(arguments: Sequence[str]) -> tuple[RunConfig, str, list[str], lis
     if not arguments or arguments[0].startswith("-"):
         raise ConfigError(
             "say what to train: kvzero compare PRESET --env-steps N --out DIR; presets are "
-            f"{', '.join(PRESETS)}; or give {LIGHTZERO} FILE.py in place of a preset"
+            f"{', '.join(PRESETS)}; or give {LIGHTZERO} FILE.py in place of a preset; to go on with a comparison that "
+            "was stopped, give the command that began it once more"
         )
     return preset(arguments[0]), arguments[0], list(arguments[1:]), []
 
