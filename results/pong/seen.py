@@ -161,7 +161,7 @@ def measure(config: kvzero.RunConfig, num_updates: int) -> Iterator[str]:
     things = [find_things(frames[:, -1]) for frames in shown]
     segments = [held_out.sample(100, num_steps=learner.segment_steps) for _ in range(10)]
     rewards = replay.steps_of("rewards")
-    shares = {reward: float((rewards == reward).mean()) for reward in (-1.0, 0.0, 1.0)}
+    shares = {reward: float((rewards == reward).mean()) for reward in np.unique(rewards).tolist()}
     points = next_points(others, learner.discount)[STEPS_BEFORE:]
     actions = np.stack([step.fields["actions"] for step in others])
     for update in range(num_updates + 1):
