@@ -101,33 +101,6 @@ def test_what_is_computed_plainly_is_the_transformers_own_to_the_last_bit():
     assert torch.equal(plain, network.support.decode(network.latent_head(outputs)[0]).gather(1, steps))
 
 
-@pytest.mark.parametrize("model", [SMALL, replace(SMALL, positions="learned", max_tokens=20, latent_norm="layernorm")])
-@torch.no_grad()
-def test_an_unroll_goes_on_from_its_own_predictions_where_nothing_was_seen(model):
-    network = random_network(model)
-    latents, actions = latents_and_actions(network)
-    num_seen = torch.tensor([2, STEPS])
-    behind = torch.arange(STEPS) >= num_seen[:, None]
-    unseen = torch.where(behind[..., None], torch.nan, latents)
-    found = network.unroll(unseen, actions, num_seen)
-    for step in range(2, STEPS):  # one whole pass for each step, of what was predicted before it
-        latents[0, step] = network(latents[:1, :step], actions[:1, :step]).next_latents[0, -1]
-    wanted = network(latents, actions)
-    for name in ("reward_logits", "next_latents", "value_logits", "policy_logits"):
-        agree(getattr(found, name), getattr(wanted, name))
-
-
-def test_gradients_go_back_through_all_predicted_latents():
-    network = random_network()
-    latents, actions = latents_and_actions(network)
-    latents.requires_grad_()
-    found = network.unroll(latents, actions, torch.tensor([1, 3]))
-    (gradient,) = torch.autograd.grad(found.value_logits[:, -1].square().sum(), latents)
-    is_reached = gradient.abs().sum(-1) > 0
-    # The newest context holds three steps: what was seen before it is known from predictions alone.
-    assert is_reached.tolist() == [[step < seen for step in range(STEPS)] for seen in (1, 3)]
-
-
 @pytest.mark.parametrize("steps", [1, STEPS])
 @torch.no_grad()
 def test_roots_read_in_one_pass_are_the_last_step_of_a_sequence(steps):

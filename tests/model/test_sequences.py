@@ -11,7 +11,7 @@ from tests.model.samples import SMALL, random_transformer
 from torch.nn import functional
 
 from kvzero.model import Dropout, ModelConfig, band_mask
-from kvzero.model.sequences import GrowingSequences, attend, pass_sequences
+from kvzero.model.sequences import attend, pass_sequences
 
 LEARNED = replace(SMALL, positions="learned", max_tokens=31)
 
@@ -54,32 +54,6 @@ def test_gradients_are_those_of_the_pass_that_fills_caches(read):
     weights = [each for each in transformer.parameters() if each.requires_grad]
     for mine, other in zip(torch.autograd.grad(found, weights), torch.autograd.grad(wanted, weights), strict=True):
         torch.testing.assert_close(mine, other, atol=1e-4, rtol=1e-4)
-
-
-@settings(deadline=None, max_examples=30)
-@given(
-    config=st.sampled_from([SMALL, LEARNED]),
-    num_layers=st.integers(1, 3),
-    parts=st.lists(st.integers(1, 5), min_size=1, max_size=6),
-    context_tokens=st.sampled_from([4, 6, 12, 20]),
-    seed=st.integers(0, 99),
-)
-def test_sequences_that_grow_are_passed_as_whole_ones(config: ModelConfig, num_layers, parts, context_tokens, seed):
-    transformer = random_transformer(replace(config, num_layers=num_layers, context_tokens=context_tokens))
-    weights = [each for each in transformer.parameters() if each.requires_grad]
-    tokens = draw(2, sum(parts), 24, seed=seed)
-    wanted = pass_sequences(transformer, tokens)
-    sequences = GrowingSequences(transformer, sum(parts), like=tokens)
-    found = torch.cat([sequences.extend(part) for part in tokens.split(parts, dim=1)], dim=1)
-    agree(found, wanted)
-    gradients = [
-        torch.autograd.grad(outputs.square().mean(), weights, allow_unused=True) for outputs in (found, wanted)
-    ]
-    for mine, other in zip(*gradients, strict=True):
-        if other is None or mine is None:
-            assert mine is other  # learned positions behind the last token
-        else:
-            torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-4)
 
 
 def test_attention_equals_pytorchs_own():

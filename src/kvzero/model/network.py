@@ -25,7 +25,7 @@ from kvzero.model.encoders import (
 )
 from kvzero.model.heads import PairedHead
 from kvzero.model.normaliser import Normaliser
-from kvzero.model.sequences import GrowingSequences, pass_sequences
+from kvzero.model.sequences import pass_sequences
 from kvzero.model.sliding import slide_window
 from kvzero.model.support import Support
 from kvzero.model.transformer import Transformer
@@ -200,30 +200,6 @@ class Network(nn.Module):
         reward_logits, next_latents = self.action_head(outputs[:, ACTION_TOKENS])
         value_logits, policy_logits = self.latent_head(outputs[:, LATENT_TOKENS])
         return Predictions(reward_logits, self.next_latent_norm(next_latents), value_logits, policy_logits)
-
-    def unroll(
-        self,
-        latents: Float[Tensor, "batch time embed"],
-        actions: Shaped[Tensor, "batch time *action"],
-        num_seen: Int[Tensor, " batch"],
-    ) -> Predictions:
-        """Predict every step of whole sequences as a search does: from predicted latents, where nothing was seen.
-
-        Of each sequence, the first `num_seen` latents, 1 or more, are those of observations. Each one after that is the
-        network's own prediction, whatever `latents` holds there, and gradients go back through all of them.
-        """
-        num_steps = actions.shape[1]
-        embedded = self.action_table(actions)
-        sequences = GrowingSequences(self.transformer, 2 * num_steps, like=embedded)
-        found: list[tuple[Tensor, ...]] = []
-        latent = latents[:, 0]
-        for step in range(num_steps):
-            if step:
-                latent = torch.where((step < num_seen)[:, None], latents[:, step], found[-1][1])
-            outputs = sequences.extend(torch.stack([latent, embedded[:, step]], dim=1))
-            reward_logits, next_latent = self.action_head(outputs[:, 1])
-            found.append((reward_logits, self.next_latent_norm(next_latent), *self.latent_head(outputs[:, 0])))
-        return Predictions(*(torch.stack(each, dim=1) for each in zip(*found, strict=True)))
 
     def read_values(
         self,

@@ -1,9 +1,8 @@
 """The training pass: whole sequences under the band mask, for their outputs alone; nothing is cached.
 
-It predicts what `Transformer.forward` predicts. `GrowingSequences` passes them a few tokens at a time, for those that
-are made of earlier outputs. On CPUs attention is two batched products around a softmax: PyTorch's own is made for long
-sequences, and takes up to half as long again for the few dozen tokens of an unroll; in bfloat16, backward, ten times as
-long.
+It predicts what `Transformer.forward` predicts. On CPUs its attention is two batched products around a softmax:
+PyTorch's own is made for long sequences, and takes up to half as long again for the few dozen tokens of an unroll; in
+bfloat16, backward, ten times as long.
 """
 
 from math import inf
@@ -17,7 +16,7 @@ from kvzero.model.dropout import NO_DROPOUT, Dropout, drop
 from kvzero.model.positions import turn
 from kvzero.model.transformer import Attention, Block, Transformer, band_mask
 
-__all__ = ["GrowingSequences", "attend", "pass_sequences"]
+__all__ = ["attend", "pass_sequences"]
 
 
 def pass_sequences(
@@ -31,7 +30,12 @@ def pass_sequences(
 
     Tokens are counted from 0. What no output depends on is not computed.
     """
-    positions, rotation, bias = _lay_out(transformer, tokens.shape[1], tokens)
+    num_tokens = tokens.shape[1]
+    transformer.positions.reserve(num_tokens)
+    positions = torch.arange(num_tokens, device=tokens.device)
+    rotation = transformer.positions(positions)
+    mask = band_mask(num_tokens, transformer.context_tokens, device=tokens.device)
+    bias = torch.zeros_like(mask, dtype=tokens.dtype).masked_fill_(~mask, -inf)[None]
     tokens = drop(transformer.positions.embed(tokens, positions[None]), dropout.embedding)
     *before, last = transformer.layers
     for block in before:
@@ -39,49 +43,6 @@ def pass_sequences(
     read_bias = bias if read is None else bias[0, read]
     outputs: Tensor = transformer.final_norm(_pass_block(last, tokens, rotation, read_bias, read, dropout))
     return outputs
-
-
-class GrowingSequences:
-    """Sequences of up to `num_tokens` tokens that are passed from the left, a few of each at a time.
-
-    What later tokens look at is kept, with all that its gradients need; no token is passed twice.
-    """
-
-    def __init__(self, transformer: Transformer, num_tokens: int, *, like: Float[Tensor, "..."]) -> None:
-        """Begin empty, for tokens that are where and of what type `like` is."""
-        self._transformer = transformer
-        self._positions, self._rotation, self._bias = _lay_out(transformer, num_tokens, like)
-        self._seen: list[tuple[Tensor, Tensor]] = []  # of each layer, keys and values [batch, head, token, head_dim]
-        self._num_passed = 0
-
-    def extend(self, tokens: Float[Tensor, "batch new embed"]) -> Float[Tensor, "batch new embed"]:
-        """Return the outputs of the tokens that come next."""
-        begin, end = self._num_passed, self._num_passed + tokens.shape[1]
-        rotation, bias = self._rotation[begin:end], self._bias[:, begin:end, :end]
-        tokens = self._transformer.positions.embed(tokens, self._positions[None, begin:end])
-        seen = []
-        for layer, block in enumerate(self._transformer.layers):
-            query, key, value = _query_key_value(block.attention, block.attention_norm(tokens), rotation, None)
-            if begin:
-                earlier_key, earlier_value = self._seen[layer]
-                key, value = torch.cat([earlier_key, key], dim=2), torch.cat([earlier_value, value], dim=2)
-            seen.append((key, value))
-            tokens = tokens + block.attention.merge(attend(query, key, value, bias))
-            tokens = tokens + block.mlp(block.mlp_norm(tokens))
-        self._seen, self._num_passed = seen, end
-        outputs: Tensor = self._transformer.final_norm(tokens)
-        return outputs
-
-
-def _lay_out(
-    transformer: Transformer, num_tokens: int, like: Float[Tensor, "..."]
-) -> tuple[Int[Tensor, " token"], Float[Tensor, "token 2 head_dim"], Float[Tensor, "1 token token"]]:
-    """Return the positions of whole sequences, their rotation, and 0 where a token may look, else minus infinity."""
-    transformer.positions.reserve(num_tokens)
-    positions = torch.arange(num_tokens, device=like.device)
-    mask = band_mask(num_tokens, transformer.context_tokens, device=like.device)
-    bias = torch.zeros_like(mask, dtype=like.dtype).masked_fill_(~mask, -inf)[None]
-    return positions, transformer.positions(positions), bias
 
 
 def _pass_block(

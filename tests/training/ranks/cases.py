@@ -39,7 +39,7 @@ CASES = {
     "shifted images": Case(
         EnvSpec(observation_shape=(3, 16, 17), num_actions=3),
         replace(MODEL, encoder_channels=16),
-        replace(GENTLE, shift_pixels=1, open_loop_share=0.7),
+        replace(GENTLE, shift_pixels=1),
     ),
     "normalised images": Case(
         EnvSpec(observation_shape=(3, 16, 17), num_actions=3), replace(NORMALISING, encoder_channels=16)

@@ -16,8 +16,6 @@ Arithmetic = Literal["fast", "plain"]
 Precision = Literal["auto", "float32", "bfloat16", "measured"]
 NumberType = Literal["float32", "bfloat16"]
 
-SHORTEST_OPEN_LOOP = 2
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnerConfig:
@@ -28,10 +26,6 @@ class LearnerConfig:
 
     unroll_steps: int = 10
     """Environment steps per unroll (H)."""
-
-    open_loop_share: float = 0.0
-    """Share of the unrolls in which, from some step on, the network is shown its own predictions in place of what was
-    seen, as in a search; each step alike often."""
 
     bootstrap_steps: int = 10
     """Rewards summed before the EMA network's value takes over (n)."""
@@ -128,12 +122,6 @@ class LearnerConfig:
         check_field(self, "shift_pixels", lambda value: value >= 0, "give 0 or more")
         for name in ("ema_rate", "final_learning_rate_share"):
             check_field(self, name, lambda value: 0 < value <= 1, "give a share above 0 and up to 1")
-        check_field(self, "open_loop_share", lambda value: 0 <= value <= 1, "give a share from 0 to 1")
-        if self.open_loop_share and self.unroll_steps < SHORTEST_OPEN_LOOP:
-            raise ConfigError(
-                f"open_loop_share is {self.open_loop_share}, but unroll_steps is {self.unroll_steps}: an unroll's "
-                "first step is always shown; give at least 2 unroll_steps, or leave open_loop_share at 0"
-            )
         self._check_search_values()
         self._check_annealing()
 

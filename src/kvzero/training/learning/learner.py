@@ -8,14 +8,13 @@ from math import inf
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from kvzero.errors import SearchError
 from kvzero.model import (
     Losses,
     Network,
-    Predictions,
     UnitActivity,
     cross_entropy,
     entropy,
@@ -28,7 +27,6 @@ from kvzero.training.learning.arithmetic import UpdateArithmetic
 from kvzero.training.learning.augmentation import build_shift, encode_shifted
 from kvzero.training.learning.config import LearnerConfig, NumberType
 from kvzero.training.learning.counts import Counts, count_steps
-from kvzero.training.learning.open_loop import OpenLoop
 from kvzero.training.learning.precision import measure_precision, settle_precision
 from kvzero.training.learning.ranks import Alone, Ranks
 from kvzero.training.learning.recorded import CudaUpdates, Made, RecordedUpdates
@@ -81,7 +79,6 @@ class Learner:
         rank, num_ranks = self._ranks.rank, self._ranks.num_ranks
         self.shift = build_shift(config.shift_pixels, network.spec, seed=seed, rank=rank, num_ranks=num_ranks)
         """What shifts images before either network sees them, if anything does."""
-        self._open_loop = OpenLoop(config.open_loop_share, rank=rank) if config.open_loop_share else None
         self.target_network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.optimizer = _build_optimizer(network, config)
         self.num_updates = 0
@@ -240,7 +237,8 @@ class Learner:
 
     def _losses(self, unroll: Unroll, targets: Targets) -> Losses:
         steps = unroll.first(self.config.unroll_steps)
-        predictions = self._predict(steps["observations"], steps["actions"], unroll.network_shifts)
+        latents = encode_shifted(self.network, steps["observations"], unroll.network_shifts)
+        predictions = self.network(latents, steps["actions"], plainly=self._is_plain)
         support = self.network.support
         self.value_errors = None
         if unroll.weights is not None:
@@ -256,18 +254,6 @@ class Learner:
             policy=policy_loss,
             entropy=policy_entropy,
         )
-
-    def _predict(
-        self,
-        observations: Shaped[Tensor, "batch time ..."],
-        actions: Shaped[Tensor, "batch time *action"],
-        shifts: Int64[Tensor, "2 batch"] | None,
-    ) -> Predictions:
-        if self._open_loop is not None:
-            return self._open_loop.predict(self.network, observations, actions, shifts)
-        latents = encode_shifted(self.network, observations, shifts)
-        predictions: Predictions = self.network(latents, actions, plainly=self._is_plain)
-        return predictions
 
     def _combine(self, losses: Losses, targets: Targets, counts: Counts) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         means = weigh_losses(
