@@ -42,7 +42,6 @@ ARMS = {
     "discount-0.98": ("--discount", "0.98"),
     "discount-0.997": ("--discount", "0.997"),
     "reward-scale-3": ("--reward-scale", "3"),
-    "open-loop-0.8": ("--open-loop-share", "0.8"),
 }
 """Arms by name: what is given beside a task's own flags. `preset` is what all others differ from."""
 
@@ -56,7 +55,6 @@ TASKS = {
 IMAGE_ARMS = {
     "shift-0": ("--shift-pixels", "0"),
     "shift-3": ("--shift-pixels", "3"),
-    "shift-3-open-loop-0.8": ("--shift-pixels", "3", "--open-loop-share", "0.8"),
 }
 
 
