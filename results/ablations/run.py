@@ -52,10 +52,7 @@ TASKS = {
 }
 """Tasks by name: preset and flags."""
 
-IMAGE_ARMS = {
-    "shift-0": ("--shift-pixels", "0"),
-    "shift-3": ("--shift-pixels", "3"),
-}
+IMAGE_ARMS = {"shift-0": ("--shift-pixels", "0"), "shift-3": ("--shift-pixels", "3")}
 
 
 def arms_of(task: str) -> dict[str, tuple[str, ...]]:

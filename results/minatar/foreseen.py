@@ -22,7 +22,7 @@ from kvzero.model import Network
 from kvzero.training import Learner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pong"))
-from seen import fill, play, reward_losses
+from seen import fill, play, reward_losses, reward_shares
 
 NUM_ROUNDS = 1_250
 
@@ -38,9 +38,8 @@ def measure(config: kvzero.RunConfig, num_updates: int) -> Iterator[str]:
         learner.show(np.concatenate([step.fields["observations"] for step in steps]))
         learner.take_in()
     segments = [held_out.sample(400, num_steps=learner.segment_steps) for _ in range(10)]
-    rewards = replay.steps_of("rewards")
-    shares = {float(reward): float((rewards == reward).mean()) for reward in np.unique(rewards)}
-    yield f"rewards among {len(rewards):,}: {shares}"
+    shares = reward_shares(replay)
+    yield f"rewards among {len(replay):,}: {shares}"
     for update in range(num_updates + 1):
         if update % 500 == 0:
             found, of_how_often = reward_losses(network, segments, shares)

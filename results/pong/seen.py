@@ -2,7 +2,7 @@
 
     python results/pong/seen.py --updates 600                                 # as the preset `atari-small` has it
     python results/pong/seen.py --updates 600 --normalize-observations False  # with other settings of a run
-    python results/pong/seen.py --updates 1000 --discount 0.997
+    python results/pong/seen.py --updates 1000 --shift-pixels 0 --discount 0.997
 
 Two times 4,800 steps are played at random: the first are trained on, in batches of 32, the others asked about. Printed
 are the share of the variance of ball and own paddle that a linear (ridge) reading of latents explains; how much a
@@ -131,6 +131,12 @@ def correlation(values: np.ndarray, points: np.ndarray) -> float:
     return float(np.corrcoef(values[known], points[known])[0, 1])
 
 
+def reward_shares(replay: Replay) -> dict[float, float]:
+    """Return how often each reward comes."""
+    rewards = replay.steps_of("rewards")
+    return {reward: float((rewards == reward).mean()) for reward in np.unique(rewards).tolist()}
+
+
 @torch.no_grad()
 def reward_losses(network: Network, segments: list[Segments], shares: dict[float, float]) -> tuple[float, float]:
     """Return the loss of rewards from the second step of unrolls on, and that of saying always how often they come."""
@@ -160,8 +166,7 @@ def measure(config: kvzero.RunConfig, num_updates: int) -> Iterator[str]:
     learner.take_in()
     things = [find_things(frames[:, -1]) for frames in shown]
     segments = [held_out.sample(100, num_steps=learner.segment_steps) for _ in range(10)]
-    rewards = replay.steps_of("rewards")
-    shares = {reward: float((rewards == reward).mean()) for reward in np.unique(rewards).tolist()}
+    shares = reward_shares(replay)
     points = next_points(others, learner.discount)[STEPS_BEFORE:]
     actions = np.stack([step.fields["actions"] for step in others])
     for update in range(num_updates + 1):
