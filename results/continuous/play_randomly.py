@@ -14,6 +14,7 @@ TASKS = {
     "cartpole-balance": EnvConfig(env_id="dmc", task="cartpole-balance", action_repeat=2),
     "cartpole-swingup": EnvConfig(env_id="dmc", task="cartpole-swingup", action_repeat=2),
     "walker-walk": EnvConfig(env_id="dmc", task="walker-walk", action_repeat=2),
+    "cheetah-run": EnvConfig(env_id="dmc", task="cheetah-run", action_repeat=2),
     "half-cheetah": EnvConfig(env_id="HalfCheetah-v5"),
 }
 
