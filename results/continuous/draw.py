@@ -11,7 +11,7 @@ COLOURS = ("#0b62c4", "#d1570a")
 
 
 def draw() -> Figure:
-    """Draw mean evaluation returns over environment steps: one plot for each task, one line for each of up to two seeds."""
+    """Draw mean evaluation returns over environment steps: one plot for each task, in it a line for each seed."""
     random_returns = json.loads((HERE / "random.json").read_text(encoding="utf-8"))
     figure = Figure(figsize=(17, 3.2), layout="constrained")
     panels = figure.subplots(1, len(random_returns))
