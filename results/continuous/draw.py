@@ -18,10 +18,10 @@ def draw() -> Figure:
     for axes, (task, level) in zip(panels, random_returns.items(), strict=True):
         axes.set_title(task, loc="left", fontsize=10)
         axes.axhline(level, color="#9aa5b1", linestyle="--", linewidth=1, label="random actions")
-        for folder, colour in zip(sorted((HERE / task).iterdir()), COLOURS, strict=False):
+        for seed, folder in enumerate(sorted((HERE / task).iterdir())):
             lines = json.loads((folder / "evaluations.json").read_text(encoding="utf-8"))
             steps, means = zip(*((line["env_steps"], line["eval_return_mean"]) for line in lines), strict=True)
-            axes.plot(steps, means, "o-", color=colour, markersize=3, linewidth=1.4, label=folder.name)
+            axes.plot(steps, means, "o-", color=COLOURS[seed], markersize=3, linewidth=1.4, label=folder.name)
         axes.set_xlabel("environment steps")
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)

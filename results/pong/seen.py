@@ -96,6 +96,11 @@ def explained(latents: np.ndarray, places: np.ndarray, other_latents: np.ndarray
     return float(max(shares))
 
 
+def spread(latents: np.ndarray) -> float:
+    """Return how much a latent's numbers vary, beside their mean."""
+    return float((latents.std(0) / np.abs(latents).mean(0)).mean())
+
+
 @torch.no_grad()
 def encode(network: Network, observations: np.ndarray) -> np.ndarray:
     """Return latents of observations."""
@@ -173,7 +178,7 @@ def measure(config: kvzero.RunConfig, num_updates: int) -> Iterator[str]:
         if update % 200 == 0:
             latents = [encode(network, images) for images in shown]
             found = {name: explained(latents[0], things[0][name], latents[1], things[1][name]) for name in things[0]}
-            found["spread"] = float((latents[0].std(0) / np.abs(latents[0]).mean(0)).mean())
+            found["spread"] = spread(latents[0])
             found["loss_reward"], found["of how often"] = reward_losses(network, segments, shares)
             if update:  # at first all values are the same
                 found["values with points"] = correlation(read_values(network, latents[1], actions), points)
