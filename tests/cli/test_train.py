@@ -8,6 +8,7 @@ import pytest
 from tests.training.samples import MODEL
 
 from kvzero.cli.train import parse_run
+from kvzero.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -45,6 +46,22 @@ def test_tiers_may_be_given_in_any_way(words):
     config = parse_run("cartpole", words)
     assert config.tiers.tier == ("lmdb:a", "redis://b")
     assert config.seed == 7 * ("--seed" in words)
+
+
+@pytest.mark.parametrize("words", [["--rule", "gumbel"], ["--rule=gumbel"], ["--rule", "puct", "--rule", "gumbel"]])
+def test_another_rule_leaves_out_what_the_preset_set_for_its_own(words):
+    config = parse_run("cartpole", [*words, "--sampler", "prioritised", "--num-simulations", "16"])
+    assert (config.agent.search.rule, config.replay.sampler) == ("gumbel", "prioritised")
+    assert config.agent.search.num_simulations == 16
+    with pytest.raises(ConfigError, match=r"pb_c_init is 0\.5, which would have no effect with rule=gumbel"):
+        parse_run("cartpole", [*words, "--pb-c-init", "0.5"])
+
+
+@pytest.mark.parametrize("words", [["--rule"], ["--rule", "alphabeta"], ["--sampler", "--rule", "gumbel"]])
+def test_a_rule_or_sampler_that_there_is_not_is_the_parsers_to_refuse(words, capsys):
+    with pytest.raises(SystemExit):
+        parse_run("cartpole", words)
+    assert words[0] in capsys.readouterr().err
 
 
 def test_a_run_says_where_it_is_and_how_it_ended(command, tmp_path):

@@ -59,6 +59,7 @@ usage: kvzero COMMAND [ARGUMENTS]
   bench search [--peer mctx]         measure how fast search is on this machine
   bench suite                        the same for the shapes of the documentation, against mctx
   bench train                        measure how fast a preset collects and learns
+  bench codecs RUN                   measure what rounded keys and values save and cost in games of a run
 
   --version                          print the version
 """

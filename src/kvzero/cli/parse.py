@@ -13,7 +13,7 @@ from kvzero.cli.arguments import read_words, to_words
 from kvzero.envs import EnvArguments
 from kvzero.errors import ConfigError
 
-__all__ = ["join_repeated", "parse", "parse_some"]
+__all__ = ["find_value", "join_repeated", "parse", "parse_some"]
 
 Parsed = TypeVar("Parsed")
 
@@ -77,6 +77,16 @@ def join_repeated(flag: str, words: Sequence[str]) -> list[str]:
             is_value = False
             rest.append(word)
     return [*rest, flag, *values]
+
+
+def find_value(flag: str, words: Sequence[str]) -> str | None:
+    """Return the value that a flag is given last; None where it is not given, or nothing follows it."""
+    found = None
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        name, equals, value = word.partition("=")
+        if name == flag:
+            found = value if equals else following
+    return found
 
 
 def _parsed(read: Callable[[], Parsed]) -> Parsed:

@@ -5,15 +5,18 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import tyro
 
-from kvzero.cli.parse import join_repeated, parse
+from kvzero.cli.parse import find_value, join_repeated, parse
 from kvzero.cli.streams import make_console, warn
 from kvzero.compat import LightZeroWarning, load_file
 from kvzero.errors import ConfigError
-from kvzero.recipes import PRESETS, preset
+from kvzero.recipes import PRESETS, preset, with_rule, with_sampler
+from kvzero.replay import SamplerKind
 from kvzero.reports import ProgressDisplay, Summary
+from kvzero.search import RuleKind
 from kvzero.training import Finished, RunConfig, read_config
 from kvzero.training import resume as resume_run
 from kvzero.training import train as train_run
@@ -122,6 +125,8 @@ def load_lightzero(file: str) -> tuple[RunConfig, list[str]]:
 def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> RunConfig:
     """Return a config changed by flags; `prog` is the command whose help lists them.
 
+    Where they choose another rule or sampler, what the config had set for its own one is left out.
+
     Raises:
         ConfigError: if a value cannot work.
     """
@@ -129,9 +134,18 @@ def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> Run
         RunConfig,
         join_repeated("--tier", arguments),
         prog=prog,
-        default=config,
+        default=_choose(config, arguments),
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed, tyro.conf.FlagConversionOff),
     )
+
+
+def _choose(config: RunConfig, arguments: Sequence[str]) -> RunConfig:
+    asked_rule, asked_sampler = find_value("--rule", arguments), find_value("--sampler", arguments)
+    for rule in get_args(RuleKind):  # what else is asked for, the parser refuses
+        config = with_rule(config, rule) if rule == asked_rule else config
+    for sampler in get_args(SamplerKind):
+        config = with_sampler(config, sampler) if sampler == asked_sampler else config
+    return config
 
 
 def _train(config: RunConfig) -> int:

@@ -19,7 +19,7 @@ __all__ = ["PRESETS", "preset"]
 def _vectors(name: str) -> RunConfig:
     """Return what the presets for vectors and numbered actions have in common, under a name.
 
-    The documentation's page on training has what was measured, and how few runs it stands on.
+    The documentation's page *What was tried* has what was measured, and how few runs it stands on.
     """
     return RunConfig(
         preset=name,
