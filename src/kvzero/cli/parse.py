@@ -82,10 +82,10 @@ def join_repeated(flag: str, words: Sequence[str]) -> list[str]:
 def find_value(flag: str, words: Sequence[str]) -> str | None:
     """Return the value that a flag is given last; None where it is not given, or nothing follows it."""
     found = None
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for place, word in enumerate(words):
         name, equals, value = word.partition("=")
         if name == flag:
-            found = value if equals else following
+            found = value if equals else next(iter(words[place + 1 :]), None)
     return found
 
 
