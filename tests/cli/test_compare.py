@@ -160,6 +160,17 @@ def test_a_lightzero_config_takes_the_place_of_a_preset(place, capsys):
         parse_comparison([*words, "--seed", "4"])
 
 
+def test_sizes_to_compare_take_the_place_of_those_of_a_lightzero_config(tmp_path):
+    file = tmp_path / "config.py"
+    text = (CONFIGS / "cartpole.py").read_text().replace("num_layers=", "use_new_cache_manager=True, num_layers=")
+    file.write_text(text)
+    words = [*NEEDED, "--lightzero-config", str(file), "--stores", "pooled"]
+    sizes = parse_comparison(words).run.agent.cache
+    assert sizes.init_pool_size == 50
+    config = parse_comparison([*words, "--pool-sizes", "4,20"])
+    assert [run.agent.cache.recur_pool_size for _, run in variants(config)] == [4, 20]
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [

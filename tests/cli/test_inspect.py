@@ -93,6 +93,26 @@ def test_what_cannot_work_is_refused(command, trained_run, tmp_path, flags, told
     assert not (tmp_path / "none.html").exists()
 
 
+@pytest.mark.parametrize("flag", ["--out", "--json"])
+def test_a_place_that_cannot_be_written_is_refused_before_a_game_is_played(command, trained_run, tmp_path, flag):
+    (tmp_path / "file").touch()
+    there = tmp_path / "file" / "game.json"
+    said = command("inspect", trained_run, flag, there)
+    assert said.status == 1
+    assert f"cannot make the folder {tmp_path / 'file'}" in said.err
+    assert f"choose another {flag}" in said.err
+    assert "return" not in said.out
+    (tmp_path / "a.json").mkdir()
+    assert f"give {flag} the name of a file" in command("inspect", trained_run, flag, tmp_path / "a.json").err
+
+
+def test_folders_on_the_way_are_made(command, trained_run, tmp_path):
+    words = ("--max-steps", 2, "--json", tmp_path / "new" / "game.json", "--out", tmp_path / "other" / "page.html")
+    assert command("inspect", trained_run, *words, *CPU).status == 0
+    assert (tmp_path / "new" / "game.json").is_file()
+    assert (tmp_path / "other" / "page.html").is_file()
+
+
 def test_a_folder_that_is_no_run_is_refused(command, tmp_path):
     assert "nowhere" in command("inspect", tmp_path / "nowhere").err
 

@@ -36,6 +36,14 @@ def test_a_report_of_nothing_and_of_another_kind_is_refused(command, trained_run
     assert command("report", trained_run, "--out", tmp_path / "a.pdf").status == 2
 
 
+def test_a_place_that_cannot_be_written_is_refused_and_folders_on_the_way_are_made(command, trained_run, tmp_path):
+    (tmp_path / "file").touch()
+    said = command("report", trained_run, "--out", tmp_path / "file" / "a.json")
+    assert (said.status, "choose another --out" in said.err) == (1, True)
+    assert command("report", trained_run, "--out", tmp_path / "new" / "a.csv").status == 0
+    assert (tmp_path / "new" / "a.csv").is_file()
+
+
 def test_marks_stand_in_the_report_and_a_wrong_file_of_them_is_refused(command, trained_run, tmp_path):
     marks, out = tmp_path / "marks.toml", tmp_path / "results.md"
     marks.write_text('[[mark]]\ntask = "Chute"\nseeds = 1\nnote = "No chute was at hand."\n')

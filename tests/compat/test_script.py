@@ -49,6 +49,43 @@ def test_a_file_that_does_not_train_is_read_by_its_variables(tmp_path):
     assert run_script(CONFIGS / "variables.py").create_config["policy"] == {"type": "unizero"}
 
 
+def test_what_a_file_leaves_and_prints_stays_unseen(tmp_path, monkeypatch, capsys):
+    text = """
+import traceback
+from pathlib import Path
+main_config, create_config = {"a": 1}, {}
+Path("data/run").mkdir(parents=True)
+Path("data/run/pid").write_text("1")
+try:
+    from lzero.entry import train_unizero
+    train_unizero([main_config, create_config])
+except BaseException:
+    traceback.print_exc()
+    raise
+"""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")  # as in a session of Python
+    for _ in range(2):
+        assert run_script(written(tmp_path, text).relative_to(tmp_path)).main_config == {"a": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["my_config.py"]
+    assert (Path.cwd(), sys.path[0]) == (tmp_path, "")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_modules_of_the_current_folder_are_found_where_they_would_be(tmp_path, monkeypatch):
+    written(tmp_path / "here", "NAME = 'mine'", "beside_the_user.py")
+    config = written(tmp_path / "there", "import beside_the_user\nmain_config = {'a': beside_the_user.NAME}")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.syspath_prepend("")
+    assert run_script(config).main_config == {"a": "mine"}
+
+
+def test_what_a_file_that_fails_had_to_say_is_passed_on(tmp_path, capsys):
+    with pytest.raises(ConfigError, match="raised ValueError: no"):
+        run_script(written(tmp_path, "print('nearly there')\nraise ValueError('no')"))
+    assert capsys.readouterr() == ("", "nearly there\n")
+
+
 def test_what_changes_a_config_on_the_way_gives_it_back_and_contexts_can_be_entered(tmp_path):
     text = """
 from ding.utils import DDPContext

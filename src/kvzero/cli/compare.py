@@ -92,6 +92,10 @@ def parse_comparison(arguments: Sequence[str]) -> ComparisonConfig:
     # A pooled store takes every setting of a cache; one engine serves all stores, so that they alone differ.
     base = replace(base, agent=replace(base.agent, store="pooled", engine="eager"))
     request, rest = parse_some(Compare, flags, prog=f"kvzero compare {name}")
+    cache = base.agent.cache
+    if request.pool_sizes is not None:  # in place of those that a LightZero config names
+        cache = replace(cache, init_pool_size=None, recur_pool_size=None)
+    base = replace(base, agent=replace(base.agent, cache=cache))
     run = change_run(base, rest, prog=f"kvzero compare {name}")
     if request.env_steps is None or request.out is None:
         raise ConfigError("say how long and where to: give --env-steps N and --out DIR")

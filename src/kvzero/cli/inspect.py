@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from kvzero.cli.parse import parse
-from kvzero.cli.places import beside
+from kvzero.cli.places import beside, refuse_folder
 from kvzero.cli.streams import make_console
 from kvzero.errors import ConfigError
 from kvzero.files import write_atomically
@@ -75,6 +75,8 @@ class Inspect:
 def inspect(arguments: Sequence[str]) -> int:
     """Run `kvzero inspect`."""
     request = parse(Inspect, arguments, prog="kvzero inspect")
+    refuse_folder(request.json, flag="--json", such_as="records.json")
+    refuse_folder(request.out, such_as=PAGE)
     console = make_console()
     game = inspect_run(
         request.run,

@@ -9,6 +9,7 @@ import tyro
 
 from kvzero.cli.command import train_command
 from kvzero.cli.parse import parse
+from kvzero.cli.places import refuse_folder
 from kvzero.cli.streams import make_console, warn
 from kvzero.reports.results import read_marks, write_results
 from kvzero.training import read_results
@@ -36,6 +37,8 @@ class Report:
 def report(arguments: Sequence[str]) -> int:
     """Run `kvzero report`."""
     request = parse(Report, arguments, prog="kvzero report")
+    for path in request.out:
+        refuse_folder(path, such_as="results.html")
     marks = None if request.marks is None else read_marks(request.marks)
     results = read_results(request.runs, tell_command=train_command)
     # which names what is left out if nothing else is there

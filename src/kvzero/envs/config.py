@@ -5,7 +5,7 @@ from math import isfinite
 
 from kvzero.checks import changed_fields, read_fields
 from kvzero.envs.arguments import EnvArguments, read_arguments
-from kvzero.envs.ids import ATARI_PREFIX, DMC_ID, canonical_id
+from kvzero.envs.ids import ATARI_PREFIX, DMC_ID, MINIGRID_PREFIX, canonical_id
 from kvzero.errors import ConfigError
 
 __all__ = ["EnvConfig"]
@@ -96,6 +96,11 @@ class EnvConfig:
     def is_atari(self) -> bool:
         """Whether this is an Atari game."""
         return self.env_id.startswith(ATARI_PREFIX)
+
+    @property
+    def is_minigrid(self) -> bool:
+        """Whether this is a room of MiniGrid, shown as planes."""
+        return self.env_id.startswith(MINIGRID_PREFIX)
 
     @property
     def is_dmc(self) -> bool:

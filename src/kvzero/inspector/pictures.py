@@ -16,19 +16,26 @@ PLANES = np.array(
 )
 """Colours of planes that are no colours themselves (Okabe and Ito), told apart by the colour-blind too."""
 
+FAINTER = 0.6
+"""What is left of a colour's brightness each time that all have been used."""
+
 
 def draw_image(image: Shaped[np.ndarray, "channel height width"], env: EnvConfig, spec: EnvSpec) -> bytes:
     """Return an observation that is an image as a PNG.
 
     Of frames that are stacked it shows the newest one. Channels that are neither grey nor RGB, such as the planes of
-    small worlds, get a colour each; the highest plane at a place is seen.
+    small worlds, get a colour each; of the highest planes at a place the first is seen. MiniGrid, whose planes have
+    columns first, is drawn upright.
     """
     pixels = _to_bytes(image, spec)
+    if env.is_minigrid:
+        pixels = pixels.swapaxes(1, 2)
     if env.is_atari:
         pixels = pixels[-(1 if env.grayscale else 3) :]
     if len(pixels) in (1, 3):
         return encode_png(np.moveaxis(pixels, 0, -1))
-    top, colours = pixels.argmax(0), PLANES[np.arange(len(pixels)) % len(PLANES)]
+    rounds, places = np.divmod(np.arange(len(pixels)), len(PLANES))
+    top, colours = pixels.argmax(0), PLANES[places] * FAINTER ** rounds[:, None]
     return encode_png((colours[top] * (pixels.max(0) / 255)[..., None]).astype(np.uint8))
 
 

@@ -8,7 +8,7 @@ LAP_STEPS = 100
 MEGABYTE = 1_000_000
 
 
-def turn(lap: int, seconds: float, *, rss: int = 300 * MEGABYTE) -> Turn:
+def turn(lap: int, seconds: float, *, rss: int = 300 * MEGABYTE, on_device: int = 0) -> Turn:
     """Return a turn of 100 environment steps and 20 updates; three quarters of its time went into collecting."""
     return Turn(
         lap=lap,
@@ -20,6 +20,7 @@ def turn(lap: int, seconds: float, *, rss: int = 300 * MEGABYTE) -> Turn:
         update_seconds=0.25 * seconds,
         rss_bytes=rss + lap * MEGABYTE,
         peak_rss_bytes=rss + 50 * MEGABYTE,
+        peak_device_bytes=on_device,
     )
 
 

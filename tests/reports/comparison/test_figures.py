@@ -4,9 +4,10 @@ from dataclasses import replace
 from operator import attrgetter
 
 import pytest
-from tests.reports.comparison.measured import MEGABYTE, comparison, run
+from tests.reports.comparison.measured import MEGABYTE, comparison, run, turn
 
 from kvzero.reports.comparison import ratios, spread, summarise
+from kvzero.reports.comparison.tables import memory_table
 
 
 def test_a_spread_is_the_median_between_the_tenths() -> None:
@@ -48,6 +49,20 @@ def test_memory_is_the_highest_peak_the_mean_and_what_came_after_the_warm_up() -
     assert tree.rss_bytes_mean == 302 * MEGABYTE
     assert tree.growth_bytes is not None
     assert tree.growth_bytes.median == 3 * MEGABYTE
+
+
+def test_the_highest_peak_is_that_of_any_process_those_of_warm_up_laps_too() -> None:
+    cold = replace(run("tree", []), turns=(turn(0, 50.0, rss=900 * MEGABYTE, on_device=7 * MEGABYTE), turn(1, 2.0)))
+    (tree,) = summarise(comparison({"tree": []}, runs=[cold]))
+    assert (tree.peak_rss_bytes, tree.peak_device_bytes) == (950 * MEGABYTE, 7 * MEGABYTE)
+
+
+def test_memory_on_a_gpu_has_a_column_where_one_was_used() -> None:
+    on_card = replace(run("tree", []), turns=(turn(0, 50.0), turn(1, 2.0, on_device=7 * MEGABYTE)))
+    without = memory_table(summarise(comparison({"tree": [1.0, 2.0]})))
+    table = memory_table(summarise(comparison({"tree": []}, runs=[on_card])))
+    assert table.titles == (*without.titles, "peak MB on the GPU")
+    assert table.rows[0][-1].startswith("7")
 
 
 def test_the_first_lap_of_each_process_of_a_comparison_taken_up_again_counts_for_nothing() -> None:

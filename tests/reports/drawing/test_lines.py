@@ -36,6 +36,14 @@ def test_a_single_point_is_marked() -> None:
     assert [path.has_marks for path in chart.paths] == [True, False]
 
 
+def test_an_axis_from_zero_begins_there_even_where_all_is_zero() -> None:
+    for top in (0.0, 3.0):
+        chart = line_chart("a", [Line("x", [(0.0, 0.0), (1.0, top)], 0)], x_label="", y_label="", from_zero=True)
+        assert chart.rows[0][1] == "0"
+        assert chart.paths[0].places[0][1] == chart.rows[0][0]
+        assert chart.rows[-1][1] != "0"
+
+
 def test_variants_beyond_the_last_colour_are_dashed() -> None:
     chart = line_chart("a", [Line("x", [(0.0, 1.0), (1.0, 2.0)], index) for index in (1, 7)], x_label="", y_label="")
     assert [(path.colour, path.dashes) for path in chart.paths] == [(1, "none"), (1, "7 4")]

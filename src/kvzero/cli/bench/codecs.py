@@ -9,8 +9,9 @@ import tyro
 from rich.table import Table
 
 from kvzero.bench import CodecBench, CodecFigures, measure_codecs
-from kvzero.cli.bench.output import describe, refuse_folder, say, write
+from kvzero.cli.bench.output import describe, say, write
 from kvzero.cli.parse import parse
+from kvzero.cli.places import refuse_folder
 from kvzero.cli.streams import make_console
 
 __all__ = ["bench_codecs"]

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from kvzero.cli.places import make_folder
 from kvzero.cli.streams import make_console
-from kvzero.errors import RunError
 from kvzero.files import write_atomically
 from kvzero.model import choose_device
 from kvzero.reports import machine_facts
 
-__all__ = ["describe", "make_folder", "refuse_folder", "say", "show", "write"]
+__all__ = ["describe", "say", "show", "write"]
 
 PEER_PACKAGES = ("jax", "jaxlib", "mctx")
 
@@ -35,19 +35,6 @@ def describe(config: Any) -> dict[str, Any]:
     }
 
 
-def refuse_folder(path: Path | None) -> None:
-    """Refuse, before anything is measured, to write a file where a folder is, or into a folder that cannot be made.
-
-    Raises:
-        RunError: with what is in the way.
-    """
-    if path is None:
-        return
-    if path.is_dir():
-        raise RunError(f"{path} is a folder; give --out the name of a file, such as {path / 'figures.json'}")
-    make_folder(path.parent)
-
-
 def say(found: Mapping[str, Any]) -> None:
     """Print one JSON object."""
     print(json.dumps(found, default=str))
@@ -62,18 +49,6 @@ def write(found: Mapping[str, Any], path: Path | None) -> None:
     if path is not None:
         make_folder(path.parent)
         write_atomically(path, (json.dumps(found, default=str, indent=1) + "\n").encode())
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder, unless it is there.
-
-    Raises:
-        RunError: if it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot make the folder {path}: {error.strerror}; choose another --out") from error
 
 
 def show(title: str, figures: Mapping[str, Any]) -> None:

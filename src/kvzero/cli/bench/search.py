@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kvzero.bench import SearchBench, Sweep, draw_sweep, measure_search, measure_sweep
-from kvzero.cli.bench.output import describe, make_folder, refuse_folder, say, show, write
+from kvzero.cli.bench.output import describe, say, show, write
 from kvzero.cli.parse import parse
+from kvzero.cli.places import make_folder, refuse_folder
 
 __all__ = ["SearchCommand", "bench_search", "statements"]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from kvzero.bench import CASES, measure_search
 from kvzero.checks import check_field
-from kvzero.cli.bench.output import describe, make_folder, write
+from kvzero.cli.bench.output import describe, write
 from kvzero.cli.bench.search import SearchCommand
 from kvzero.cli.parse import parse
+from kvzero.cli.places import make_folder
 from kvzero.engines import EngineKind
 from kvzero.files import write_atomically
 

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kvzero.bench import TrainBench, measure_training
-from kvzero.cli.bench.output import describe, refuse_folder, say, show, write
+from kvzero.cli.bench.output import describe, say, show, write
 from kvzero.cli.parse import parse
+from kvzero.cli.places import refuse_folder
 from kvzero.recipes import preset
 
 __all__ = ["bench_train"]

@@ -1,11 +1,13 @@
 """Running a LightZero config file up to the point where it would train, and catching what it would train."""
 
+import io
 import runpy
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from kvzero.compat.lightzero.readers import in_one_line, shown
@@ -40,39 +42,42 @@ class _Reached(BaseException):
 def run_script(path: Path) -> Script:
     """Run a config file as a program, without arguments, and return what it would train.
 
-    The file runs in this process, with its folder (and the checkout of LightZero it lies in, if any) importable.
-    LightZero itself need not be installed and is not used. The first training call ends the file; a file without
-    one is read by its variables `main_config` and `create_config`.
+    The file runs in this process, with its folder (and the checkout of LightZero it lies in, if any) importable, and
+    in an empty folder, which is removed with all that it leaves there, such as the folder of a run. LightZero itself
+    need not be installed and is not used. The first training call ends the file; a file without one is read by its
+    variables `main_config` and `create_config`. What it prints is passed on, to stderr, only if it fails.
 
     Raises:
         ConfigError: if the file cannot be read, raises, or says nothing to train.
     """
     if not path.is_file():
         raise ConfigError(f"{path} is no file; give the path of a LightZero config, such as my_unizero_config.py")
-    with _as_program(path), stubbed_imports(_answer):
-        try:
-            names = runpy.run_path(str(path), run_name="__main__")
-        except _Reached as reached:
-            return _from_call(path, reached)
-        except SystemExit as end:
-            raise ConfigError(
-                f"{path} ended itself before it trained ({end.code}); it must run without arguments"
-            ) from end
-        except Exception as error:  # whatever the user's own file may raise
-            told = in_one_line(f"{type(error).__name__}: {error}")
-            raise ConfigError(f"{path} raised {told}; mend the file") from error
+    said, resolved = io.StringIO(), path.resolve()
+    try:
+        with _as_program(resolved), stubbed_imports(_answer), redirect_stdout(said), redirect_stderr(said):
+            names = runpy.run_path(str(resolved), run_name="__main__")
+    except _Reached as reached:
+        return _from_call(path, reached)  # some files print the traceback of whatever ends them, this too
+    except SystemExit as end:
+        sys.stderr.write(said.getvalue())
+        raise ConfigError(f"{path} ended itself before it trained ({end.code}); it must run without arguments") from end
+    except Exception as error:  # whatever the user's own file may raise
+        sys.stderr.write(said.getvalue())
+        told = in_one_line(f"{type(error).__name__}: {error}")
+        raise ConfigError(f"{path} raised {told}; mend the file") from error
     return _from_variables(path, names)
 
 
 @contextmanager
 def _as_program(path: Path) -> Iterator[None]:
-    """Let a file find its neighbours, and no arguments but its own name."""
+    """Let a file find its neighbours, no arguments but its own name, and a folder to work in that nobody else has."""
     words, places = sys.argv, sys.path[:]
-    resolved = path.resolve()
-    checkouts = [str(parent.parent) for parent in resolved.parents if parent.name == "zoo"]
-    sys.argv, sys.path[:0] = [str(path)], [str(resolved.parent), *checkouts]
+    checkouts = [str(parent.parent) for parent in path.parents if parent.name == "zoo"]
+    here = [str(Path(place).resolve()) for place in places]  # of which some are told from the current folder
+    sys.argv, sys.path[:] = [str(path)], [str(path.parent), *checkouts, *here]
     try:
-        yield
+        with TemporaryDirectory(prefix="kvzero-") as scratch, chdir(scratch):
+            yield
     finally:
         sys.argv, sys.path[:] = words, places
 

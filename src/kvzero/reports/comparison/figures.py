@@ -39,6 +39,8 @@ class VariantFigures:
     """Memory of the process, mean over the ends of turns."""
     peak_rss_bytes: int | None
     """Most memory that any of its processes ever held."""
+    peak_device_bytes: int | None
+    """Most memory that the tensors of any of them ever had on a GPU; 0 where none used one."""
     growth_bytes: Spread | None
     """Memory at the end less memory after the first lap of the newest process; spread over seeds."""
     miss_seconds: Spread | None
@@ -111,7 +113,8 @@ def _summarise(variant: str, runs: list[MeasuredRun], comparison: Comparison) ->
         num_games=len(games),
         game_steps=spread(game.num_steps for game in games),
         rss_bytes_mean=sum(held) / len(held) if held else None,
-        peak_rss_bytes=max((turn.peak_rss_bytes for turn in turns), default=None),
+        peak_rss_bytes=max((turn.peak_rss_bytes for run in runs for turn in run.turns), default=None),
+        peak_device_bytes=max((turn.peak_device_bytes for run in runs for turn in run.turns), default=None),
         growth_bytes=spread(_growth(runs, begun=max(comparison.resumed_after, default=0))),
         miss_seconds=spread(lost for _, lost in _lost(runs)),
         miss_share=spread(lost / sum(turn.collect_seconds for turn in run.turns) for run, lost in _lost(runs)),

@@ -50,6 +50,9 @@ class Turn:
     peak_rss_bytes: int
     """Most memory that it had ever held until then."""
 
+    peak_device_bytes: int = 0
+    """Most memory that its tensors had ever had on a GPU until then; 0 where it uses none."""
+
     @property
     def seconds(self) -> float:
         """Time of the whole turn."""

@@ -51,12 +51,18 @@ def speed_table(figures: Sequence[VariantFigures]) -> Table:
 
 
 def memory_table(figures: Sequence[VariantFigures]) -> Table:
-    """Return memory by variant, in megabytes."""
+    """Return memory by variant, in megabytes; that of a GPU beside it, where one was used."""
     rows = [
         (each.variant, _megabytes(each.peak_rss_bytes), _megabytes(each.rss_bytes_mean), _spread(_in_megabytes(each)))
         for each in figures
     ]
-    return Table("memory", ("", "peak MB", "mean MB", "growth MB, after the warm-up lap"), rows)
+    titles = "", "peak MB", "mean MB", "growth MB, after the warm-up lap"
+    if not any(each.peak_device_bytes for each in figures):
+        return Table("memory", titles, rows)
+    on_device = [(_megabytes(each.peak_device_bytes),) for each in figures]
+    return Table(
+        "memory", (*titles, "peak MB on the GPU"), [(*row, *more) for row, more in zip(rows, on_device, strict=True)]
+    )
 
 
 def miss_table(figures: Sequence[VariantFigures]) -> Table:

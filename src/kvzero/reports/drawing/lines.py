@@ -79,7 +79,8 @@ def line_chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str,
         return LineChart(title=title, x_label=x_label, y_label=y_label)
     xs, ys = zip(*(point for line in lines for point in (*line.points, *_edges(line))), strict=True)
     first, last = min(xs), max(xs)
-    rows, columns = ticks(0.0 if from_zero else min(ys), max(ys)), ticks(first, last)
+    rows = ticks(0.0, max(ys) or 1.0) if from_zero else ticks(min(ys), max(ys))
+    columns = ticks(first, last)
     across = scale(first, last if last > first else first + 1.0, LEFT, RIGHT)
     up = scale(rows[0], rows[-1], BOTTOM, TOP)
     return LineChart(

@@ -8,7 +8,7 @@ from typing import Any
 
 from kvzero.reports.results.records import RunResult
 
-__all__ = ["Group", "differing_settings", "group_runs", "of_task"]
+__all__ = ["Group", "differing_settings", "group_runs"]
 
 NO_MATTER = frozenset({
     "seed", "preset", "runs_dir", "run_name", "sinks", "monitor", "device", "num_threads", "num_env_threads",
@@ -51,11 +51,6 @@ def group_runs(runs: Sequence[RunResult]) -> list[Group]:
     for run in runs:
         tasks.setdefault(run.task, {}).setdefault(_identity(run), []).append(run)
     return [group for task, found in tasks.items() for group in _label(task, list(found.values()))]
-
-
-def of_task(groups: Sequence[Group], task: str) -> list[Group]:
-    """Return the groups of one task."""
-    return [group for group in groups if group.task == task]
 
 
 def differing_settings(groups: Sequence[Group]) -> dict[str, list[Any]]:

@@ -11,7 +11,7 @@ class RunResult:
     """One finished run."""
 
     folder: str
-    """Its folder, as it was given."""
+    """The name of its folder."""
 
     task: str
     """Environment that was played."""

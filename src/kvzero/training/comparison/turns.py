@@ -100,6 +100,7 @@ class RunInTurns:
             update_seconds=math.fsum(each.update_seconds for each in rounds),
             rss_bytes=rss_bytes(),
             peak_rss_bytes=peak_rss_bytes(),
+            peak_device_bytes=torch.cuda.max_memory_allocated(),  # 0 without a GPU
         )
         return MeasuredTurn(turn, tuple(curve), tuple(games))
 
