@@ -133,20 +133,44 @@ def _rows(content: dict[str, Any], growth: Growth) -> Iterable[tuple[str, ...]]:
 def _thresholds(content: dict[str, Any], growth: Growth) -> Iterable[str]:
     """Return a line for each threshold of the report."""
     findings = {(each["kind"], each["variant"]) for each in content["verdict"]["findings"]}
-    slower = [variant for kind, variant in findings if kind == "slower"]
-    yield f"- **Over {100 * SLOWER:g} % slower than another**: {', '.join(sorted(slower)) or 'none'}."
+    slower = [
+        f"{each['variant']}, {each['text']}" for each in content["verdict"]["findings"] if each["kind"] == "slower"
+    ]
+    yield f"- **Over {100 * SLOWER:g} % slower than another**: {'. '.join(slower) or 'none'}."
+    yield f"- **The new system against the old**: {_new_against_old(content['comparison'])}."
     differs = [variant for kind, variant in findings if kind == "differs"]
     agreements = [
         f"{each['variant']} and {each['reference']} "
-        + ("in no digit" if each["differs_from"] is None else f"from step {each['differs_from']:,} on")
+        + ("the same in every digit" if each["differs_from"] is None else f"differ from step {each['differs_from']:,} on")
         for each in content["agreements"]
     ]
     yield (
         "- **Different results** on the same observations with the same weights: "
-        f"{', '.join(sorted(differs)) or 'none'}. Losses and returns of the trainings differ: {'; '.join(agreements)}."
+        f"{', '.join(sorted(differs)) or 'none'}. Losses and returns of the trainings: {'; '.join(agreements)}."
     )
     told = ", ".join(f"{name} {_megabytes(second)} MB" for name, (_, second) in growth.items())
     yield f"- **A leak**: what processes grew by in the second half, with a replay that fills: {told}."
+
+
+def _new_against_old(comparison: dict[str, Any]) -> str:
+    """Return what a turn of `pooled` took beside the turn of `legacy` in the same lap, without laps of warming up."""
+    cold = {0, *comparison["resumed_after"]}
+    seconds = {
+        (run["variant"], run["seed"], turn["lap"]): turn["collect_seconds"] + turn["update_seconds"]
+        for run in comparison["runs"]
+        for turn in run["turns"]
+        if turn["lap"] not in cold
+    }
+    ratios = [
+        spent / seconds["legacy", seed, lap]
+        for (variant, seed, lap), spent in seconds.items()
+        if variant == "pooled" and ("legacy", seed, lap) in seconds
+    ]
+    low, middle, high = (100 * (np.quantile(ratios, share) - 1) for share in (0.1, 0.5, 0.9))
+    return (
+        f"pooled takes {abs(middle):.1f} % {'longer' if middle > 0 else 'less long'} than legacy, by the median of "
+        f"{len(ratios)} laps (from {low:+.1f} to {high:+.1f} % between the tenths)"
+    )
 
 
 def _growth(comparison: dict[str, Any], variant: str) -> tuple[float | None, float | None]:
