@@ -141,7 +141,11 @@ def _thresholds(content: dict[str, Any], growth: Growth) -> Iterable[str]:
     differs = [variant for kind, variant in findings if kind == "differs"]
     agreements = [
         f"{each['variant']} and {each['reference']} "
-        + ("the same in every digit" if each["differs_from"] is None else f"differ from step {each['differs_from']:,} on")
+        + (
+            "the same in every digit"
+            if each["differs_from"] is None
+            else f"differ from step {each['differs_from']:,} on"
+        )
         for each in content["agreements"]
     ]
     yield (
