@@ -145,6 +145,28 @@ def test_a_file_of_several_tasks_is_refused_in_one_short_line():
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("file", "store", "init_pool_size"), [("reported_old.py", "tree", None), ("reported_new.py", "pooled", 20)]
+)
+def test_the_configs_of_the_report_are_read_where_it_puts_their_names(file, store, init_pool_size):
+    with pytest.warns(LightZeroWarning) as told:
+        read = load_file(CONFIGS / file)
+    assert "not known" not in str(told.pop(LightZeroWarning).message)
+    assert (read.agent.store, read.agent.cache.init_pool_size) == (store, init_pool_size)
+    assert (read.env.num_envs, read.schedule.num_eval_envs, read.schedule.round_env_steps) == (4, 3, 8 * 20)
+
+
+@pytest.mark.parametrize(("value", "store"), [(True, "pooled"), (False, "legacy")])
+def test_the_switch_of_the_report_is_read_in_policy_model(value, store):
+    assert loaded({"policy.model.use_new_cache_manager": value}).agent.store == store
+
+
+@pytest.mark.parametrize(("env_num", "num_envs", "num_eval_envs"), [(2, 2, 2), (5, 5, 3), (9, 8, 3)])
+def test_no_more_environments_are_assumed_than_a_world_model_is_said_to_serve(env_num, num_envs, num_eval_envs):
+    read = loaded({"policy.model.env_num": env_num})
+    assert (read.env.num_envs, read.schedule.num_eval_envs) == (num_envs, num_eval_envs)
+
+
 @pytest.mark.parametrize("kind", [dict, AttributeDict, MappingProxyType])
 def test_any_mapping_is_read(kind):
     config = nested(SILENT | {f"{WORLD}.embed_dim": 32})
@@ -249,7 +271,14 @@ CONTRADICTIONS = [
         {"policy.model.reward_support_range": (-3.0, 4.0, 1.0), "policy.model.value_support_range": (-4.0, 5.0, 1.0)},
         ["reward_support_range is (-3.0", "value_support_range is (-4.0"],
     ),
-    ({f"{WORLD}.env_num": 7}, ["env_num is 7", "8 environments"]),
+    ({f"{WORLD}.env_num": 7, "policy.collector_env_num": 8}, ["env_num is 7", "8 environments"]),
+    ({"policy.model.env_num": 2, "env.evaluator_env_num": 3}, ["env_num is 2", "3 environments"]),
+    ({f"{WORLD}.env_num": 7, "policy.model.env_num": 8}, [f"{WORLD}.env_num is 7", "policy.model.env_num is 8"]),
+    (
+        {f"{WORLD}.use_new_cache_manager": False, "policy.model.use_new_cache_manager": True},
+        [f"{WORLD}.use_new_cache_manager is False", "policy.model.use_new_cache_manager is True"],
+    ),
+    ({"policy.model.game_segment_length": 8}, ["policy.game_segment_length is 7", "model.game_segment_length is 8"]),
     (
         {f"{WORLD}.final_norm_option_in_encoder": "LayerNorm", f"{WORLD}.final_norm_option_in_obs_head": "SimNorm"},
         ["LayerNorm", "SimNorm"],

@@ -5,7 +5,7 @@ from typing import Any
 
 from kvzero.compat.lightzero import conversions as to
 from kvzero.compat.lightzero.environment import find_game
-from kvzero.compat.lightzero.facts import CONTINUOUS, WORLD
+from kvzero.compat.lightzero.facts import CONTINUOUS, ENV_NUM, WORLD
 from kvzero.envs import EnvConfig, make_environments
 from kvzero.errors import ConfigError
 from kvzero.records import EnvSpec
@@ -191,11 +191,9 @@ def _check_support(facts: Facts) -> None:
 
 def _check_env_num(facts: Facts) -> None:
     most = max(facts["policy.collector_env_num"], facts["policy.evaluator_env_num"])
-    env_num = facts[f"{WORLD}.env_num"]
+    env_num = facts[ENV_NUM]
     if env_num is not None and env_num < most:
-        raise ConfigError(
-            f"{WORLD}.env_num is {env_num} but {most} environments are played at once; give at least {most}"
-        )
+        raise ConfigError(f"env_num is {env_num} but {most} environments are played at once; give at least {most}")
 
 
 CHECKS: tuple[Callable[[Facts], None], ...] = (

@@ -11,12 +11,13 @@ from kvzero.compat.lightzero.readers import Reader, choice, flag, number, shape,
 from kvzero.compat.lightzero.stubs import Placeholder
 from kvzero.errors import ConfigError
 
-__all__ = ["CONTINUOUS", "FACTS", "WORLD", "Fact", "read_facts"]
+__all__ = ["CONTINUOUS", "ENV_NUM", "FACTS", "WORLD", "Fact", "read_facts"]
 
 WORLD = "policy.model.world_model_cfg"
 """Where LightZero nests what its world model is told."""
 
 CONTINUOUS = "policy.model.continuous_action_space"
+ENV_NUM = f"{WORLD}.env_num"
 
 IMAGE_NORMS = {"BN": "group", "LN": "layer"}
 NORMS = {"SimNorm": "simnorm", "LayerNorm": "layernorm"}
@@ -38,6 +39,9 @@ class Fact:
 
     sampled_default: Any = None
     """What it takes where actions are continuous, if that is something else."""
+
+    most: str = ""
+    """Name of another fact that the default does not exceed, where a config gives that."""
 
     is_visible: bool = False
     """Whether the environment shows it, so that a value which the file could not look up does no harm."""
@@ -65,8 +69,10 @@ FACTS: tuple[Fact, ...] = (
     Fact(("env.gray_scale", "policy.gray_scale", "policy.model.gray_scale"), flag),
     Fact(("policy.model.frame_stack_num", "env.frame_stack_num"), whole),
     Fact(("policy.model.image_channel", f"{WORLD}.image_channel"), whole),
-    Fact(("policy.collector_env_num", "env.collector_env_num", f"{WORLD}.collector_env_num"), whole, 8),
-    Fact(("policy.evaluator_env_num", "env.evaluator_env_num", f"{WORLD}.evaluator_env_num"), whole, 3),
+    Fact(("policy.collector_env_num", "env.collector_env_num", f"{WORLD}.collector_env_num"), whole, 8,
+         most=ENV_NUM),
+    Fact(("policy.evaluator_env_num", "env.evaluator_env_num", f"{WORLD}.evaluator_env_num"), whole, 3,
+         most=ENV_NUM),
     Fact(("env.n_evaluator_episode",), whole),
     Fact(("env.frame_skip",), whole, 4),
     Fact(("env.episode_life",), flag, True),
@@ -93,9 +99,9 @@ FACTS: tuple[Fact, ...] = (
     Fact(("policy.model.norm_type",), choice(IMAGE_NORMS), "group", "layer"),
     Fact((f"{WORLD}.obs_type",), choice({"image": "image", "vector": "vector"})),
     Fact(("policy.model.model_type", f"{WORLD}.model_type"), choice({"conv": "image", "mlp": "vector"})),
-    Fact((f"{WORLD}.env_num",), whole),
+    Fact((ENV_NUM, "policy.model.env_num"), whole),
     Fact((f"{WORLD}.rotary_emb",), flag),
-    Fact((f"{WORLD}.use_new_cache_manager",), flag),
+    Fact((f"{WORLD}.use_new_cache_manager", "policy.model.use_new_cache_manager"), flag),
     Fact((f"{WORLD}.max_cache_size",), whole, 5_000),
     # the search
     Fact(("policy.model.num_of_sampled_actions", f"{WORLD}.num_of_sampled_actions"), whole, 20),
@@ -136,7 +142,8 @@ FACTS: tuple[Fact, ...] = (
     # the schedule
     Fact(("policy.num_segments",), whole),
     Fact(("policy.n_episode",), whole, 8),
-    Fact(("policy.game_segment_length", f"{WORLD}.game_segment_length", "env.game_segment_length"), whole, 400),
+    Fact(("policy.game_segment_length", f"{WORLD}.game_segment_length", "policy.model.game_segment_length",
+          "env.game_segment_length"), whole, 400),
     Fact(("policy.update_per_collect",), whole),
     Fact(("policy.replay_ratio",), number, 0.25),
     Fact(("policy.train_start_after_envsteps",), whole, 0),
@@ -163,13 +170,14 @@ def read_facts(given: Mapping[str, Any]) -> dict[str, Any]:
     is_continuous = bool(found[CONTINUOUS])
     for fact in FACTS:
         if found[fact.names[0]] is None:
-            found[fact.names[0]] = _default(fact, is_continuous=is_continuous)
+            found[fact.names[0]] = _default(fact, most=found.get(fact.most), is_continuous=is_continuous)
     return found
 
 
-def _default(fact: Fact, *, is_continuous: bool) -> Any:
+def _default(fact: Fact, *, most: int | None, is_continuous: bool) -> Any:
     has_other = is_continuous and fact.sampled_default is not None
-    return fact.sampled_default if has_other else fact.default
+    default = fact.sampled_default if has_other else fact.default
+    return default if most is None else min(default, most)
 
 
 def _read(fact: Fact, given: Mapping[str, Any]) -> Any:
