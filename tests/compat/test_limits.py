@@ -38,6 +38,11 @@ def test_what_kvzero_does_anyway_and_what_is_left_open_is_nothing_to_tell():
     assert find_unmet(given) == {}
 
 
+@pytest.mark.parametrize("value", ["none", None, False])
+def test_one_task_needs_no_embedding_however_that_is_said(value):
+    assert find_unmet({f"{WORLD}.task_embed_option": value}) == {}
+
+
 def test_a_flag_is_not_a_number():
     assert set(find_unmet({f"{WORLD}.gamma": True, "policy.accumulation_steps": True})) == {
         f"{WORLD}.gamma", "policy.accumulation_steps",

@@ -127,7 +127,6 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         (
             f"{WORLD}.use_task_embed",
-            f"{WORLD}.task_embed_option",
             f"{WORLD}.use_softmoe_head",
             f"{WORLD}.use_moe_head",
             f"{WORLD}.moe_in_transformer",
@@ -138,6 +137,7 @@ LIMITS: tuple[Limit, ...] = (
         off,
         NO_EXPERTS,
     ),
+    Limit((f"{WORLD}.task_embed_option",), equals(False, 0, "none"), NO_EXPERTS),
     Limit(
         (f"{WORLD}.embed_pdrop", f"{WORLD}.resid_pdrop", f"{WORLD}.attn_pdrop"), off, "kvzero trains without dropout"
     ),
