@@ -103,14 +103,12 @@ def _build_tree(request: _Request) -> ContextStore:
 
 
 def _build_pooled(request: _Request) -> ContextStore:
-    manager = KVCacheManager(
-        request.settings, request.num_envs, request.cache.pool_stats, device=request.device, dtype=request.dtype
-    )
+    manager = KVCacheManager(request.settings, request.num_envs, device=request.device, dtype=request.dtype)
     return _build_keyed(request, PooledLevels(manager))
 
 
 def _build_legacy(request: _Request) -> ContextStore:
-    caches = LegacyCaches(request.settings, request.num_envs, request.cache.pool_stats, dtype=request.dtype)
+    caches = LegacyCaches(request.settings, request.num_envs, dtype=request.dtype)
     return _build_keyed(request, LegacyLevels(caches))
 
 

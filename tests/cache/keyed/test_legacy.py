@@ -96,6 +96,12 @@ def test_rings_round_nothing():
         LegacyCaches(settings, 2)
 
 
+def test_the_config_says_whether_statistics_are_kept_where_the_caller_does_not():
+    settings = ManagerSettings(layout=LAYOUT, num_simulations=2, cache=CacheConfig(pool_stats=False))
+    assert LegacyCaches(settings, 2).recur_ring.stats is LegacyCaches(settings, 2).init_ring(1).stats is None
+    assert LegacyCaches(settings, 2, True).init_ring(1).stats is not None
+
+
 def test_without_statistics_there_is_no_counter():
     ring = LegacyRing(1, enable_stats=False)
     ring.set(1, context(1))

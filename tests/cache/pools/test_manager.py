@@ -147,12 +147,21 @@ def test_the_summary_has_one_line_per_pool():
 
 def test_without_statistics_there_is_no_counter():
     manager = KVCacheManager(SETTINGS, 2, False)
+    assert manager.stats_enabled is False
     manager.set_init_cache(0, 1, context(1))
     assert number_of(manager.hierarchical_get(0, 1)) == 1
     manager.reset_stats()
     assert manager.recur_pool._counters is None
     assert manager.stats() is manager.recur_pool.stats is None
     assert manager.get_stats_summary() == {"stats_enabled": False}
+
+
+def test_the_config_says_whether_statistics_are_kept_where_the_caller_does_not():
+    silent = replace(SETTINGS, cache=CacheConfig(pool_stats=False))
+    assert KVCacheManager(silent, 2).stats_enabled is False
+    assert KVCacheManager(silent, 2).get_stats_summary() == {"stats_enabled": False}
+    assert KVCacheManager(silent, 2, True).get_stats_summary()["stats_enabled"] is True
+    assert KVCacheManager(SETTINGS, 2).stats_enabled is True
 
 
 @pytest.mark.parametrize("env_id", [-1, 3])
@@ -194,7 +203,7 @@ def test_sizes_that_do_not_fit_each_other_are_refused(env_num, cache, message):
         ({"cache_max_bytes": 0}, "cache_max_bytes is 0"),
         ({"init_pool_bounds": (0, 4)}, r"init_pool_bounds is \(0, 4\); give the smallest size"),
         ({"recur_pool_bounds": (4, 4)}, r"recur_pool_bounds is \(4, 4\)"),
-        ({"recur_pool_bounds": (4, 8), "pool_stats": False}, "pools adapt to statistics; leave pool_stats on"),
+        ({"recur_pool_bounds": (4, 8), "pool_stats": False}, "pools adapt to statistics, which are off"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(cache, message):

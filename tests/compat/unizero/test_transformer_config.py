@@ -32,6 +32,9 @@ IMPOSSIBLE = [
     ("game_segment_length", 0, "game_segment_length is 0"),
     ("max_cache_size", -1, "max_cache_size is -1"),
     ("group_size", 0, "group_size is 0"),
+    ("cache_max_bytes", 0, "cache_max_bytes is 0; give at least 1"),
+    ("init_pool_bounds", (4, 4), r"init_pool_bounds is \(4, 4\); give the smallest size"),
+    ("recur_pool_bounds", (0, 9), r"recur_pool_bounds is \(0, 9\); give the smallest size"),
 ]
 CONTRADICTIONS = [
     ({"group_size": 4}, "group_size is 4, but can only be 8 where predict_latent_loss_type is group_kl"),
@@ -43,6 +46,17 @@ CONTRADICTIONS = [
     ({"context_length": 2}, "context_length is 2; .* of at least 4 where rotary_emb is False"),
     ({"context_length": 0, "rotary_emb": True}, "context_length is 0; .* of at least 2 where rotary_emb is True"),
     ({"eviction": "lru"}, "eviction is lru, which has no effect on the older caches"),
+    ({"pool_codec": "int8"}, "pool_codec is int8, which has no effect on the older caches"),
+    ({"init_pool_bounds": (2, 9)}, r"init_pool_bounds is \(2, 9\), which has no effect on the older caches"),
+    ({"recur_pool_bounds": (2, 99)}, r"recur_pool_bounds is \(2, 99\), which has no effect on the older caches"),
+    (
+        {"use_new_cache_manager": True, "recur_pool_bounds": (2, 99), "enable_stats": False},
+        "pools adapt to statistics, which are off",
+    ),
+    (
+        {"use_new_cache_manager": True, "recur_pool_bounds": (2, 99), "max_cache_size": 98},
+        "grow to 99 contexts by its bounds, but max_cache_size is 98",
+    ),
     ({"rotary_emb": True, "window": "shift"}, "window is shift, which has no effect with positions=rotary"),
     ({"support_size": 10}, "support_size is 10"),
     ({"num_heads": 3}, "not divisible by num_heads 3"),
@@ -78,6 +92,7 @@ def test_what_does_not_fit_together_is_refused_when_something_is_built(changes, 
         ("key_mode", "hash", "choose one of path, latent"),
         ("eviction", "random", "choose one of fifo, lru, priority"),
         ("window", "jump", "choose one of rebuild, shift"),
+        ("pool_codec", "int4", "choose one of none, float16, int8"),
     ],
 )
 def test_unknown_choices_are_refused(name, value, words):
@@ -107,6 +122,39 @@ def test_settings_may_be_assigned_in_any_order_whatever_they_contradict_meanwhil
         24,
         "lru",
     )
+
+
+@pytest.mark.parametrize("use_new_cache_manager", [True, False])
+def test_nothing_is_counted_where_statistics_are_off(use_new_cache_manager):
+    model = build(use_new_cache_manager=use_new_cache_manager, enable_stats=False)
+    model.retrieve_or_generate_kvcache(torch.zeros(2, EMBED), 2)
+    assert model.cache_stats() == {}
+    if use_new_cache_manager:
+        assert model.kv_cache_manager.stats_enabled is False
+    else:
+        assert model.hit_count == model.total_query_count == 0
+
+
+def test_pools_have_the_bounds_the_codec_and_the_budget_of_the_config():
+    model = build(
+        use_new_cache_manager=True,
+        game_segment_length=20,
+        init_pool_bounds=(2, 9),
+        recur_pool_bounds=(3, 30),
+        pool_codec="int8",
+        cache_max_bytes=10**6,
+    )
+    manager, cache = model.kv_cache_manager, model.config.cache
+    assert (manager.init_pools[0].pool_size, manager.recur_pool.pool_size) == (9, 20)
+    assert [pool.codec for pool in manager.pools()] == ["int8"] * 6
+    assert len(manager.sizers()) == 5
+    assert (cache.init_pool_bounds, cache.recur_pool_bounds, cache.cache_max_bytes) == ((2, 9), (3, 30), 10**6)
+
+
+@pytest.mark.parametrize("use_new_cache_manager", [True, False])
+def test_caches_past_their_budget_are_refused(use_new_cache_manager):
+    with pytest.raises(ConfigError, match="cache_max_bytes is 9,999"):
+        build(use_new_cache_manager=use_new_cache_manager, cache_max_bytes=9_999)
 
 
 def test_a_model_keeps_a_copy_that_nothing_changes():

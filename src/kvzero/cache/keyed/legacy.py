@@ -113,11 +113,13 @@ class LegacyCaches:
         self,
         config: ManagerConfig,
         env_num: int,
-        enable_stats: bool = True,
+        enable_stats: bool | None = None,
         *,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Make empty rings of the sizes that a manager's pools would have; of `dtype` will be what they keep.
+
+        Statistics are kept as the config's `cache` says, unless `enable_stats` says otherwise.
 
         Raises:
             ConfigError: if a size is not positive, full rings would take more than the config's `cache_max_bytes`, or
@@ -126,9 +128,10 @@ class LegacyCaches:
         if is_lossy(config.cache.pool_codec):
             raise ConfigError(f"pool_codec is {config.cache.pool_codec}, but rings keep every bit; leave it at none")
         sizes = plan_sizes(config, env_num, dtype, has_scratch=False)
+        is_counting = config.cache.pool_stats if enable_stats is None else enable_stats
         self.env_num = env_num
-        self.init_rings = [LegacyRing(sizes.init, enable_stats=enable_stats) for _ in range(env_num)]
-        self.recur_ring = LegacyRing(sizes.recur, enable_stats=enable_stats)
+        self.init_rings = [LegacyRing(sizes.init, enable_stats=is_counting) for _ in range(env_num)]
+        self.recur_ring = LegacyRing(sizes.recur, enable_stats=is_counting)
 
     @property
     def past_kv_cache_init_infer_envs(self) -> list[dict[int, int]]:

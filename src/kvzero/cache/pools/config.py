@@ -63,7 +63,7 @@ class CacheConfig:
         if not 1 <= bounds[0] < bounds[1]:
             raise ConfigError(f"{name} is {bounds}; give the smallest size, at least 1, and a larger one")
         if not self.pool_stats:
-            raise ConfigError(f"{name} is {bounds}, but pools adapt to statistics; leave pool_stats on")
+            raise ConfigError(f"{name} is {bounds}, but pools adapt to statistics, which are off; turn them on")
 
 
 @runtime_checkable  # the shape checks of the test session ask isinstance

@@ -58,12 +58,12 @@ class KVCacheManager:
         self,
         config: ManagerConfig,
         env_num: int,
-        enable_stats: bool = True,
+        enable_stats: bool | None = None,
         *,
         device: torch.device = CPU,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Allocate all pools.
+        """Allocate all pools; statistics are kept as the config's `cache` says, unless `enable_stats` says otherwise.
 
         Raises:
             ConfigError: if a size is not positive, sizes and bounds do not fit each other, or the pools would take more
@@ -72,7 +72,7 @@ class KVCacheManager:
         sizes = plan_sizes(config, env_num, dtype)
         cache = config.cache
         self.env_num = env_num
-        self.stats_enabled = enable_stats
+        self.stats_enabled = cache.pool_stats if enable_stats is None else enable_stats
         self.dtype = dtype
         self.settings = ManagerSettings(
             layout=config.layout,
@@ -86,7 +86,7 @@ class KVCacheManager:
                 config.layout,
                 pool_size,
                 eviction_strategy=cache.eviction,
-                enable_stats=enable_stats,
+                enable_stats=self.stats_enabled,
                 name=name,
                 device=device,
                 dtype=dtype,

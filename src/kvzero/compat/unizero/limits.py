@@ -1,12 +1,17 @@
 """Which values a setting of a `TransformerConfig` can have at all, and why no others."""
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from math import inf
 from typing import Any, NamedTuple
 
+from kvzero.cache import CacheConfig
 from kvzero.errors import ConfigError
 
 __all__ = ["refuse_impossible"]
+
+OF_CACHES = frozenset(field.name for field in fields(CacheConfig))
+"""Settings that the caches have under the same name, and refuse themselves."""
 
 NO_DECODER = "the world model predicts latents and has no decoder to reconstruct observations with"
 
@@ -21,12 +26,14 @@ class Limit(NamedTuple):
     """What to give instead, to be read after the name and the value."""
 
 
-def refuse_impossible(name: str, value: object) -> None:
+def refuse_impossible(name: str, value: Any) -> None:
     """Look at one setting by itself.
 
     Raises:
         ConfigError: if no model could have this value.
     """
+    if name in OF_CACHES:
+        replace(CacheConfig(), **{name: value})
     limit = LIMITS.get(name)
     if limit is not None and not limit.allows(value):
         raise ConfigError(f"{name} is {value!r}{limit.wanted}")

@@ -6,8 +6,8 @@ from typing import Literal
 
 import torch
 
-from kvzero.cache import CacheConfig, ContextLayout, EvictionName, KeyMode
-from kvzero.checks import read_field
+from kvzero.cache import CacheConfig, CodecName, ContextLayout, EvictionName, KeyMode
+from kvzero.checks import changed_fields, read_field
 from kvzero.compat.unizero.limits import refuse_impossible
 from kvzero.errors import ConfigError
 from kvzero.model import (
@@ -22,6 +22,9 @@ from kvzero.model import (
 from kvzero.records import EnvSpec
 
 __all__ = ["TransformerConfig"]
+
+MANAGED = ("eviction", "init_pool_bounds", "recur_pool_bounds", "pool_codec")
+"""Settings that a `KVCacheManager` alone has a use for."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +146,23 @@ class TransformerConfig:
     eviction: EvictionName = "fifo"
     """Who leaves a full pool of the `KVCacheManager`."""
 
+    enable_stats: bool = True
+    """Whether hits, misses and evictions are counted."""
+
+    init_pool_bounds: tuple[int, int] | None = None
+    """Smallest and largest size between which the init pools of the `KVCacheManager` adapt to their use; fixed if not
+    given. They begin with `game_segment_length` contexts as far as that is within."""
+
+    recur_pool_bounds: tuple[int, int] | None = None
+    """The same for its recur pool; the largest must hold one whole search."""
+
+    pool_codec: CodecName = "none"
+    """How its pools keep contexts: every bit (none), or rounded, as float16 or int8; predictions are then no longer
+    exact."""
+
+    cache_max_bytes: int | None = None
+    """Most bytes that all contexts may take; a model whose caches could take more is refused."""
+
     is_checked: bool = field(default=False, init=False, repr=False, compare=False)
     """Whether this is a copy that a model keeps."""
 
@@ -170,15 +190,26 @@ class TransformerConfig:
                 f"group_size is {self.group_size}, but can only be {SIMNORM_GROUP} where predict_latent_loss_type is "
                 f"{self.predict_latent_loss_type}, which compares the groups of SimNorm"
             )
-        if self.eviction != "fifo" and not self.use_new_cache_manager:
-            raise ConfigError(
-                f"eviction is {self.eviction}, which has no effect on the older caches, where the oldest always goes; "
-                "set use_new_cache_manager=True"
-            )
-        _ = self.model, self.cache
+        self._check_caches()
+        _ = self.model
         checked = copy(self)
         object.__setattr__(checked, "is_checked", True)
         return checked
+
+    def _check_caches(self) -> None:
+        cache = self.cache
+        idle = [f"{name} is {getattr(cache, name)}" for name in changed_fields(cache) if name in MANAGED]
+        if idle and not self.use_new_cache_manager:
+            raise ConfigError(
+                f"{', '.join(idle)}, which has no effect on the older caches: the oldest always goes, every bit is "
+                "kept, and sizes do not change; set use_new_cache_manager=True"
+            )
+        for bounds in (cache.init_pool_bounds, cache.recur_pool_bounds):
+            if bounds is not None and bounds[1] > self.max_cache_size:
+                raise ConfigError(
+                    f"a pool may grow to {bounds[1]} contexts by its bounds, but max_cache_size is "
+                    f"{self.max_cache_size}, the most that any pool holds; raise that, or lower the bounds"
+                )
 
     def _check_context(self) -> None:
         least = 2 if self.rotary_emb else 4
@@ -252,22 +283,27 @@ class TransformerConfig:
 
     @property
     def init_pool_size(self) -> int:
-        """Root contexts kept per environment."""
-        return min(self.game_segment_length, self.max_cache_size)
+        """Root contexts kept per environment, at first where pools adapt."""
+        return _within(self.init_pool_bounds, min(self.game_segment_length, self.max_cache_size))
 
     @property
     def recur_pool_size(self) -> int:
-        """Contexts of search nodes kept for all environments together."""
-        return min(self.num_simulations * self.env_num, self.max_cache_size)
+        """Contexts of search nodes kept for all environments together, at first where pools adapt."""
+        return _within(self.recur_pool_bounds, min(self.num_simulations * self.env_num, self.max_cache_size))
 
     @property
     def cache(self) -> CacheConfig:
-        """Sizes, keys and eviction of the caches."""
+        """Sizes, keys, eviction, codec, budget and statistics of the caches."""
         return CacheConfig(
             init_pool_size=self.init_pool_size,
             recur_pool_size=self.recur_pool_size,
             eviction=self.eviction,
             key_mode=self.key_mode,
+            pool_stats=self.enable_stats,
+            init_pool_bounds=self.init_pool_bounds,
+            recur_pool_bounds=self.recur_pool_bounds,
+            pool_codec=self.pool_codec,
+            cache_max_bytes=self.cache_max_bytes,
         )
 
     def _check_observations(self) -> None:
@@ -285,3 +321,7 @@ class TransformerConfig:
                 f"image_channel is {self.image_channel}, but observation_shape is {spec.observation_shape}; "
                 "leave it out"
             )
+
+
+def _within(bounds: tuple[int, int] | None, size: int) -> int:
+    return size if bounds is None else min(max(size, bounds[0]), bounds[1])
