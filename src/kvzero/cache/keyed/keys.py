@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from itertools import count
 from struct import Struct
 from typing import Protocol, runtime_checkable
 
@@ -45,11 +44,12 @@ class PathKeys:
     """
 
     def __init__(self) -> None:
-        self._starts = count()
+        self._num_starts = 0
 
     def begin(self, envs: Sequence[int], weights: bytes, latents: Float[Tensor, "batch embed"]) -> list[int]:
         """Start a chain for each environment."""
-        starts = [start_key(env, weights, next(self._starts)) for env in envs]
+        starts = [start_key(env, weights, self._num_starts + row) for row, env in enumerate(envs)]
+        self._num_starts += len(starts)
         return self.follow(starts, [NO_ACTION] * len(starts), latents)
 
     def follow(

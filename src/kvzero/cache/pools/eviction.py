@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
-from itertools import count
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from kvzero.errors import ConfigError
@@ -127,12 +126,12 @@ class Priorities:
         self._fixed: set[int] = set()
         self._held: set[int] = set()
         self._heap: list[tuple[float, int, int]] = []
-        self._arrivals = count()
+        self._num_arrivals = 0
 
     def write(self, key: int) -> None:
         """Add a new entry with priority 0; writing is not reading."""
         if key not in self._ranks:
-            self._rank(key, 0.0, next(self._arrivals))
+            self._rank(key, 0.0, self._arrive())
 
     def read(self, key: int) -> None:
         """Count a read, unless the priority was set."""
@@ -181,9 +180,13 @@ class Priorities:
 
     def restore(self, standing: Standing) -> None:
         """Take in an entry with its priority."""
-        self._rank(standing.key, standing.priority, next(self._arrivals))
+        self._rank(standing.key, standing.priority, self._arrive())
         if standing.is_fixed:
             self._fixed.add(standing.key)
+
+    def _arrive(self) -> int:
+        self._num_arrivals += 1
+        return self._num_arrivals
 
     def _rank(self, key: int, priority: float, arrival: int) -> None:
         self._ranks[key] = (priority, arrival)

@@ -34,13 +34,13 @@ class Caches(NamedTuple):
     """The contexts."""
 
     shown: Mapping[str, Callable[[], Any]]
-    """Attributes of the world model by name, each read when it is asked for."""
+    """Attributes of the world model by name, each read when it is asked for; in a copy they are the copy's."""
 
 
 def build_caches(config: TransformerConfig, *, device: torch.device, dtype: torch.dtype) -> Caches:
     """Return the caches that a config asks for."""
     if config.use_new_cache_manager:
-        manager = KVCacheManager(config, config.env_num, device=device, dtype=dtype)
-        return Caches(PooledLevels(manager), {"kv_cache_manager": lambda: manager})
+        levels = PooledLevels(KVCacheManager(config, config.env_num, device=device, dtype=dtype))
+        return Caches(levels, {"kv_cache_manager": partial(getattr, levels, "manager")})
     caches = LegacyCaches(config, config.env_num, dtype=dtype)
     return Caches(LegacyLevels(caches), {name: partial(getattr, caches, name) for name in HAND_KEPT_NAMES})

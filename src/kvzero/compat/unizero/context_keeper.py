@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,14 +30,24 @@ class ContextKeeper:
         self._layout = config.layout
         self.handles = Handles(make_keys(config.key_mode), is_sliding=self._layout.is_sliding)
         self.levels, self.shown = build_caches(config, device=network.device, dtype=network.action_table.weight.dtype)
-        self._version = network.version
+        self._version: int | None = network.version
+        self._made_by: bytes | None = None  # the digest of what made the contexts, where no version tells
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let a digest say what made the contexts: a copy counts versions from elsewhere."""
+        is_current = self._version == self._network.version
+        return self.__dict__ | {
+            "_version": None,
+            "_made_by": self._network.digest if is_current else self._made_by,
+        }
 
     def notice_weights(self) -> None:
         """Forget all contexts if the weights have changed since they were made."""
-        if self._network.version != self._version:
-            self._version = self._network.version
+        version = self._network.version
+        if version != self._version and self._network.digest != self._made_by:
             self.levels.clear()
             self.handles.forget_latents()
+        self._version, self._made_by = version, None
 
     def begin_search(self) -> None:
         """Forget the nodes of the search before."""

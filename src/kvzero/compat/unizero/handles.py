@@ -1,7 +1,6 @@
 """What the contexts of a `WorldModel` are found by: as roots, as nodes of the search, or by a latent alone."""
 
 from collections.abc import Callable, Sequence
-from itertools import count
 
 from jaxtyping import Float
 from torch import Tensor
@@ -25,7 +24,7 @@ class Handles:
         self._nodes: dict[tuple[int, int], Handle] = {}  # by environment and node
         self._seen_roots = _ByLatent()
         self._seen_nodes = _ByLatent()
-        self._unused_actions = count(NO_ACTION - 1, -1)  # numbers that stand for no action
+        self._unused_action = NO_ACTION  # a number that stands for no action; each is used once
 
     def root(self, env: int) -> Handle | None:
         """Return the handle of an environment's newest root, if there is one."""
@@ -92,7 +91,8 @@ class Handles:
             for handle in seen.find(env, alone.latent)
         }
         if len(found) > 1:
-            [key] = self.keys.follow([alone.key], [next(self._unused_actions)], latent[None])
+            self._unused_action -= 1
+            [key] = self.keys.follow([alone.key], [self._unused_action], latent[None])
             return alone._replace(key=key)
         handle = next(iter(found.values()), alone)
         return handle if is_held(env, handle.key) else alone
