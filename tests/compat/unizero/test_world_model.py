@@ -1,5 +1,7 @@
 """A `WorldModel` used by hand: what each step returns, stores and refuses; old and new caches side by side."""
 
+import logging
+
 import pytest
 import torch
 from tests.compat.unizero.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, build, draw, small_config
@@ -67,6 +69,21 @@ def test_what_an_update_stores_is_hit_later(use_new_cache_manager, is_init_infer
     assert totals(model) == (ENVS, ENVS)
     for old, new in zip(first, model.keys_values_wm_list, strict=True):
         assert torch.equal(old.keys_values, new.keys_values)
+
+
+@BOTH_CACHES
+@pytest.mark.parametrize("key_mode", ["path", "latent"])
+def test_each_miss_is_logged_with_its_key(use_new_cache_manager, key_mode, caplog):
+    model, latents = build(use_new_cache_manager=use_new_cache_manager, key_mode=key_mode), draw(2, EMBED)
+    with caplog.at_level(logging.DEBUG, logger="kvzero.compat.unizero"):
+        model.retrieve_or_generate_kvcache(latents, 2, env_ids=[3, 1])
+        model.trim_and_pad_kv_cache()
+        model.update_cache_context(latents)
+        keys = {env: model._keeper.handles.root(env).key for env in (3, 1)}
+        told = [f"environment {env} has no context under key={key}" for env, key in keys.items()]
+        assert [record.getMessage() for record in caplog.records] == told
+        model.retrieve_or_generate_kvcache(latents, 2, env_ids=[3, 1])
+    assert len(caplog.records) == 2
 
 
 @BOTH_CACHES

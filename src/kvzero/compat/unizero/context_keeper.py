@@ -1,5 +1,6 @@
 """Finds, makes anew and keeps the contexts of a `WorldModel`."""
 
+import logging
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
@@ -19,6 +20,8 @@ from kvzero.errors import StaleContextError
 from kvzero.model import Network
 
 __all__ = ["ContextKeeper"]
+
+_log = logging.getLogger(__name__)
 
 
 class ContextKeeper:
@@ -95,6 +98,8 @@ class ContextKeeper:
         found = self.empty(len(envs))
         self.levels.read(envs, [handle.key for handle in handles], found)
         missing = np.flatnonzero(found.sizes == MISSING).tolist()
+        for row in missing:
+            _log.debug("environment %d has no context under key=%d", envs[row], handles[row].key)
         if missing and latents is None:
             raise StaleContextError(
                 f"the contexts of environments {[envs[row] for row in missing]} are gone, because the weights changed "
