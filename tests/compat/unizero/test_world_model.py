@@ -5,6 +5,7 @@ import logging
 import pytest
 import torch
 from tests.compat.unizero.world_models import ACTIONS, EMBED, ENVS, FEATURES, SIMULATIONS, build, draw, small_config
+from tests.unchecked import outcomes_of
 
 from kvzero import KVCacheManager, Tokenizer, TransformerConfig, WorldModel
 from kvzero.compat import LossTargets
@@ -517,3 +518,39 @@ def test_images_are_read_too():
     model = build(observation_shape=(3, 17, 20), obs_type="image", image_channel=3, norm_type="GN")
     found = model.forward_initial_inference(torch.randint(256, (2, 3, 17, 20), dtype=torch.uint8))
     assert found.policy_logits.shape == (2, ACTIONS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bool, torch.int64])
+def test_images_in_other_numbers_than_bytes_are_refused(dtype):
+    model = build(observation_shape=(3, 17, 20), obs_type="image")
+    images = torch.rand(2, 3, 17, 20)
+    told = f"observations are images of {dtype}; give bytes .torch.uint8. from 0 to 255"
+    right = (images * 255).round().to(torch.uint8)
+    for request in (
+        images.to(dtype),
+        {"current_obs": images.to(dtype), "action": [-1, -1]},
+        {"current_obs": right, "action": [-1, -1], "obs": images.to(dtype)},
+    ):
+        with pytest.raises(ConfigError, match=told):
+            model.forward_initial_inference(request)
+    with pytest.raises(ConfigError, match=told):
+        Tokenizer(model.config)(images.to(dtype))
+    assert model.forward_initial_inference(right).values.shape == (2,)
+
+
+def test_what_is_neither_a_tensor_nor_a_dict_is_refused_in_words():
+    preamble = (
+        "import numpy as np\n"
+        "from tests.compat.unizero.world_models import build\n"
+        "model = build()\n"
+        "def observe(seen):\n    return model.forward_initial_inference(seen)\n"
+    )
+    names = {
+        "observe(np.zeros((2, 5), np.float32))": "ndarray",
+        "observe([[0.0] * 5])": "list",
+        "observe(None)": "NoneType",
+    }
+    for call, outcome in outcomes_of(preamble, list(names)).items():
+        assert outcome.startswith(
+            f"ConfigError: an initial inference was asked for with a {names[call]}; give a tensor"
+        )

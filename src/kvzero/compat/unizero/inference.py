@@ -22,6 +22,7 @@ __all__ = [
     "RecurrentInference",
     "RootRequest",
     "StartPositions",
+    "check_pixels",
     "nodes_to_continue",
     "read_actions",
     "read_envs",
@@ -93,19 +94,40 @@ def read_request(obs_or_dict: Tensor | Mapping[str, Any], spec: EnvSpec) -> Root
     """Return a request in one form: observations alone begin an episode each.
 
     Raises:
-        ConfigError: if a dict has other names, sizes or actions than wanted, or observations another shape.
+        ConfigError: if it is neither, a dict has other names, sizes or actions than wanted, or observations have
+            another shape, or are images in other numbers than bytes.
     """
     if isinstance(obs_or_dict, Tensor):
         request = RootRequest(obs_or_dict, [NO_ACTION] * len(obs_or_dict), None)
-    else:
+    elif isinstance(obs_or_dict, Mapping):
         request = _read_dict(obs_or_dict, num_actions=spec.num_actions)
+    else:
+        raise ConfigError(
+            f"an initial inference was asked for with a {type(obs_or_dict).__name__}; give a tensor of observations "
+            "(of an array, torch.from_numpy(array)), or a dict of tensors"
+        )
     for shown in (request.observations, request.before):
         if shown is not None and shown.shape[1:] != spec.observation_shape:
             raise ConfigError(
                 f"observations have shape {tuple(shown.shape)}; give one of observation_shape {spec.observation_shape} "
                 "for each row"
             )
+        if shown is not None:
+            check_pixels(shown, spec)
     return request
+
+
+def check_pixels(observations: Shaped[Tensor, "batch ..."], spec: EnvSpec) -> None:
+    """Refuse images that the encoder would misread.
+
+    Raises:
+        ConfigError: if they are no bytes.
+    """
+    if spec.is_image and observations.dtype != torch.uint8:
+        raise ConfigError(
+            f"observations are images of {observations.dtype}; give bytes (torch.uint8) from 0 to 255, which the "
+            "encoder divides by 255: of floats from 0 to 1, (images * 255).round().to(torch.uint8)"
+        )
 
 
 def _read_dict(obs_or_dict: Mapping[str, Any], *, num_actions: int) -> RootRequest:

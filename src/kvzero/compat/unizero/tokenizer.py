@@ -3,6 +3,7 @@
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from kvzero.compat.unizero.inference import check_pixels
 from kvzero.compat.unizero.transformer_config import TransformerConfig
 from kvzero.model import build_encoder, choose_device
 
@@ -24,6 +25,11 @@ class Tokenizer(nn.Module):
         self.encoder = build_encoder(self.config.spec, self.config.model).to(choose_device(config.device))
 
     def forward(self, observations: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch embed"]:
-        """Return the latent of each observation; images are bytes (uint8)."""
+        """Return the latent of each observation; images are bytes (uint8).
+
+        Raises:
+            ConfigError: if images are no bytes.
+        """
+        check_pixels(observations, self.config.spec)
         latents: Tensor = self.encoder(observations)
         return latents

@@ -175,17 +175,18 @@ class WorldModel(nn.Module):
     ) -> InitialInference:
         """Read what environments show, each in the context of its episode, and keep the new roots.
 
-        A tensor of observations `[batch, *observation]` begins an episode in each environment. A dict goes on with
-        them: `current_obs` is that tensor, `action` the action that was done before each (`[batch]`; -1 begins an
-        episode), and `obs`, which is needed only where a context is gone, because weights changed or `kv_cache_manager`
-        was cleared, what was shown before: the context begins anew from there, and the miss is counted.
+        A tensor of observations `[batch, *observation]`, images as bytes (uint8), begins an episode in each
+        environment. A dict goes on with them: `current_obs` is that tensor, `action` the action that was done before
+        each (`[batch]`; -1 begins an episode), and `obs`, which is needed only where a context is gone, because weights
+        changed or `kv_cache_manager` was cleared, what was shown before: the context begins anew from there, and the
+        miss is counted.
 
         Row `i` belongs to environment `i`, or `env_ids[i]`. `start_pos` are the steps of their episodes at which
         beginning observations were seen; only the absolute index of rotary positions depends on it, no prediction.
 
         Raises:
             ConfigError: if the request, the actions or `env_ids` do not fit together, or observations have another
-                shape than the config's.
+                shape than the config's, or are images in other numbers than bytes.
             CacheError: if the model does not serve one of the environments.
             StaleContextError: if an episode goes on that never began or was cleared, or whose context is gone and `obs`
                 is not given.
