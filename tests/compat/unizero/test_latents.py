@@ -1,5 +1,7 @@
 """Contexts from latents alone: in whatever form they are given, and found exactly or missed."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,9 @@ from tests.compat.unizero.world_models import ACTIONS, EMBED, ENVS, FEATURES, SI
 from tests.unchecked import outcomes_of
 
 from kvzero import KeysValues, WorldModel
+from kvzero.cache import ContextBatch, make_keys
+from kvzero.compat.unizero.handles import Handles
+from kvzero.compat.unizero.padded_contexts import ContextRows, Handle
 from kvzero.errors import ConfigError
 
 BOTH_CACHES = pytest.mark.parametrize("use_new_cache_manager", [True, False], ids=["managed", "by_hand"])
@@ -168,6 +173,51 @@ def test_latents_alone_are_answered_exactly_or_missed(use_new_cache_manager, is_
         asker.ask()
     assert asker.hits > 100
     assert asker.misses > 100
+
+
+def one_row(env: int, handle: Handle) -> ContextRows:
+    return ContextRows([env], [handle], ContextBatch(torch.zeros(1, 6, 2, 2, 2, 8), np.zeros(1, np.int64)))
+
+
+@pytest.mark.parametrize("key_mode", ["path", "latent"])
+def test_what_latents_lead_to_is_known_as_by_a_table_of_all_handles(key_mode):
+    """Against a table that keeps every handle: a few latents, keys and lengths, and whatever is held."""
+    rng, handles, table = np.random.default_rng(0), Handles(make_keys(key_mode), is_sliding=False), {}
+    latents, answers = draw(4, EMBED), set()
+    starts = [handles.start(env, b"weights", 0) for env in range(2)]
+    for _ in range(600):
+        env, number, is_root = int(rng.integers(2)), int(rng.integers(4)), bool(rng.integers(2))
+        [alone] = handles.alone([starts[env]], latents[number : number + 1])
+        key = [alone.key, 2**64 - 1, 0][rng.integers(3)] if key_mode == "path" else alone.key
+        handle = Handle(key, int(rng.integers(1, 5000)), alone.latent)
+        if rng.random() < 0.1:
+            handles.forget_env(env)
+            table = {place: known for place, known in table.items() if place[0] != env}
+        elif rng.random() < 0.2:
+            handles.remember(one_row(env, handle), node=0 if is_root else 3)
+            table.setdefault((env, number, is_root), {})[key] = handle
+        known = table.get((env, number, True), {}) | table.get((env, number, False), {})
+        held = {key for key in known if rng.random() < 0.7}
+        found = handles.of_latent(env, alone, latents[number], is_held=lambda _, key, held=held: key in held)
+        if len(known) > 1:
+            assert found.key not in {alone.key, *known}
+            answers.add("several")
+        else:
+            assert found == next((known[key] for key in held), alone)
+            answers.add("one" if held else "none")
+    assert answers == ({"several", "one", "none"} if key_mode == "path" else {"one", "none"})
+
+
+@pytest.mark.parametrize(("num_latents", "most_bytes"), [(2_000, 256 * 2_000), (10, 8_000)])
+def test_an_episode_that_never_ends_keeps_one_number_for_each_latent(num_latents, most_bytes):
+    handles = Handles(make_keys("path"), is_sliding=False)
+    tracemalloc.start()
+    for step in range(2_000):
+        handle = Handle(2**63 + step, 2 * step + 1, 2**63 + step % num_latents)
+        handles.remember(one_row(0, handle), node=0)
+    used = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert used < most_bytes
 
 
 @BOTH_CACHES

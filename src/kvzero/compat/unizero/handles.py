@@ -12,6 +12,10 @@ from kvzero.errors import ConfigError, StaleContextError
 
 __all__ = ["Handles"]
 
+KEY_BITS = 64
+SEVERAL = -1
+"""The mark of a latent that contexts with different keys have ended with."""
+
 
 class Handles:
     """The handles of every environment's contexts."""
@@ -85,16 +89,13 @@ class Handles:
         Where several were known under different keys nobody can tell which is meant, and it is a handle that nothing
         was ever kept under.
         """
-        found = {
-            handle.key: handle
-            for seen in (self._seen_roots, self._seen_nodes)
-            for handle in seen.find(env, alone.latent)
-        }
-        if len(found) > 1:
+        marks = [seen.find(env, alone.latent) for seen in (self._seen_roots, self._seen_nodes)]
+        known = [mark for mark in marks if mark is not None]
+        if SEVERAL in known or len({_key_of(mark) for mark in known}) > 1:
             self._unused_action -= 1
             [key] = self.keys.follow([alone.key], [self._unused_action], latent[None])
             return alone._replace(key=key)
-        handle = next(iter(found.values()), alone)
+        handle = Handle(_key_of(known[-1]), _length_of(known[-1]), alone.latent) if known else alone
         return handle if is_held(env, handle.key) else alone
 
     def of_node(self, env: int, node: int, alone: Handle) -> Handle:
@@ -119,26 +120,43 @@ class Handles:
 
 
 class _ByLatent:
-    """All handles that contexts ending with a latent have had, those of evicted contexts included.
+    """What contexts ending with a latent have been found by, evicted ones included: one integer for each latent.
 
-    Who forgot an evicted one could take another context with the same latent for it.
+    Who forgot an evicted one could take another context with the same latent for it. So the memory grows with the
+    distinct latents of an episode: by some 110 bytes each, and by nothing where a latent comes back.
     """
 
     def __init__(self) -> None:
-        self._handles: dict[int, dict[int, dict[int, Handle]]] = {}  # by environment, latent and key
+        self._marks: dict[int, dict[int, int]] = {}  # by environment and latent
 
     def add(self, env: int, handle: Handle) -> None:
         """Know one more."""
-        self._handles.setdefault(env, {}).setdefault(handle.latent, {})[handle.key] = handle
+        marks = self._marks.setdefault(env, {})
+        known = marks.get(handle.latent)
+        is_same = known is None or (known != SEVERAL and _key_of(known) == handle.key)
+        marks[handle.latent] = _mark(handle) if is_same else SEVERAL
 
-    def find(self, env: int, latent: int) -> list[Handle]:
-        """Return those of an environment that end with a latent."""
-        return list(self._handles.get(env, {}).get(latent, {}).values())
+    def find(self, env: int, latent: int) -> int | None:
+        """Return the mark of a latent: of its one handle, or `SEVERAL`; None if it has had none."""
+        return self._marks.get(env, {}).get(latent)
 
     def discard(self, env: int) -> None:
         """Forget those of an environment."""
-        self._handles.pop(env, None)
+        self._marks.pop(env, None)
 
     def clear(self) -> None:
         """Forget all."""
-        self._handles.clear()
+        self._marks.clear()
+
+
+def _mark(handle: Handle) -> int:
+    """Return key and length in one integer, the smallest thing that Python keeps."""
+    return handle.length << KEY_BITS | handle.key
+
+
+def _key_of(mark: int) -> int:
+    return mark & ((1 << KEY_BITS) - 1)
+
+
+def _length_of(mark: int) -> int:
+    return mark >> KEY_BITS
