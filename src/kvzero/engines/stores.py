@@ -108,7 +108,7 @@ def _build_pooled(request: _Request) -> ContextStore:
 
 
 def _build_legacy(request: _Request) -> ContextStore:
-    caches = LegacyCaches(request.settings, request.num_envs, dtype=request.dtype)
+    caches = LegacyCaches(request.settings, request.num_envs, device=request.device, dtype=request.dtype)
     return _build_keyed(request, LegacyLevels(caches))
 
 

@@ -3,10 +3,15 @@
 import pytest
 from tests.cache.pools.pool_twin import LAYOUT, context, number_of
 
-from kvzero.cache import CacheConfig, KVCachePool, LegacyCaches, LegacyRing, ManagerSettings
+from kvzero.cache import CacheConfig, KVCachePool, LegacyCaches, LegacyRing, ManagerSettings, RingParts
 from kvzero.errors import CacheError, ConfigError
 
-POOLS = [lambda size: KVCachePool(LAYOUT, size), LegacyRing]
+
+def ring_of(pool_size: int) -> LegacyRing:
+    return LegacyRing(RingParts.empty(1, pool_size))
+
+
+POOLS = [lambda size: KVCachePool(LAYOUT, size), ring_of]
 
 
 @pytest.mark.parametrize("make", POOLS, ids=["new", "old"])
@@ -44,7 +49,7 @@ def test_what_was_given_can_change_without_the_entry(make):
 
 
 def test_a_slot_that_is_used_again_never_deletes_a_key_that_lives_elsewhere():
-    ring = LegacyRing(3)
+    ring = ring_of(3)
     ring.set(7, context(1))
     ring.set(7, context(2))  # a second slot, and the first still says 7
     ring.set(8, context(3))
@@ -57,11 +62,11 @@ def test_a_slot_that_is_used_again_never_deletes_a_key_that_lives_elsewhere():
 
 
 def test_clearing_clears_all_four_parts():
-    ring = LegacyRing(2)
+    ring = ring_of(2)
     for key in range(3):
         ring.set(key, context(key))
     ring.clear()
-    assert (ring.slots, ring.keys, ring.shared_pool, ring.pointer) == ({}, {}, [None, None], 0)
+    assert (ring.slots, ring.keys, ring.shared_pool, ring.pointer) == ({}, [None, None], [None, None], 0)
     ring.set(5, context(5))
     ring.set(6, context(6))
     assert 5 in ring
@@ -84,10 +89,36 @@ def test_environments_have_rings_of_their_own_and_clear_together():
     assert caches.past_kv_cache_recurrent_infer == {}
 
 
+def test_rings_side_by_side_are_made_of_parts_that_may_be_written_into():
+    parts = RingParts.empty(2, 3)
+    first, second = (LegacyRing(parts, number) for number in range(2))
+    second.set(7, context(1))
+    parts.pointers[0] = 2
+    assert first.copy(context(2)) == 2
+    assert 8 not in first
+    parts.slots[0][8], parts.keys[0][2] = 2, 8
+    assert number_of(first.get(8)) == 2
+    assert (parts.slots, parts.pointers) == ([{8: 2}, {7: 0}], [2, 1])
+    parts.keys[1][0] = 9  # the map back says that the slot is another's
+    assert second.get(7) is None
+
+
+def test_a_copy_without_a_key_takes_the_place_of_an_entry():
+    ring = ring_of(2)
+    ring.set(7, context(1))
+    ring.pointer = 0
+    assert ring.copy(context(2)) == ring.pointer == 0
+    assert (ring.slots, ring.keys, ring.stats.evictions) == ({}, [None, None], 1)
+    ring.pointer = 2
+    for write in (lambda: ring.copy(context(3)), lambda: ring.set(7, context(3))):
+        with pytest.raises(CacheError, match="the pointer shows slot 2 of 2"):
+            write()
+
+
 @pytest.mark.parametrize("pool_size", [0, -4])
 def test_a_ring_without_slots_is_refused(pool_size):
     with pytest.raises(ConfigError, match=f"pool_size is {pool_size}"):
-        LegacyRing(pool_size)
+        ring_of(pool_size)
 
 
 def test_rings_round_nothing():
@@ -103,7 +134,7 @@ def test_the_config_says_whether_statistics_are_kept_where_the_caller_does_not()
 
 
 def test_without_statistics_there_is_no_counter():
-    ring = LegacyRing(1, enable_stats=False)
+    ring = LegacyRing(RingParts.empty(1, 1), enable_stats=False)
     ring.set(1, context(1))
     ring.set(2, context(2))
     ring.get(2)

@@ -7,11 +7,10 @@ import pytest
 from tests.compat.unizero.world_models import build
 
 import kvzero
-from kvzero.cache import LegacyRing
 
 PAGE = (Path(__file__).parents[3] / "docs" / "guides" / "the-report.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (`.*?) \| (`.*?`) \|.*\|$", PAGE, re.MULTILINE)
-POINTERS = set(re.findall(r"`((?:kvzero|config|model|old|manager|pool|ring)\.[\w.]+)`", PAGE))
+POINTERS = set(re.findall(r"`((?:kvzero|config|model|old|manager|pool)\.[\w.]+)`", PAGE))
 REPORTED = """
 WorldModel TransformerConfig KVCacheManager KVCachePool KeysValues CacheStats tokenizer world_model.py
 kv_cache_manager.py kv_caching.py
@@ -46,7 +45,6 @@ def meanings() -> dict[str, object]:
         "old": old,
         "manager": manager,
         "pool": manager.init_pools[0],
-        "ring": LegacyRing(1),
     }
 
 

@@ -1,7 +1,8 @@
 """The predecessor's older caches, kept by hand: a dict, a list, a reverse map and a ring pointer; for comparison only.
 
 Two faults of the original are mended, as nothing could be compared with them: a slot that is used again deletes the key
-that last pointed to it only if it still does, and clearing clears all four parts.
+that last pointed to it only if it still does, and clearing clears all four parts. The parts are real: code that keeps
+them by hand, as the predecessor's own did, may write into them.
 """
 
 from collections.abc import Sequence
@@ -10,100 +11,21 @@ import torch
 
 from kvzero.cache.codecs import is_lossy
 from kvzero.cache.keyed.levels import MISSING
+from kvzero.cache.keyed.ring import LegacyRing, RingParts
 from kvzero.cache.pools import (
+    CPU,
     CacheStats,
     ContextBatch,
-    Counters,
     KeysValues,
     LevelStats,
     ManagerConfig,
+    check_context,
     plan_sizes,
 )
+from kvzero.checks import read_int
 from kvzero.errors import CacheError, ConfigError
 
-__all__ = ["LegacyCaches", "LegacyLevels", "LegacyRing"]
-
-
-class LegacyRing:
-    """Contexts under keys in a ring of slots: each write takes the next slot, whatever is in it."""
-
-    def __init__(self, pool_size: int, *, enable_stats: bool = True) -> None:
-        """Make an empty ring.
-
-        Raises:
-            ConfigError: if the size is not positive.
-        """
-        if pool_size < 1:
-            raise ConfigError(f"pool_size is {pool_size}; give a ring at least 1 slot")
-        self.slots: dict[int, int] = {}
-        self.shared_pool: list[KeysValues | None] = [None] * pool_size
-        self.keys: dict[int, int] = {}
-        self.pointer = 0
-        self._counters = Counters() if enable_stats else None
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.slots
-
-    def get(self, key: int, *, is_counted: bool = True) -> KeysValues | None:
-        """Return the context under a key, which the reader must not write into; None if it is not there."""
-        slot = self.slots.get(key)
-        if is_counted and self._counters is not None:
-            self._counters.count_query(is_hit=slot is not None)
-        return None if slot is None else self.shared_pool[slot]
-
-    def set(self, key: int, kv_cache: KeysValues) -> int:
-        """Put a copy of a context into the next slot; return the slot."""
-        slot = self.pointer
-        old_key = self.keys.get(slot)
-        if old_key is not None and self.slots.get(old_key) == slot:
-            del self.slots[old_key]
-            if self._counters is not None and old_key != key:
-                self._counters.evictions += 1
-        self.shared_pool[slot] = kv_cache.clone()
-        self.slots[key] = slot
-        self.keys[slot] = key
-        self.pointer = (slot + 1) % len(self.shared_pool)
-        return slot
-
-    def clear(self) -> None:
-        """Forget everything; statistics go on."""
-        self.slots.clear()
-        self.keys.clear()
-        self.shared_pool[:] = [None] * len(self.shared_pool)
-        self.pointer = 0
-
-    def count_miss(self) -> None:
-        """Count a look-up that was not answered, by who noticed without asking `get`."""
-        if self._counters is not None:
-            self._counters.count_query(is_hit=False)
-
-    def count_regeneration(self, seconds: float) -> None:
-        """Count time that it took to compute anew what had been missed."""
-        if self._counters is not None:
-            self._counters.regenerate_seconds += seconds
-
-    @property
-    def key_of_each_slot(self) -> list[int | None]:
-        """Keys that slots were last written under."""
-        return [self.keys.get(slot) for slot in range(len(self.shared_pool))]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the contexts held now."""
-        held = [entry for entry in self.shared_pool if entry is not None]
-        return sum(entry.keys_values.nbytes + (0 if entry.tokens is None else entry.tokens.nbytes) for entry in held)
-
-    @property
-    def stats(self) -> CacheStats | None:
-        """What the ring has done so far; None where statistics are off."""
-        if self._counters is None:
-            return None
-        return self._counters.record(size=len(self.slots), pool_size=len(self.shared_pool), nbytes=self.nbytes)
-
-    def reset_stats(self) -> None:
-        """Count from 0 again."""
-        if self._counters is not None:
-            self._counters = Counters()
+__all__ = ["LegacyCaches", "LegacyLevels"]
 
 
 class LegacyCaches:
@@ -115,9 +37,10 @@ class LegacyCaches:
         env_num: int,
         enable_stats: bool | None = None,
         *,
+        device: torch.device = CPU,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Make empty rings of the sizes that a manager's pools would have; of `dtype` will be what they keep.
+        """Make empty rings of the sizes that a manager's pools would have; what they keep will be there, and so typed.
 
         Statistics are kept as the config's `cache` says, unless `enable_stats` says otherwise.
 
@@ -130,13 +53,16 @@ class LegacyCaches:
         sizes = plan_sizes(config, env_num, dtype, has_scratch=False)
         is_counting = config.cache.pool_stats if enable_stats is None else enable_stats
         self.env_num = env_num
-        self.init_rings = [LegacyRing(sizes.init, enable_stats=is_counting) for _ in range(env_num)]
-        self.recur_ring = LegacyRing(sizes.recur, enable_stats=is_counting)
+        self._layout, self._device, self._dtype = config.layout, device, dtype
+        self._roots, self._nodes = RingParts.empty(env_num, sizes.init), RingParts.empty(1, sizes.recur)
+        self.init_rings = [LegacyRing(self._roots, env, enable_stats=is_counting) for env in range(env_num)]
+        self.recur_ring = LegacyRing(self._nodes, enable_stats=is_counting)
+        self._num_hits_by_hand = self._num_queries_by_hand = 0
 
     @property
     def past_kv_cache_init_infer_envs(self) -> list[dict[int, int]]:
         """Slot of each root under its key, per environment."""
-        return [ring.slots for ring in self.init_rings]
+        return self._roots.slots
 
     @property
     def past_kv_cache_recurrent_infer(self) -> dict[int, int]:
@@ -146,7 +72,7 @@ class LegacyCaches:
     @property
     def shared_pool_init_infer(self) -> list[list[KeysValues | None]]:
         """Contexts of roots by slot, per environment."""
-        return [ring.shared_pool for ring in self.init_rings]
+        return self._roots.pools
 
     @property
     def shared_pool_recur_infer(self) -> list[KeysValues | None]:
@@ -156,22 +82,26 @@ class LegacyCaches:
     @property
     def pool_idx_to_key_map_init_envs(self) -> list[list[int | None]]:
         """Key that each slot of roots was last written under, per environment."""
-        return [ring.key_of_each_slot for ring in self.init_rings]
+        return self._roots.keys
 
     @property
     def pool_idx_to_key_map_recur_infer(self) -> list[int | None]:
         """Key that each slot of nodes was last written under."""
-        return self.recur_ring.key_of_each_slot
+        return self.recur_ring.keys
 
     @property
     def shared_pool_index_init_envs(self) -> list[int]:
         """Slot that the next root will be written to, per environment."""
-        return [ring.pointer for ring in self.init_rings]
+        return self._roots.pointers
 
     @property
     def shared_pool_index(self) -> int:
         """Slot that the next node will be written to."""
         return self.recur_ring.pointer
+
+    @shared_pool_index.setter
+    def shared_pool_index(self, slot: int) -> None:
+        self.recur_ring.pointer = slot
 
     @property
     def shared_pool_size_init(self) -> int:
@@ -185,16 +115,48 @@ class LegacyCaches:
 
     @property
     def hit_count(self) -> int:
-        """Look-ups that were answered; 0 where statistics are off."""
-        return sum(stats.hits for stats in self._all_stats())
+        """Look-ups that were answered, and what was added by hand; that alone where statistics are off."""
+        return self._num_hits_by_hand + sum(stats.hits for stats in self._all_stats())
+
+    @hit_count.setter
+    def hit_count(self, number: int) -> None:
+        self._num_hits_by_hand += number - self.hit_count
 
     @property
     def total_query_count(self) -> int:
-        """Look-ups; 0 where statistics are off."""
-        return sum(stats.total_queries for stats in self._all_stats())
+        """Look-ups, and what was added by hand; that alone where statistics are off."""
+        return self._num_queries_by_hand + sum(stats.total_queries for stats in self._all_stats())
+
+    @total_query_count.setter
+    def total_query_count(self, number: int) -> None:
+        self._num_queries_by_hand += number - self.total_query_count
 
     def _all_stats(self) -> list[CacheStats]:
         return [ring.stats for ring in (*self.init_rings, self.recur_ring) if ring.stats is not None]
+
+    def custom_copy_kv_cache_to_shared_init_envs(self, src_kv: KeysValues, env_id: int) -> int:
+        """Put a copy of a root's context into the slot that the environment's pointer shows; return the slot.
+
+        The rest is kept by the caller: both maps, without which the context is not found, and the pointer, which stays.
+
+        Raises:
+            CacheError: if there is no such environment, or the context is not of the shape, number type and device that
+                are kept here.
+        """
+        self._check(src_kv)
+        return self.init_ring(env_id).copy(src_kv)
+
+    def custom_copy_kv_cache_to_shared_recur(self, src_kv: KeysValues) -> int:
+        """Put a copy of a node's context into the slot that `shared_pool_index` shows, in the same way.
+
+        Raises:
+            CacheError: if the context is not of the shape, number type and device that are kept here.
+        """
+        self._check(src_kv)
+        return self.recur_ring.copy(src_kv)
+
+    def _check(self, context: KeysValues) -> None:
+        check_context(context, "a shared pool", layout=self._layout, dtype=self._dtype, device=self._device)
 
     def init_ring(self, env_id: int) -> LegacyRing:
         """Return the ring of an environment's roots.
@@ -202,7 +164,7 @@ class LegacyCaches:
         Raises:
             CacheError: if there is no such environment.
         """
-        if not 0 <= env_id < self.env_num:
+        if not 0 <= read_int("env_id", env_id, CacheError) < self.env_num:
             raise CacheError(f"env_id is {env_id}; these caches serve environments 0 to {self.env_num - 1}")
         return self.init_rings[env_id]
 

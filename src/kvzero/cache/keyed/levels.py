@@ -57,8 +57,13 @@ class PooledLevels:
     """The init pools and the recur pool of a manager; the newest root of each environment is pinned."""
 
     def __init__(self, manager: KVCacheManager) -> None:
+        """Take over a manager whose roots are nobody's newest: none of them stays pinned."""
         self.manager = manager
         self._newest_roots: dict[int, int] = {}
+        for pool in manager.init_pools:
+            held = pool.keys()
+            for key in held:
+                pool.unpin(key)
 
     @property
     def nbytes(self) -> int:

@@ -2,12 +2,13 @@
 
 from kvzero.cache.pools.config import CacheConfig, EvictionName, KeyMode, ManagerConfig, ManagerSettings, plan_sizes
 from kvzero.cache.pools.eviction import EvictionStrategy
-from kvzero.cache.pools.keys_values import ContextBatch, KeysValues
+from kvzero.cache.pools.keys_values import ContextBatch, KeysValues, check_context
 from kvzero.cache.pools.manager import KVCacheManager, ManagerStats
-from kvzero.cache.pools.pool import KVCachePool
+from kvzero.cache.pools.pool import CPU, KVCachePool
 from kvzero.cache.pools.stats import CacheStats, Counters, LevelStats
 
 __all__ = [
+    "CPU",
     "CacheConfig",
     "CacheStats",
     "ContextBatch",
@@ -22,5 +23,6 @@ __all__ = [
     "ManagerConfig",
     "ManagerSettings",
     "ManagerStats",
+    "check_context",
     "plan_sizes",
 ]

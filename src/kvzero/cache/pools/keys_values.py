@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from kvzero.cache.layout import ContextLayout
 from kvzero.errors import CacheError
 
-__all__ = ["ContextBatch", "KeysValues"]
+__all__ = ["ContextBatch", "KeysValues", "check_context"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,3 +66,26 @@ class ContextBatch:
         self.keys_values[index] = contexts.keys_values
         if self.tokens is not None and contexts.tokens is not None:
             self.tokens[index] = contexts.tokens
+
+
+def check_context(
+    context: object, name: str, *, layout: ContextLayout, dtype: torch.dtype, device: torch.device
+) -> None:
+    """Refuse what cannot be kept as a context of this layout, number type and device; `name` says by whom.
+
+    Raises:
+        CacheError: with what it is, and what was wanted.
+    """
+    if not isinstance(context, KeysValues):
+        raise CacheError(f"{name} was given a {type(context).__name__} to keep; give KeysValues(keys_values, size)")
+    found, tokens = context.keys_values, context.tokens
+    if (tuple(found.shape), found.dtype, found.device) != (layout.context_shape, dtype, device):
+        raise CacheError(
+            f"{name} keeps contexts of shape {layout.context_shape}, {dtype} on {device}; "
+            f"this one has shape {tuple(found.shape)}, {found.dtype} on {found.device}"
+        )
+    if (tokens is None) == layout.is_sliding:
+        raise CacheError(f"{name} keeps raw tokens with a context if, and only if, its layout is sliding")
+    wanted = (layout.context_tokens, layout.embed_dim)
+    if tokens is not None and tuple(tokens.shape) != wanted:
+        raise CacheError(f"{name} keeps raw tokens of shape {wanted}; these have shape {tuple(tokens.shape)}")

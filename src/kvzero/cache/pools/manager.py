@@ -74,6 +74,7 @@ class KVCacheManager:
         self.env_num = env_num
         self.stats_enabled = cache.pool_stats if enable_stats is None else enable_stats
         self.dtype = dtype
+        self.made_by = b""  # what made the contexts that `load` read; empty where that is not known
         self.settings = ManagerSettings(
             layout=config.layout,
             num_simulations=config.num_simulations,
@@ -99,6 +100,11 @@ class KVCacheManager:
         init_bounds, recur_bounds = cache.init_pool_bounds, cache.recur_pool_bounds
         self._init_sizers = [] if init_bounds is None else [PoolSizer(pool, init_bounds) for pool in self.init_pools]
         self._recur_sizer = None if recur_bounds is None else PoolSizer(self.recur_pool, recur_bounds)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the contexts are."""
+        return self.recur_pool.device
 
     @property
     def nbytes(self) -> int:
@@ -173,6 +179,7 @@ class KVCacheManager:
         self.clear_init_caches()
         self.clear_recur_cache()
         self.wm_pool.clear()
+        self.made_by = b""
 
     def stats(self) -> ManagerStats | None:
         """Return the statistics of every pool; None where they are off."""
@@ -233,6 +240,7 @@ class KVCacheManager:
             pool.load(state)
         for sizer, period in zip(manager.sizers(), saved.periods, strict=True):
             sizer.load(period)
+        manager.made_by = made_by
         return manager
 
     def pools(self) -> list[KVCachePool]:

@@ -14,7 +14,7 @@ from kvzero.cache.codecs import CodecName, coded_context_bytes
 from kvzero.cache.layout import ContextLayout
 from kvzero.cache.pools.coded_slots import CodedSlots
 from kvzero.cache.pools.eviction import EvictionStrategy, read_strategy
-from kvzero.cache.pools.keys_values import ContextBatch, KeysValues
+from kvzero.cache.pools.keys_values import ContextBatch, KeysValues, check_context
 from kvzero.cache.pools.slots import SavedTable, SlotTable
 from kvzero.cache.pools.stats import CacheStats, Counters
 from kvzero.checks import read_int
@@ -120,6 +120,11 @@ class KVCachePool:
     def pool_size(self) -> int:
         """Contexts that fit."""
         return self._table.capacity
+
+    @property
+    def device(self) -> torch.device:
+        """Where the contexts are."""
+        return self._keys_values.device
 
     @property
     def nbytes(self) -> int:
@@ -358,23 +363,7 @@ class KVCachePool:
             )
 
     def _check_entry(self, entry: object) -> None:
-        if not isinstance(entry, KeysValues):
-            raise CacheError(
-                f"{self.name} was given a {type(entry).__name__} to keep; give KeysValues(keys_values, size)"
-            )
-        found, wanted = entry.keys_values, self._keys_values
-        if found.shape != wanted.shape or found.dtype != wanted.dtype or found.device != wanted.device:
-            raise CacheError(
-                f"{self.name} keeps contexts of shape {wanted.shape}, {wanted.dtype} on {wanted.device}; "
-                f"this one has shape {tuple(found.shape)}, {found.dtype} on {found.device}"
-            )
-        if (entry.tokens is None) != (self._tokens is None):
-            raise CacheError(f"{self.name} keeps raw tokens with a context if, and only if, its layout is sliding")
-        if self._tokens is not None and entry.tokens is not None and entry.tokens.shape != self._tokens.shape:
-            raise CacheError(
-                f"{self.name} keeps raw tokens of shape {self._tokens.shape}; "
-                f"these have shape {tuple(entry.tokens.shape)}"
-            )
+        check_context(entry, self.name, layout=self.layout, dtype=self._dtype, device=self.device)
 
     def _check_batch(self, num_keys: int, batch: ContextBatch) -> None:
         if num_keys != len(batch.sizes):

@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kvzero.cache import MISSING, NO_ACTION, ContextBatch, allocate_contexts, make_keys
-from kvzero.compat.unizero.caches import build_caches
+from kvzero.cache import MISSING, NO_ACTION, ContextBatch, ContextLevels, allocate_contexts, make_keys
+from kvzero.compat.unizero.caches import ManagedCaches, build_caches
 from kvzero.compat.unizero.handles import Handles
 from kvzero.compat.unizero.inference import ROOT
 from kvzero.compat.unizero.padded_contexts import ContextRows, Handle
 from kvzero.compat.unizero.transformer_config import TransformerConfig
-from kvzero.errors import StaleContextError
+from kvzero.errors import ConfigError, StaleContextError
 from kvzero.model import Network
 
 __all__ = ["ContextKeeper"]
@@ -32,7 +32,7 @@ class ContextKeeper:
         self._network = network
         self._layout = config.layout
         self.handles = Handles(make_keys(config.key_mode), is_sliding=self._layout.is_sliding)
-        self.levels, self.shown = build_caches(config, device=network.device, dtype=network.action_table.weight.dtype)
+        self.caches = build_caches(config, device=network.device, dtype=network.action_table.weight.dtype)
         self._version: int | None = network.version
         self._made_by: bytes | None = None  # the digest of what made the contexts, where no version tells
 
@@ -43,6 +43,30 @@ class ContextKeeper:
             "_version": None,
             "_made_by": self._network.digest if is_current else self._made_by,
         }
+
+    @property
+    def levels(self) -> ContextLevels:
+        """Where the contexts are."""
+        return self.caches.levels
+
+    def assign(self, name: str, value: object) -> None:
+        """Take what a user assigns to a name of the caches; with another manager, episodes have to begin anew.
+
+        Raises:
+            ConfigError: if that would have no effect, or does not fit.
+            StaleContextError: if a manager holds contexts that were not made by these weights.
+        """
+        if not self.caches.shows(name):
+            raise ConfigError(
+                f"{name} was assigned to a model whose contexts are kept otherwise, where it would have no effect; "
+                f"build one with use_new_cache_manager={not isinstance(self.caches, ManagedCaches)}"
+            )
+        if isinstance(self.caches, ManagedCaches):
+            self.notice_weights()
+            self.caches.use(value, digest=self._network.digest)
+            self.handles.forget()
+        else:
+            self.caches.assign(name, value)
 
     def notice_weights(self) -> None:
         """Forget all contexts if the weights have changed since they were made."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kvzero.cache import NO_ACTION, CacheStats, KeysValues, Window
 from kvzero.compat.lightzero import LightZeroWarning
+from kvzero.compat.unizero.caches import CACHE_NAMES
 from kvzero.compat.unizero.context_keeper import ContextKeeper
 from kvzero.compat.unizero.inference import (
     ROOT,
@@ -56,8 +57,9 @@ class WorldModel(nn.Module):
 
     With `use_new_cache_manager` the contexts are in `kv_cache_manager`; without, in `past_kv_cache_init_infer_envs`,
     `past_kv_cache_recurrent_infer`, `shared_pool_init_infer`, `shared_pool_recur_infer` and what belongs to them. The
-    names of the one do not exist with the other. Contexts that other weights made are forgotten before anything is
-    looked up. Cached predictions are exact in training mode too: dropout is in `compute_loss` alone.
+    names of the one do not exist with the other. They are the caches themselves: another manager may be assigned, and
+    the older structures may be written into, and counted in, by hand. Contexts that other weights made are forgotten
+    before anything is looked up. Cached predictions are exact in training mode too: dropout is in `compute_loss` alone.
     """
 
     def __init__(self, config: TransformerConfig, tokenizer: Tokenizer) -> None:
@@ -94,9 +96,16 @@ class WorldModel(nn.Module):
     def __getattr__(self, name: str) -> Any:
         """Return what the caches in use show of themselves."""
         keeper = self.__dict__.get("_keeper")
-        if keeper is not None and name in keeper.shown:
-            return keeper.shown[name]()
+        if keeper is not None and keeper.caches.shows(name):
+            return keeper.caches.show(name)
         return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Let the caches take what is assigned to one of their names."""
+        if name in CACHE_NAMES:
+            self._keeper.assign(name, value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def use_new_cache_manager(self) -> bool:
