@@ -70,12 +70,18 @@ class ManagedCaches:
             )
         self.levels = PooledLevels(manager)
 
+    def renewed(self, *, device: torch.device, dtype: torch.dtype) -> "ManagedCaches":
+        """Return empty caches of the same sizes there, for numbers of this type."""
+        old = self.levels.manager
+        return ManagedCaches(KVCacheManager(old.settings, old.env_num, old.stats_enabled, device=device, dtype=dtype))
+
 
 class HandKeptCaches:
     """Contexts in the older structures, which may be written into."""
 
-    def __init__(self, caches: LegacyCaches) -> None:
-        self.levels = LegacyLevels(caches)
+    def __init__(self, config: TransformerConfig, *, device: torch.device, dtype: torch.dtype) -> None:
+        self._config = config
+        self.levels = LegacyLevels(LegacyCaches(config, config.env_num, device=device, dtype=dtype))
 
     def shows(self, name: str) -> bool:
         """Tell whether a name of the world model is one of these caches."""
@@ -98,6 +104,10 @@ class HandKeptCaches:
             )
         setattr(self.levels.caches, name, read_int(name, value))
 
+    def renewed(self, *, device: torch.device, dtype: torch.dtype) -> "HandKeptCaches":
+        """Return empty caches of the same sizes there, for numbers of this type."""
+        return HandKeptCaches(self._config, device=device, dtype=dtype)
+
 
 Caches = ManagedCaches | HandKeptCaches
 
@@ -106,7 +116,7 @@ def build_caches(config: TransformerConfig, *, device: torch.device, dtype: torc
     """Return the caches that a config asks for."""
     if config.use_new_cache_manager:
         return ManagedCaches(KVCacheManager(config, config.env_num, device=device, dtype=dtype))
-    return HandKeptCaches(LegacyCaches(config, config.env_num, device=device, dtype=dtype))
+    return HandKeptCaches(config, device=device, dtype=dtype)
 
 
 def _describe(manager: KVCacheManager) -> dict[str, object]:

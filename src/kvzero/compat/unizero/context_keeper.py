@@ -68,6 +68,12 @@ class ContextKeeper:
         else:
             self.caches.assign(name, value)
 
+    def renew(self) -> None:
+        """Begin with empty caches where the network is now, for numbers of the type that it has now."""
+        self.caches = self.caches.renewed(device=self._network.device, dtype=self._network.action_table.weight.dtype)
+        self.handles.forget_latents()
+        self.handles.forget_nodes()
+
     def notice_weights(self) -> None:
         """Forget all contexts if the weights have changed since they were made."""
         version = self._network.version

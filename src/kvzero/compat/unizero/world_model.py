@@ -1,7 +1,7 @@
 """The world model with its caches behind the interface of UniZero's own code, for those who write their own search."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -59,7 +59,8 @@ class WorldModel(nn.Module):
     `past_kv_cache_recurrent_infer`, `shared_pool_init_infer`, `shared_pool_recur_infer` and what belongs to them. The
     names of the one do not exist with the other. They are the caches themselves: another manager may be assigned, and
     the older structures may be written into, and counted in, by hand. Contexts that other weights made are forgotten
-    before anything is looked up. Cached predictions are exact in training mode too: dropout is in `compute_loss` alone.
+    before anything is looked up; `to`, `double` and their like make the caches anew, and empty. Cached predictions are
+    exact in training mode too: dropout is in `compute_loss` alone.
     """
 
     def __init__(self, config: TransformerConfig, tokenizer: Tokenizer) -> None:
@@ -106,6 +107,15 @@ class WorldModel(nn.Module):
             self._keeper.assign(name, value)
         else:
             super().__setattr__(name, value)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "WorldModel":
+        """Move, or change the number type: contexts are of no use then, and caches are made anew where weights were."""
+        before = self.network.action_table.weight.data_ptr()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.network.action_table.weight.data_ptr() != before:
+            self._keeper.renew()
+            self._forget_rows()
+        return self
 
     @property
     def use_new_cache_manager(self) -> bool:
@@ -338,8 +348,7 @@ class WorldModel(nn.Module):
     def clear_caches(self) -> None:
         """Forget all contexts, those of roots and those of nodes: episodes have to begin anew; statistics go on."""
         self._keeper.forget()
-        self._rows = self._padded = None
-        self.keys_values_wm_list = []
+        self._forget_rows()
 
     def clear_env(self, env_id: int) -> None:
         """Forget the episode of one environment: its next observation has to begin another.
@@ -368,6 +377,10 @@ class WorldModel(nn.Module):
             )
         predictions: Predictions = self.network(latents, actions, dropout=dropout)
         return predictions
+
+    def _forget_rows(self) -> None:
+        self._rows = self._padded = None
+        self.keys_values_wm_list = []
 
     def _set_rows(self, rows: ContextRows) -> None:
         self._rows = rows
