@@ -132,7 +132,8 @@ def test_rows_to_judge_equal_the_twins(
     for chunks in twin.replay.to_judge(num_rows, before=before, **rest):
         some = wanted[num_found : num_found + len(chunks.places)]
         check_chunks(chunks, some, twin, context_steps=rest["context_steps"])
-        twin.replay.judge(chunks, {"search_values": np.array([1 + 100 * env + row.number for env, row in some])})
+        values = np.array([1 + 100 * env + row.number for env, row in some])
+        twin.replay.judge(chunks, {"search_values": values, "judged_at": np.full(len(some), before)})
         assert len(some) <= rest["rows_at_once"]
         num_found += len(some)
     assert num_found == len(wanted)
@@ -225,7 +226,22 @@ def test_what_is_found_too_late_is_not_written_over_newer_rows() -> None:
     for chunks in late:
         some = [next(names) for _ in chunks.places]
         values = np.array([1 + 100 * env + row.number for env, row in some])
-        num_written += twin.replay.judge(chunks, {"search_values": values})
+        found = {"search_values": values, "judged_at": np.ones(len(some), np.int64)}
+        num_written += twin.replay.judge(chunks, found)
     still_held = [(env, row) for env, row in ordered if row in twin.held(env)]
     assert num_written == len(still_held) < len(ordered)
     check_written(twin, still_held)
+
+
+def test_what_older_weights_have_found_is_not_written_over_what_newer_ones_have() -> None:
+    twin = random_twin(capacity=50)
+    (chunks,) = twin.replay.to_judge(9, before=1, context_steps=2, rows_at_once=9)
+    before, after = np.full(9, 3), np.array([2, 3, 4] * 3)
+    assert twin.replay.judge(chunks, {"search_values": np.full(9, 30.0), "judged_at": before}) == 9
+    assert twin.replay.judge(chunks, {"search_values": np.full(9, 40.0), "judged_at": after}) == 3
+    arrays, found = twin.replay.state_arrays(), {}
+    for place, number in zip(chunks.places.tolist(), after.tolist(), strict=True):
+        env, slot = divmod(place, twin.capacity)
+        held = tuple(arrays[f"{name}.{env}"][slot] for name in ("search_values", "judged_at"))
+        found.setdefault(number, set()).add(held)
+    assert found == {2: {(30, 3)}, 3: {(30, 3)}, 4: {(40, 4)}}

@@ -118,6 +118,31 @@ def test_sinks_are_named_once_each_and_exist():
         chosen.__post_init__()
 
 
+@pytest.mark.parametrize("moving", [{"first_discount": 0.9}, {"final_bootstrap_steps": 2}])
+@pytest.mark.parametrize(
+    ("begins", "updates", "num_updates", "does_end"),
+    [
+        (0.0, None, 7, True),
+        (0.5, None, 7, True),
+        (0.52, None, 100, False),
+        (0.5, 50, 100, True),
+        (0.5, 51, 100, False),
+        (1 - 959 / 15_999, 959, 15_999, True),  # whose sum in floats is above 15,999
+    ],
+)
+def test_a_run_whose_annealing_would_not_end_is_refused_where_it_is_to_begin(
+    moving, begins, updates, num_updates, does_end
+):
+    learner = LearnerConfig(annealing_begins=begins, annealing_updates=updates, **moving)
+    schedule = ScheduleConfig(total_env_steps=num_updates, replay_ratio=1.0)
+    config = RunConfig(preset="mine", learner=learner, schedule=schedule)  # one that began so is still read
+    if does_end:
+        config.refuse_endless_annealing()
+    else:
+        with pytest.raises(ConfigError, match=rf"annealing_begins is {begins}.* of the run's {num_updates} updates"):
+            config.refuse_endless_annealing()
+
+
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [(None, [1.0, 0.6, 0.2, 0.2, 0.2]), (10, [1.0, 0.2, 0.2, 0.2, 0.2]), (80, [1, 0.9, 0.8, 0.7, 0.6])],

@@ -57,5 +57,5 @@ def test_what_cannot_be_played_is_refused(trained_run, change, error):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(RunError, match="holds no checkpoint"):
+    with pytest.raises(RunError, match=f"holds no checkpoint .* kvzero train --resume {tmp_path}"):
         kvzero.evaluate_run(tmp_path, num_episodes=1)

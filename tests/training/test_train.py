@@ -20,7 +20,7 @@ import kvzero
 from kvzero.agent import newest_checkpoint
 from kvzero.errors import CheckpointError, ConfigError, DeviceError, EnvError, RunError, SearchError
 from kvzero.reports import plot_learning_curve, read_metrics, read_summary, write_report
-from kvzero.training import read_config
+from kvzero.training import Trainer, read_config
 from kvzero.training.storage import checkpoints
 
 SUMMARY = {
@@ -225,6 +225,26 @@ class Interrupted:
             raise KeyboardInterrupt
 
 
+def test_a_last_evaluation_that_is_played_once_more_stands_once_in_the_curve(tmp_path):
+    run = kvzero.train(tiny_config(tmp_path, run_name="run", total_env_steps=20)).run
+    (run / "summary.json").unlink()  # as where the machine went down before it was written
+    assert kvzero.resume(run).summary is not None
+    assert [line["env_steps"] for line in evaluations(run)] == [20]
+
+
+def test_the_summary_is_there_before_anything_is_closed(tmp_path, monkeypatch):
+    close = Trainer.close
+
+    def interrupted(self):
+        close(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "close", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kvzero.train(tiny_config(tmp_path, run_name="run", total_env_steps=20))
+    assert read_summary(tmp_path / "run").env_steps == 20
+
+
 def test_an_evaluation_that_was_made_is_not_made_again_on_resuming(tmp_path):
     run = kvzero.train(tiny_config(tmp_path, run_name="longer", total_env_steps=20)).run
     kvzero.resume(run, total_env_steps=24)
@@ -306,6 +326,50 @@ def test_a_finished_run_is_refused_and_goes_on_to_a_later_end_which_it_remembers
     assert read_config(run).schedule.total_env_steps == 28
     with pytest.raises(ConfigError, match="total_env_steps is 0"):
         kvzero.resume(run, total_env_steps=0)
+
+
+class Watching:
+    """An observer that ends the session as a kill does, before its first checkpoint, if it is to; keeps sentences."""
+
+    def __init__(self, *, is_deadly=False):
+        self.is_deadly = is_deadly
+        self.sentences = []
+
+    def update(self, env_steps, *, updates, figures=None):
+        if self.is_deadly and env_steps >= 8:
+            raise KeyboardInterrupt
+
+    def message(self, text):
+        self.sentences.append(text)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew_in_its_folder(trained_run, tmp_path):
+    run = tmp_path / "killed"
+    with pytest.raises(KeyboardInterrupt):
+        kvzero.train(tiny_config(tmp_path, run_name="killed"), observer=Watching(is_deadly=True))
+    with pytest.raises(RunError, match=f"go on with it: kvzero train --resume {run}"):
+        kvzero.train(tiny_config(tmp_path, run_name="killed"))
+    assert not list(run.glob("checkpoints/*"))
+    with (run / "metrics.jsonl").open("a") as metrics:
+        metrics.write('{"env_steps": 8, "left_over": 1}\n')
+    (run / "versions.json").write_text("{}")
+    finished = kvzero.resume(run, observer=(observer := Watching()))
+    assert finished.run == run
+    assert observer.sentences[0] == f"{run} holds no checkpoint; it begins anew"
+    assert history(run) == history(trained_run)
+    ours, theirs = weights(run), weights(trained_run)
+    assert [name for name in theirs if not np.array_equal(ours[name], theirs[name])] == []
+    assert (run / "versions.json").read_text() == (trained_run / "versions.json").read_text()
+    assert [folder.name for folder in tmp_path.iterdir()] == ["killed"]
+
+
+def test_a_run_that_has_lost_its_checkpoints_is_not_begun_anew(trained_run, tmp_path):
+    run = copied(trained_run, tmp_path)
+    shutil.rmtree(run / "checkpoints")
+    before = (run / "metrics.jsonl").read_bytes()
+    with pytest.raises(RunError, match="its checkpoints are gone"):
+        kvzero.resume(run, total_env_steps=50)
+    assert (run / "metrics.jsonl").read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "file", "without checkpoints"])

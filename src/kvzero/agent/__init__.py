@@ -23,6 +23,7 @@ from kvzero.agent.weights import (
     save_agent_file,
     save_tensors,
     save_weights,
+    whole_checkpoints,
 )
 
 __all__ = [
@@ -51,4 +52,5 @@ __all__ = [
     "save_agent_file",
     "save_tensors",
     "save_weights",
+    "whole_checkpoints",
 ]

@@ -30,6 +30,7 @@ __all__ = [
     "save_agent_file",
     "save_tensors",
     "save_weights",
+    "whole_checkpoints",
 ]
 
 Found = TypeVar("Found")
@@ -39,19 +40,28 @@ WEIGHTS_FILE = "weights.safetensors"
 AGENT_FILE = "agent.json"
 
 
-def newest_checkpoint(run: Path) -> Path:
-    """Return the folder of a run's newest whole checkpoint.
+def whole_checkpoints(run: Path) -> list[Path]:
+    """Return the folders of a run's whole checkpoints, the oldest first.
 
     A checkpoint in the making has another name, so every `step_*` folder is whole.
+    """
+    return sorted((run / CHECKPOINTS).glob("step_*"))
+
+
+def newest_checkpoint(run: Path) -> Path:
+    """Return the folder of a run's newest whole checkpoint.
 
     Raises:
         RunError: if the folder is missing or holds no checkpoint.
     """
     if not run.is_dir():
         raise RunError(f"{run} is not a folder; give the folder of a run, such as runs/cartpole-0")
-    whole = sorted((run / CHECKPOINTS).glob("step_*"))
+    whole = whole_checkpoints(run)
     if not whole:
-        raise RunError(f"{run} holds no checkpoint (looked for {CHECKPOINTS}/step_*); train it first")
+        raise RunError(
+            f"{run} holds no checkpoint (looked for {CHECKPOINTS}/step_*); wait for the first one, or, if the run was "
+            f"ended before it, let it begin anew: kvzero train --resume {run}"
+        )
     return whole[-1]
 
 
@@ -62,7 +72,7 @@ def find_checkpoint(run: Path, name: str) -> Path:
         RunError: if the folder is missing, or holds no checkpoint of that name.
     """
     newest = newest_checkpoint(run)
-    whole = sorted(found.name for found in newest.parent.glob("step_*"))
+    whole = [found.name for found in whole_checkpoints(run)]
     if name not in whole:
         raise RunError(f"{run} holds no checkpoint {name!r}; choose one of {', '.join(whole)}")
     return newest.with_name(name)

@@ -31,7 +31,7 @@ HELP = frozenset({"-h", "--help"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
-    """Go on with a run from its newest checkpoint."""
+    """Go on with a run from its newest checkpoint; one that was ended before its first begins anew."""
 
     resume: Path
     """Folder of the run."""

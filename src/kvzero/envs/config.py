@@ -57,7 +57,7 @@ class EnvConfig:
     """Atari only: probability, in each frame, that the game repeats the last action instead of taking the new one."""
 
     clip_rewards: bool = True
-    """Atari only: in training, clip the reward of each step to [-1, 1]; evaluation always sees raw rewards."""
+    """Atari only: learn from, and predict, the reward of each step clipped to [-1, 1]; returns are of raw rewards."""
 
     episodic_life: bool = True
     """Atari only: in training, end the episode (not the game) when a life is lost; evaluation plays whole games."""

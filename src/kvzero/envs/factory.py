@@ -18,8 +18,8 @@ __all__ = ["make_environments"]
 def make_environments(config: EnvConfig, *, num_envs: int, training: bool, render: bool = False) -> Environments:
     """Make `num_envs` copies of the configured environment; call `reset` before the first `step`.
 
-    `training` lets Atari games clip rewards and end episodes with a life, where so configured; elsewhere it changes
-    nothing. `render` lets environment 0 show RGB frames, at some cost.
+    `training` lets Atari games end episodes with a life, where so configured; elsewhere it changes nothing. `render`
+    lets environment 0 show RGB frames, at some cost.
 
     Raises:
         ConfigError: the id is unknown, a package is missing, a space is not supported, or it cannot render.

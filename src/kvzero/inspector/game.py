@@ -38,7 +38,7 @@ class Game:
     """Seed of the environment."""
 
     episode: PlayedEpisode
-    """What was seen, done and earned; rewards as the network learns them, scaled where a run scales them."""
+    """What was seen, done and earned; rewards as the network learns them, clipped and scaled where the run does."""
 
     records: list[SearchRecord]
     """The search of every step."""

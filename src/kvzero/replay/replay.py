@@ -131,15 +131,18 @@ class Replay:
         return cut_chunks(self._rows, places, context_steps=context_steps, rows_at_once=rows_at_once)
 
     def judge(self, chunks: Chunks, fields: Mapping[str, Shaped[np.ndarray, "root ..."]]) -> int:
-        """Write what a new search found of the rows of `chunks`, in the order of their `places`.
+        """Write what a search found of the rows of `chunks`, in the order of their `places`; `judged_at` is one field.
 
-        Rows that others have been written over since are left out; return how many are not.
+        Left out are rows that others have been written over since, and those that weights of as many updates, or more,
+        have judged; return how many are not.
         """
         envs, slots = np.divmod(chunks.places, self._rows.rows_per_env)
         is_held = chunks.numbers >= self._rows.num_written[envs] - self._rows.rows_per_env
+        is_newer = fields["judged_at"] > self._rows.fields["judged_at"][envs, slots]
+        written = is_held & is_newer
         for name, values in fields.items():
-            self._rows.fields[name][envs[is_held], slots[is_held]] = values[is_held]
-        return int(np.count_nonzero(is_held))
+            self._rows.fields[name][envs[written], slots[written]] = values[written]
+        return int(np.count_nonzero(written))
 
     def steps_of(self, name: str) -> Shaped[np.ndarray, "step ..."]:
         """Return a copy of one field of all steps held, in no particular order."""

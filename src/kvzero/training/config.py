@@ -19,6 +19,9 @@ from kvzero.training.learning import ROWS_AT_ONCE, LearnerConfig, ReanalysisConf
 
 __all__ = ["Purpose", "RunConfig", "ScheduleConfig"]
 
+ROUNDING = 1e-9
+"""How far a share of a number may be from what it should be."""
+
 Purpose = Literal["weights", "replay", "search", "collect", "eval", "final", "shift", "reanalysis"]
 """What random numbers of a run are for; each draws its own."""
 
@@ -216,6 +219,23 @@ class RunConfig:
     def without_place(self) -> "RunConfig":
         """Return a config that says nothing of the machine's folders and ports, to be handed on."""
         return replace(self, runs_dir="runs", run_name=None, monitor=None)
+
+    def refuse_endless_annealing(self) -> None:
+        """Refuse to begin a run whose n and discount would not have come to their last values at its end.
+
+        That is not refused when a config is made: runs that began so are still to be read.
+
+        Raises:
+            ConfigError: if they would not.
+        """
+        learner, total = self.learner, self.total_updates
+        begins, lasts = learner.annealing_begins * total, learner.annealing_updates or total / 2
+        if begins + lasts > total * (1 + ROUNDING):
+            span = "half of the run" if learner.annealing_updates is None else f"the annealing_updates {lasts}"
+            raise ConfigError(
+                f"annealing_begins is {learner.annealing_begins}, which leaves {total - begins:g} of the run's {total} "
+                f"updates for what moves over {span}, and would not end; begin sooner, or give fewer annealing_updates"
+            )
 
     def seed_for(self, purpose: Purpose, salt: int = 0, *more_salt: int) -> int:
         """Return a seed of its own for every purpose, so that no two draw the same numbers."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kvzero.agent import newest_checkpoint
+from kvzero.agent import whole_checkpoints
 from kvzero.errors import RunError
 from kvzero.reports import (
     SUMMARY_FILE,
@@ -30,7 +30,7 @@ from kvzero.training.learning import Ranks
 from kvzero.training.ranks import in_ranks
 from kvzero.training.session import Observer, Reporter, SessionResult, Trainer
 from kvzero.training.stopping import StopSignal
-from kvzero.training.storage import name_run, new_run, read_config, sole_writer, write_config
+from kvzero.training.storage import begin_anew, name_run, new_run, read_config, sole_writer, write_config
 
 __all__ = ["Finished", "resume", "train"]
 
@@ -62,7 +62,7 @@ def train(config: RunConfig, *, observer: Observer | None = None, sinks: Sequenc
         SearchError: if the network has diverged; no checkpoint is written then.
         RankError: if another rank is gone; a checkpoint is written first.
     """
-    return in_ranks(lambda ranks: _run_session(config, name_run(config), observer, sinks, ranks, resume_from=None))
+    return in_ranks(lambda ranks: _run_session(config, name_run(config), observer, sinks, ranks, is_new=True))
 
 
 def resume(
@@ -78,11 +78,12 @@ def resume(
 
     Prometheus can ask at a new `monitor`, and collectors live in a new `cluster`, if one is given.
 
-    Environments begin new episodes; everything else continues as if there had been no pause.
+    Environments begin new episodes; everything else continues as if there had been no pause. A run that was ended
+    before its first checkpoint begins anew, in its folder: what its metrics said is cut off.
 
     Raises:
-        RunError: if the folder is not that of a run, holds no checkpoint, is already at its end, or is being written by
-            another process.
+        RunError: if the folder is not that of a run, or that of a run that is at its end or has lost its checkpoints
+            since; or if another process is writing it.
         CheckpointError: if the checkpoint is damaged, of another configuration or environment, or of a newer version.
     """
     run = Path(run)
@@ -99,7 +100,7 @@ def resume(
             config = replace(config, distributed=replace(config.distributed, cluster=cluster))
         with sole_writer(run):
             _refuse_finished(run, config)
-            return _run_session(config, run, observer, sinks, ranks, resume_from=newest_checkpoint(run))
+            return _run_session(config, run, observer, sinks, ranks, resume_from=_find_start(run))
 
     return in_ranks(go_on)
 
@@ -112,6 +113,14 @@ def _refuse_finished(run: Path, config: RunConfig) -> None:
         )
 
 
+def _find_start(run: Path) -> Path | None:
+    """Return the checkpoint that a run goes on from; None where it was ended before its first one."""
+    whole = whole_checkpoints(run)
+    if not whole and (run / SUMMARY_FILE).exists():
+        raise RunError(f"{run} came to an end, but its checkpoints are gone, and it cannot go on; train another run")
+    return whole[-1] if whole else None
+
+
 def _run_session(
     config: RunConfig,
     run: Path,
@@ -119,7 +128,8 @@ def _run_session(
     sinks: Sequence[SinkOpener],
     ranks: Ranks,
     *,
-    resume_from: Path | None,
+    resume_from: Path | None = None,
+    is_new: bool = False,
 ) -> Finished:
     keep_freed_memory()
     with ExitStack() as held:
@@ -128,16 +138,20 @@ def _run_session(
             _threads(config.num_threads),
             closing(Trainer(config, run, resume_from=resume_from, ranks=ranks)) as trainer,
         ):
-            if resume_from is None:  # only now, so that a config that cannot work leaves no folder behind
+            if is_new:  # only now, so that a config that cannot work leaves no folder behind
                 run = trainer.folder = held.enter_context(new_run(run, config, library_versions()))
+            elif resume_from is None:
+                begin_anew(run, config, library_versions())
             else:
                 write_config(run, config)  # it may have a new end
-            begun, evaluated = (None, None) if resume_from is None else (trainer.env_steps, trainer.evaluated_at)
+            begun, evaluated = (None, None) if is_new else (trainer.env_steps, trainer.evaluated_at)
             others = [*served, *sinks]
             log = held.enter_context(
                 FigureLog(run, resume_from=begun, evaluated_at=evaluated, names=config.sinks, others=others)
             )
             reporter = Reporter(log, observer)
+            if not is_new and resume_from is None:
+                reporter.message(f"{run} holds no checkpoint; it begins anew")
             for monitor in served:
                 reporter.message(f"Prometheus can ask for figures at {monitor.url}")
             with StopSignal() as should_stop:
@@ -146,9 +160,9 @@ def _run_session(
                     should_stop,
                     on_video=lambda env_steps, video: log.write_video(env_steps, "evaluation", video),
                 )
-        if not result.is_finished:
-            return Finished(run, None)
-        return Finished(run, _write_outcome(run, config, result, log))
+                # Before anything is closed: a run that ended there would play its final evaluation once more.
+                summary = _write_outcome(run, config, result, log) if result.is_finished else None
+    return Finished(run, summary)
 
 
 def _write_outcome(run: Path, config: RunConfig, result: SessionResult, log: FigureLog) -> Summary:

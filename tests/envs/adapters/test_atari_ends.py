@@ -108,9 +108,9 @@ def test_final_observations_are_those_of_ended_games_and_equal_elsewhere(ends):
 
 @pytest.mark.parametrize(
     ("training", "clip_rewards", "expected"),
-    [(True, True, [-1, 0, 1]), (True, False, [-7, 0, 4]), (False, True, [-7, 0, 4]), (False, False, [-7, 0, 4])],
+    [(True, True, [-1, 0, 1]), (True, False, [-7, 0, 4]), (False, True, [-1, 0, 1]), (False, False, [-7, 0, 4])],
 )
-def test_rewards_are_clipped_only_in_training_and_raw_ones_never(ends, training, clip_rewards, expected):
+def test_rewards_are_clipped_in_evaluations_as_in_training_and_raw_ones_never(ends, training, clip_rewards, expected):
     _, steps, _ = ends("99", "99", "99", num_steps=1, training=training, clip_rewards=clip_rewards)
     assert steps.rewards.tolist() == expected
     assert steps.raw_rewards.tolist() == [-7, 0, 4]

@@ -34,6 +34,7 @@ def test_turns_add_up_to_a_run_with_its_metrics_and_checkpoint(job):
     assert (first.turn.num_updates, second.turn.num_updates) == (2, 5)
     assert first.turn.seconds == first.turn.collect_seconds + first.turn.update_seconds > 0
     assert 0 < second.turn.rss_bytes <= second.turn.peak_rss_bytes
+    assert (first.is_whole, second.is_whole) == (True, True)
     curve = [*first.curve, *second.curve]
     assert [line["env_steps"] for line in curve] == list(range(4, 44, 4))
     logged = read_metrics(job.folder)
@@ -51,8 +52,16 @@ def test_a_turn_ends_early_when_told_and_the_run_goes_on(job):
     with contextlib.closing(RunInTurns(job)) as run:
         cut = run.advance(lambda: next(asks) >= 4, lap=0, position=0, env_steps=40)
         rest = run.advance(never, lap=0, position=0, env_steps=40)
+    assert (cut.is_whole, rest.is_whole) == (False, True)
     assert 0 < cut.turn.env_steps < 40
     assert cut.turn.num_env_steps + rest.turn.num_env_steps == 40
+
+
+def test_a_turn_that_was_stopped_in_its_last_updates_is_not_whole(job):
+    schedule = replace(job.config.schedule, replay_ratio=0.5, round_env_steps=40)
+    with contextlib.closing(RunInTurns(replace(job, config=replace(job.config, schedule=schedule)))) as run:
+        cut = run.advance(lambda: run._trainer.num_updates >= 3, lap=0, position=0, env_steps=40)
+    assert (cut.turn.env_steps, cut.turn.num_updates, cut.is_whole) == (40, 3, False)
 
 
 def test_a_turn_that_is_over_before_it_begins_measures_nothing(job):

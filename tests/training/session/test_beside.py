@@ -104,6 +104,21 @@ def test_one_that_a_stop_left_is_played_by_the_session_that_resumes_with_the_wei
     assert not list((run / "checkpoints").glob("step_*/evaluating.safetensors"))
 
 
+def test_a_process_that_ends_between_two_evaluations_is_begun_anew_and_asked(tmp_path, caplog):
+    network = tiny_learner().network
+    evaluator = Evaluator(PlayerProcess(tiny_config(tmp_path), network.spec))
+    due = DueEvaluation.of(network, env_steps=20, discount=0.9)
+    evaluator.begin(due, tmp_path)
+    first = evaluator.finish(lambda: False)
+    kill(evaluator)
+    evaluator._playing._process._process.wait()  # so that its end of the line is closed
+    evaluator.begin(due, tmp_path)
+    second = evaluator.finish(lambda: False)
+    evaluator.close()
+    assert second.games == first.games
+    assert "begun anew and asked again" in caplog.text
+
+
 def test_a_process_that_keeps_ending_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(player_process, "MAX_REPLACED", 0)
     network = tiny_learner().network

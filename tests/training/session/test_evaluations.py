@@ -1,11 +1,8 @@
 """An evaluation is due once in every stretch of the run, also if a session before had to leave it out."""
 
-import sys
-
 import pytest
 from tests.training.samples import tiny_config, tiny_learner
 
-from kvzero.errors import ConfigError
 from kvzero.training.session.evaluations import Evaluations
 
 
@@ -49,9 +46,3 @@ def test_a_filmed_one_leaves_a_video_of_its_games_and_they_are_the_same_games(tm
     assert b"ftyp" in played[0].video.read_bytes()[:16]
     assert played[1].video is None
     assert played[0].games == played[1].games
-
-
-def test_to_film_without_the_packages_is_refused_at_once(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(ConfigError, match=r"kvzero\[video\]"):
-        evaluations(tmp_path, film_evaluations=True)

@@ -122,17 +122,41 @@ def test_a_stop_inside_a_block_of_updates_changes_no_bit(tmp_path, make_config):
     assert_same(whole, resumed)
 
 
-def through_a_checkpoint(config: RunConfig, stopped: Components, loop: Loop, run) -> Components:
-    """Save, load into new parts, and make the updates that are still owed; no running episode is ended here."""
+def test_rows_that_were_searched_since_a_checkpoint_are_searched_anew_where_only_its_state_was_written(tmp_path):
+    config = reanalysing(tiny_config(tmp_path, replay_ratio=0.5, round_env_steps=20))
+    (whole, whole_loop), (stopped, stopped_loop) = begin(config), begin(config)
+    for loop in (whole_loop, stopped_loop):
+        loop._collect(lambda: False)
+        loop.make_owed_updates(lambda: False)
+        loop._collect(lambda: False)
+    torch_state = torch.get_rng_state()
+    whole_loop.make_owed_updates(lambda: False)
+    torch.set_rng_state(torch_state)
+    save(config, stopped, stopped_loop, tmp_path)
+    served = stopped.reanalyser.served_updates
+    stopped_loop.make_owed_updates(lambda: True)
+    assert stopped.reanalyser.served_updates > served == stopped.learner.num_updates > 0
+    resumed = through_a_checkpoint(config, stopped, stopped_loop, tmp_path)
+    for components in (whole, stopped, resumed):
+        components.source.envs.close()
+    assert_same(whole, resumed)
+
+
+def save(config: RunConfig, components: Components, loop: Loop, run: Path) -> Path:
     progress = Progress(
         env_steps=loop.env_steps,
         updates_owed=loop.updates_owed,
         evaluated_at=0,
         seconds=1.0,
         search_rng={},
-        served_updates=stopped.reanalyser.served_updates,
+        served_updates=components.reanalyser.served_updates,
     )
-    folder = save_checkpoint(run, stopped.learner, stopped.replay, progress, agent=config.agent, keep=1)
+    return save_checkpoint(run, components.learner, components.replay, progress, agent=config.agent, keep=1)
+
+
+def through_a_checkpoint(config: RunConfig, stopped: Components, loop: Loop, run: Path) -> Components:
+    """Save, load into new parts, and make the updates that are still owed; no running episode is ended here."""
+    folder = save(config, stopped, loop, run)
     resumed, _ = build_components(config)
     progress = load_checkpoint(folder, resumed.learner, resumed.replay)
     resumed.reanalyser.served_updates = progress.served_updates

@@ -1,16 +1,20 @@
 """A session's own state goes into a checkpoint and comes back; its rounds are those of a whole run."""
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
+from tests.training.environments import Ladder
 from tests.training.samples import NUM_ENVS, tiny_config
 
 from kvzero.agent import Planner, newest_checkpoint
-from kvzero.errors import ConfigError, EnvError, RunError, SearchError
+from kvzero.errors import ConfigError, EnvError, ProcessError, RunError, SearchError
 from kvzero.replay import Replay
 from kvzero.training import RunConfig, Trainer
 from kvzero.training.learning.schedules import Schedules
+from kvzero.training.session import trainer as trainer_module
+from kvzero.training.session.player_process import PlayerProcess
 
 STEP = 1
 
@@ -134,6 +138,99 @@ def test_a_replay_without_room_for_an_environment_is_refused(tmp_path):
     config = tiny_config(tmp_path)
     with pytest.raises(ConfigError, match="replay_capacity 3"):
         Trainer(replace(config, replay=replace(config.replay, replay_capacity=3)), tmp_path)
+
+
+def build_nothing(*_, **__):
+    raise AssertionError("something was built")
+
+
+def test_to_film_without_the_packages_is_refused_before_anything_is_built(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer_module, "build_components", build_nothing)
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(ConfigError, match=r"kvzero\[video\]"):
+        Trainer(tiny_config(tmp_path, film_evaluations=True), tmp_path)
+
+
+def test_annealing_that_would_not_end_is_refused_before_anything_is_built_but_not_of_a_run_that_goes_on(
+    tmp_path, monkeypatch
+):
+    config = tiny_config(tmp_path)
+    stopped_after(config, tmp_path, 30)
+    config = replace(config, learner=replace(config.learner, first_discount=0.9, annealing_begins=0.75))
+    Trainer(config, tmp_path, resume_from=newest_checkpoint(tmp_path)).close()
+    monkeypatch.setattr(trainer_module, "build_components", build_nothing)
+    with pytest.raises(ConfigError, match=r"annealing_begins is 0\.75, which leaves 2\.5 of the run's 10 updates"):
+        Trainer(config, tmp_path)
+
+
+@pytest.fixture
+def closed(monkeypatch) -> list:
+    """Return the environments that are closed from now on."""
+    found, close = [], Ladder.close
+
+    def watched(self):
+        found.append(self)
+        close(self)
+
+    monkeypatch.setattr(Ladder, "close", watched)
+    return found
+
+
+def test_environments_are_closed_where_what_works_with_them_cannot_be_built(tmp_path, monkeypatch, closed):
+    def refuse(*_, **__):
+        raise ConfigError("no")
+
+    monkeypatch.setattr(trainer_module, "Meter", refuse)
+    with pytest.raises(ConfigError, match="no"):
+        Trainer(tiny_config(tmp_path), tmp_path)
+    assert len(closed) == NUM_ENVS
+
+
+class Deaf(PlayerProcess):
+    """Plays nothing beside training, and the second one is no more when it is asked."""
+
+    def __init__(self, made):
+        self.is_lost, self.is_closed = len(made) == 1, False
+        made.append(self)
+
+    def ask(self, due, folder):
+        if self.is_lost:
+            raise ProcessError("the evaluator was killed by signal 9")
+
+    def hear(self, seconds):
+        return None
+
+    def close(self):
+        self.is_closed = True
+
+
+def test_who_plays_beside_training_is_ended_where_it_cannot_be_asked(tmp_path, monkeypatch, closed):
+    config, made = tiny_config(tmp_path, evaluate_beside=True), []
+    monkeypatch.setattr(trainer_module, "PlayerProcess", lambda *_: Deaf(made))
+    first = Trainer(config, tmp_path)
+    first.run(Listening(), lambda: first._evaluator.due is not None)
+    first.close()
+    with pytest.raises(ProcessError):
+        Trainer(config, tmp_path, resume_from=newest_checkpoint(tmp_path))
+    assert [each.is_closed for each in made] == [True, True]
+    assert len(closed) == 2 * NUM_ENVS
+
+
+def normalising(config: RunConfig) -> RunConfig:
+    model = replace(config.agent.model, normalize_observations=True)
+    return replace(config, agent=replace(config.agent, model=model))
+
+
+@pytest.mark.parametrize(("replay_ratio", "num_waiting"), [(0.0, 0), (0.25, 8)], ids=["without updates", "with them"])
+def test_what_was_seen_waits_for_the_first_update_and_not_where_there_will_be_none(tmp_path, replay_ratio, num_waiting):
+    trainer = Trainer(normalising(tiny_config(tmp_path, replay_ratio=replay_ratio)), tmp_path)
+    for _ in range(2):
+        trainer.advance(lambda: False)
+    trainer.close()
+    learner = trainer._components.learner
+    assert sum(map(len, learner.unseen)) == num_waiting
+    for network in (learner.network, learner.target_network):
+        assert network.normaliser.count == 8 - num_waiting
 
 
 def test_rounds_that_are_asked_for_one_by_one_are_those_of_a_whole_run(tmp_path):

@@ -38,7 +38,7 @@ class AtariEnvironments:
 
     def __init__(self, config: EnvConfig, *, num_envs: int, training: bool, render: bool) -> None:
         self._reward_scale = config.reward_scale
-        self._should_clip = training and config.clip_rewards
+        self._should_clip = config.clip_rewards
         self._ends_with_life = training and config.episodic_life
         self._max_steps = config.max_frames // config.frame_skip
         self._games = _make_games(config, num_envs, (config.image_size, config.image_size))

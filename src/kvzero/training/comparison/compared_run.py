@@ -82,7 +82,7 @@ class ComparedRun:
                 should_stop, RunInTurns.advance, lap=lap, position=position, env_steps=env_steps
             )
         )
-        if measured is None or measured.turn.env_steps < env_steps:
+        if measured is None or not measured.is_whole:
             return None
         self._turns.append(measured.turn)
         self._curve += measured.curve

@@ -40,8 +40,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredTurn:
-    """What a turn measured; it is not whole where it was stopped."""
+    """What a turn measured."""
 
+    is_whole: bool
+    """Whether it made all steps that it was to make, and all updates that they owe; not where it was stopped."""
     turn: Turn
     curve: tuple[dict[str, float | None], ...]
     games: tuple[Ended, ...]
@@ -102,7 +104,8 @@ class RunInTurns:
             peak_rss_bytes=peak_rss_bytes(),
             peak_device_bytes=torch.cuda.max_memory_allocated(),  # 0 without a GPU
         )
-        return MeasuredTurn(turn, tuple(curve), tuple(games))
+        is_whole = self._trainer.env_steps >= env_steps and not self._trainer.owes_updates
+        return MeasuredTurn(is_whole, turn, tuple(curve), tuple(games))
 
     def save(self) -> Path:
         """Write a checkpoint; return its folder."""

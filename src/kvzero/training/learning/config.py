@@ -56,14 +56,15 @@ class LearnerConfig:
     """Step size of AdamW at its highest."""
 
     annealing_begins: float = 0.0
-    """Share of the run's updates that are made before they begin to move."""
+    """Share of the run's updates that are made before they begin to move; what is left must be enough for it."""
 
     warmup_updates: int = 0
     """Updates over which the learning rate rises to its highest: the first steps of AdamW, which knows little of the
     gradients' size yet, are the least reliable (Ma & Yarats 2021)."""
 
     final_learning_rate_share: float = 0.1
-    """Share of the learning rate that is left when the run ends; it falls linearly."""
+    """Share of the learning rate that would be left after total_env_steps * replay_ratio updates, towards which it
+    falls linearly; a run makes fewer, by those that learning_starts saves, and ends above it."""
 
     weight_decay: float = 1e-4
     """Decay of AdamW, on matrices only."""

@@ -1,7 +1,7 @@
 """The learner: one gradient step on a batch of unrolls, and the EMA network that follows."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from math import inf
@@ -337,6 +337,11 @@ class Learner:
         self.unseen.clear()
         for network in (self.network, self.target_network):
             network.take_in(observations)
+
+    def load_moments(self, moments: Mapping[int, Mapping[str, Tensor]]) -> None:
+        """Take over what another optimiser keeps of each weight; the learning rate stays where this one has it."""
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": dict(moments), "param_groups": groups})
 
     def refuse_divergence(self) -> None:
         """Look at the weights, which waits for the device.

@@ -36,14 +36,13 @@ class LearnerCopy:
     shift_rng: Mapping[str, Any] | None
     weights: Mapping[str, Tensor]
     target_weights: Mapping[str, Tensor]
-    optimizer: Mapping[str, Any]
-    """The optimiser's state; like the weights, in memory that any rank has."""
+    moments: Mapping[int, Mapping[str, Tensor]]
+    """What the optimiser keeps of each weight; like the weights, in memory that any rank has."""
 
 
 def copy_learner(learner: Learner) -> LearnerCopy:
     """Return what another rank needs to make the same updates from here on."""
-    network, optimizer = learner.network, learner.optimizer.state_dict()
-    moments = {index: _to_memory(entries) for index, entries in optimizer["state"].items()}
+    network, moments = learner.network, learner.optimizer.state_dict()["state"]
     return LearnerCopy(
         model=network.config,
         spec=network.spec,
@@ -57,7 +56,7 @@ def copy_learner(learner: Learner) -> LearnerCopy:
         shift_rng=None if learner.shift is None else learner.shift.rng_state(),
         weights=_to_memory(network.state_dict()),
         target_weights=_to_memory(learner.target_network.state_dict()),
-        optimizer={**optimizer, "state": moments},
+        moments={index: _to_memory(entries) for index, entries in moments.items()},
     )
 
 
@@ -77,7 +76,7 @@ def make_learner(copy: LearnerCopy, ranks: Ranks) -> Learner:
     )
     learner.network.load_state_dict(copy.weights)
     learner.target_network.load_state_dict(copy.target_weights)
-    learner.optimizer.load_state_dict(dict(copy.optimizer))
+    learner.load_moments(copy.moments)
     learner.num_updates = copy.num_updates
     learner.number_type = copy.number_type
     if learner.shift is not None and copy.shift_rng is not None:

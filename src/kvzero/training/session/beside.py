@@ -21,7 +21,11 @@ class Playing(Protocol):
     """
 
     def ask(self, due: DueEvaluation, folder: Path) -> None:
-        """Have an evaluation played for the run in this folder; nothing else may be under way."""
+        """Have an evaluation played for the run in this folder; nothing else may be under way.
+
+        Raises:
+            ProcessError, ClusterError: if who plays has died too often.
+        """
         ...
 
     def hear(self, seconds: float) -> Evaluation | None:
@@ -48,7 +52,11 @@ class Evaluator:
         self._playing = playing
 
     def begin(self, due: DueEvaluation, folder: Path) -> None:
-        """Have an evaluation played for the run in this folder; nothing else may be under way."""
+        """Have an evaluation played for the run in this folder; nothing else may be under way.
+
+        Raises:
+            ProcessError, ClusterError: as `Playing.ask`.
+        """
         self.due = due
         self._playing.ask(due, folder)
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kvzero.cache import ResultCache, Tier
-from kvzero.reports import require_video
 from kvzero.training.config import RunConfig
 from kvzero.training.learning import Learner
 from kvzero.training.session.evaluation import Evaluation, play_evaluation
@@ -16,15 +15,9 @@ class Evaluations:
     """Plays with a network as it is, in environments and a store of its own, and remembers when it last did."""
 
     def __init__(self, config: RunConfig, learner: Learner, *, evaluated_at: int, tier: Tier | None = None) -> None:
-        """Refuse to film where no video can be written.
-
-        Raises:
-            ConfigError: if the extra `video` is not installed.
-        """
+        """Go on after the evaluation that was played at so many environment steps; nothing was before the first."""
         self.evaluated_at = evaluated_at
         """Environment steps at the newest evaluation that was played to its end, or is being played elsewhere."""
-        if config.schedule.film_evaluations:
-            require_video()
         self._config = config
         self._learner = learner
         self._results = None if tier is None else ResultCache(tier=tier)

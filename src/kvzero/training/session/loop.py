@@ -60,6 +60,11 @@ class Loop:
         return self.env_steps >= self._schedule.total_env_steps
 
     @property
+    def owes_updates(self) -> bool:
+        """Whether there are updates to be made; between rounds only where some were stopped."""
+        return self.updates_owed >= 1 and self._components.replay.has_starts  # none after a stop at the very first step
+
+    @property
     def dose(self) -> float:
         """Steps trained on per environment step collected: the updates made, times batch, times unroll."""
         learner = self._components.learner
@@ -96,7 +101,9 @@ class Loop:
             SearchError: if the network has diverged.
         """
         learner, replay = self._components.learner, self._components.replay
-        if self.updates_owed < 1 or not replay.has_starts:  # none after a stop at the very first step
+        if self._schedule.replay_ratio == 0:  # no update will ever ask for what was seen
+            learner.take_in()
+        if not self.owes_updates:
             return
         learner.take_in()
         if not self._serve_reanalysis(should_stop):

@@ -34,10 +34,17 @@ class PlayerProcess:
         self._begin()
 
     def ask(self, due: DueEvaluation, folder: Path) -> None:
-        """Have an evaluation played for the run in this folder, once the process is ready."""
+        """Have an evaluation played for the run in this folder, once the process is ready.
+
+        Raises:
+            ProcessError: if the process has ended by itself too often.
+        """
         self._asked = due, folder
         if self._is_ready:
-            self._send()
+            try:
+                self._send()
+            except ProcessError as error:  # it ended while there was nothing to play
+                self._replace(error)
 
     def hear(self, seconds: float) -> Evaluation | None:
         """Return what was asked for, if it comes within so many seconds.

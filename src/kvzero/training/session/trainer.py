@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvzero.errors import RunError, SearchError
-from kvzero.reports import WALL_SECONDS, WorkShares
+from kvzero.reports import WALL_SECONDS, WorkShares, require_video
 from kvzero.training.config import RunConfig
 from kvzero.training.learning import Ranks
 from kvzero.training.session.beside import Evaluator
@@ -62,27 +62,33 @@ class Trainer:
             ConfigError, DeviceError, EnvError, CheckpointError: where the config, machine, environment or checkpoint do
                 not allow it.
         """
+        _refuse_what_cannot_work(config, is_new=resume_from is None)
         self._config = config
         self._schedule = config.schedule
         self._on_video: VideoHook | None = None
         self.folder = run
         """The run's folder, which checkpoints are written into."""
         self._clock = RunClock()
-        self._components, progress = build_components(config, resume_from=resume_from, ranks=ranks)
+        with ExitStack() as opened:
+            self._components, progress = build_components(config, resume_from=resume_from, ranks=ranks)
+            opened.callback(self._components.close)
+            self._build_around(progress, resume_from, opened)
+            self._opened = opened.pop_all()
+
+    def _build_around(self, progress: Progress, resume_from: Path | None, opened: ExitStack) -> None:
+        """Build what works with the components."""
+        config, components = self._config, self._components
         self._clock.resume(progress.seconds)
-        self._loop = Loop(config, self._components, progress)
-        self._meter = Meter(
-            self._components, self._loop, self._clock, num_collectors=config.distributed.collectors or 0
-        )
-        components = self._components
+        self._loop = Loop(config, components, progress)
+        self._meter = Meter(components, self._loop, self._clock, num_collectors=config.distributed.collectors or 0)
         self._evaluations = Evaluations(
-            config, components.learner, evaluated_at=progress.evaluated_at, tier=components.tier
+            config, components.learner, evaluated_at=self._evaluated_until(progress), tier=components.tier
         )
         due = None
         if resume_from is not None and progress.evaluating is not None:
             due = DueEvaluation(**progress.evaluating, weights=load_evaluating(resume_from))
         is_beside = self._schedule.evaluate_beside or due is not None
-        self._evaluator = self._begin_evaluator(due) if is_beside else None
+        self._evaluator = self._begin_evaluator(due, opened) if is_beside else None
 
     @property
     def env_steps(self) -> int:
@@ -93,6 +99,11 @@ class Trainer:
     def evaluated_at(self) -> int:
         """Environment steps at the newest evaluation that was played to its end, or is being played beside training."""
         return self._evaluations.evaluated_at
+
+    @property
+    def owes_updates(self) -> bool:
+        """Whether the newest round is to make more updates: it was stopped before it had made all."""
+        return self._loop.owes_updates
 
     @property
     def num_updates(self) -> int:
@@ -186,10 +197,7 @@ class Trainer:
 
     def close(self) -> None:
         """Close where steps come from, what outlives the run, and who plays evaluations."""
-        with ExitStack() as held:
-            held.callback(self._components.close)
-            if self._evaluator is not None:
-                self._evaluator.close()
+        self._opened.close()
 
     def _progress(self) -> Progress:
         reanalyser = self._components.reanalyser
@@ -209,6 +217,10 @@ class Trainer:
     def _due(self) -> DueEvaluation | None:
         """What is being played beside training."""
         return None if self._evaluator is None else self._evaluator.due
+
+    def _evaluated_until(self, progress: Progress) -> int:
+        """Return up to where the curve has its points; a run that is at its end has its final evaluation anew."""
+        return min(progress.evaluated_at, progress.env_steps - 1) if self._loop.is_done else progress.evaluated_at
 
     def _train(self, observer: Observer, should_stop: Callable[[], bool]) -> None:
         self._loop.make_owed_updates(should_stop)  # those that an earlier session was stopped in
@@ -254,9 +266,10 @@ class Trainer:
         self._tell_of(played, observer)
         return [] if played is None else played.games.returns
 
-    def _begin_evaluator(self, due: DueEvaluation | None) -> Evaluator:
-        """Begin who plays beside training, and have played what an earlier session left."""
+    def _begin_evaluator(self, due: DueEvaluation | None, opened: ExitStack) -> Evaluator:
+        """Begin who plays beside training, until `opened` is closed, and have played what an earlier session left."""
         evaluator = Evaluator(self._begin_player())
+        opened.callback(evaluator.close)
         if due is not None:
             evaluator.begin(due, self.folder)
         return evaluator
@@ -295,3 +308,11 @@ class Trainer:
 
     def _tell(self, observer: Observer, figures: Mapping[str, float] | None = None) -> None:
         observer.update(self.env_steps, updates=self.num_updates, figures=figures)
+
+
+def _refuse_what_cannot_work(config: RunConfig, *, is_new: bool) -> None:
+    """Refuse, before anything is built, annealing that would not end, and to film where no video can be written."""
+    if is_new:
+        config.refuse_endless_annealing()
+    if config.schedule.film_evaluations:
+        require_video()

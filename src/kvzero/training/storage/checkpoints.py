@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from kvzero.errors import RunError
 from kvzero.files import flush_folder
 from kvzero.replay import Replay
 from kvzero.training.learning import Learner
-from kvzero.training.storage.contents import write_contents, write_state
+from kvzero.training.storage.contents import read_served_updates, write_contents, write_state
 from kvzero.training.storage.evaluating import save_evaluating
 from kvzero.training.storage.progress import Progress
 
@@ -37,15 +38,17 @@ def save_checkpoint(
 
     It is written under a temporary name and renamed when it is whole and on the disk. Its name counts environment
     steps and updates; one of the same name already holds the same tensors, and only its state is brought up to date:
-    an evaluation may have been played since. `evaluating` are weights that are being played with, if there are any.
+    an evaluation may have been played since. Rows may have been searched again since, too; what was found is not in it,
+    and it does not count it. `evaluating` are weights that are being played with, if there are any.
 
     Raises:
         RunError: if the disk is full or the folder cannot be written. Earlier checkpoints stay whole.
+        CheckpointError: if the one of the same name is damaged.
     """
     final = run / CHECKPOINTS / f"step_{progress.env_steps:010d}_{learner.num_updates:010d}"
     try:
         if final.exists():
-            write_state(final, learner, replay, progress)
+            write_state(final, learner, replay, replace(progress, served_updates=read_served_updates(final)))
         else:
             with _made_anew(final) as partial:
                 write_contents(partial, learner, replay, progress, agent)

@@ -26,7 +26,7 @@ from kvzero.training.learning import Learner
 from kvzero.training.storage.progress import Progress, read_progress
 from kvzero.training.storage.saved_arrays import list_arrays
 
-__all__ = ["FORMAT", "load_checkpoint", "write_contents", "write_state"]
+__all__ = ["FORMAT", "load_checkpoint", "read_served_updates", "write_contents", "write_state"]
 
 FORMAT = 4
 """Format 1 lacks the observations that the normaliser has not taken in yet; formats 1 and 2 lack the last evaluation,
@@ -98,6 +98,17 @@ def load_checkpoint(folder: Path, learner: Learner, replay: Replay) -> Progress:
         return read_progress(state["progress"], found_format=found_format)
 
 
+def read_served_updates(folder: Path) -> int:
+    """Return for how many updates the rows were searched again that a checkpoint holds.
+
+    Raises:
+        CheckpointError: if it is damaged, or of a newer version of kvzero.
+    """
+    state = _read_state(folder)
+    with _damage_named(folder / STATE_FILE):
+        return int(state["progress"].get("served_updates", 0))  # as Progress has it, which older ones lack
+
+
 def _optimizer_tensors(learner: Learner) -> dict[str, torch.Tensor]:
     state = learner.optimizer.state_dict()["state"]
     return {
@@ -112,8 +123,7 @@ def _load_optimizer(learner: Learner, tensors: dict[str, torch.Tensor]) -> None:
     for key, value in tensors.items():
         index, name = key.split(".")
         state.setdefault(int(index), {})[name] = value
-    groups = learner.optimizer.state_dict()["param_groups"]
-    learner.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    learner.load_moments(state)
 
 
 def _save_unseen(folder: Path, learner: Learner) -> None:

@@ -13,7 +13,7 @@ from kvzero.records import structure, unstructure
 from kvzero.training.config import RunConfig
 from kvzero.training.storage.lock import sole_writer
 
-__all__ = ["name_run", "new_run", "read_config", "write_config"]
+__all__ = ["begin_anew", "name_run", "new_run", "read_config", "write_config"]
 
 CONFIG_FILE = "config.json"
 MOST_AT_ONCE = 1_000
@@ -52,9 +52,18 @@ def new_run(run: Path, config: RunConfig, versions: dict[str, str]) -> Iterator[
         raise _refusal(run, error) from error
     with sole_writer(run):
         _refuse_taken(run)
-        write_config(run, config)
-        _write_json(run / "versions.json", versions)
+        begin_anew(run, config, versions)
         yield run
+
+
+def begin_anew(run: Path, config: RunConfig, versions: dict[str, str]) -> None:
+    """Write what the folder of a run holds when it begins, also in place of what stands there.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    write_config(run, config)
+    _write_json(run / "versions.json", versions)
 
 
 def _make_next_to(run: Path) -> Path:

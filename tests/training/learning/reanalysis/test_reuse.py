@@ -219,6 +219,22 @@ def test_equal_histories_in_different_rows_share_a_result():
     assert (figures["reanalysis/rows"], figures["reanalysis/reused_rows"]) == (0, len(same.steps_of("policies")))
 
 
+def test_a_row_keeps_what_newer_weights_found_of_it_than_those_whose_result_is_known():
+    results, replay = ResultCache(max_age_updates=100), fill(new_replay(), 7)
+    reanalyser, learner = reanalyser_of(replay, results)
+    reanalyser.serve(1, never)
+    replay.end_running_episodes()
+    fill(replay, 7, num_updates=50)  # the same history once more
+    learner.num_updates = 60
+    change_a_weight(learner)
+    reanalyser.figures()
+    reanalyser.serve(1, never)
+    figures, judged = reanalyser.figures(), replay.steps_of("judged_at")
+    assert (figures["reanalysis/rows"], figures["reanalysis/reused_rows"]) == (0, len(judged))
+    assert set(judged) == {5, 50}
+    assert (replay.steps_of("search_values")[judged == 50] == 99).all()
+
+
 def test_results_of_another_process_have_the_age_of_their_weights():
     """Both know the weights of before; what one found with them, the other finds under them alone."""
     tier = DictTier()

@@ -19,7 +19,7 @@ class ReanalysisConfig:
     max_age_updates: int = 0
     """Updates that the weights may have had since they found what a row is given without a search. With 0, only what
     the very same search found is, which within one run never comes twice: it takes a tier. Above 0, targets are older
-    than without."""
+    than without; what newer weights have found of a row stays."""
 
     results_max_bytes: int = DEFAULT_RESULT_BYTES
     """Most bytes of memory for what these searches found, where that is kept."""
