@@ -39,9 +39,6 @@ class FolderTier:
             else:
                 written.rename(path)
 
-    def exists_many(self, keys: Sequence[bytes]) -> list[bool]:
-        raise NotImplementedError
-
     def drop(self, keys: Sequence[bytes]) -> None:
         raise NotImplementedError
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,27 @@ def test_the_discount_of_a_record_is_that_of_its_search() -> None:
     record = planner.explain(0)
     assert record.discount == 0.5
     assert record.predicted_values[0] == pytest.approx(planner.engine.readings(np.array([0])).values.item(), abs=1e-6)
+
+
+def test_a_discount_that_moves_after_a_search_changes_nothing_of_what_it_thought() -> None:
+    life, envs, _ = searched("vector", "tree")
+    before = json.dumps(life.planner.explain(int(envs[0])).to_json())
+    life.planner.set_discount(0.5)
+    assert json.dumps(life.planner.explain(int(envs[0])).to_json()) == before
+
+
+def test_a_search_before_contexts_were_loaded_is_not_explained(tmp_path: Path) -> None:
+    """Its trees would be shown beside other roots."""
+    life, envs, _ = searched("vector", "tree")
+    life.planner.save_contexts(tmp_path / "planner")
+    agent = agent_of(2)
+    agent.act(looks(1, 2)[0])
+    agent.save_contexts(tmp_path / "agent")
+    for holder, env, folder in ((life.planner, int(envs[0]), "planner"), (agent, 1, "agent")):
+        holder.explain(env)
+        holder.load_contexts(tmp_path / folder)
+        with pytest.raises(SearchError, match="below none"):
+            holder.explain(env)
 
 
 def test_nothing_is_gathered_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,16 @@
 """Contexts and results are kept under all that decides what they are."""
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 import torch
 
 from kvzero import AgentConfig, CacheConfig, EnvSpec, ModelConfig, Network, SearchConfig
-from kvzero.agent import context_namespace, result_namespace
+from kvzero.agent import context_namespace, namespaces, result_namespace
 from kvzero.engines import SamplingConfig
 from kvzero.errors import ConfigError
 
@@ -57,6 +61,57 @@ def test_equal_weights_of_other_networks_are_told_apart():
     assert narrow.digest == wide.digest
     spaces = [context_namespace(network, replace(CONFIG, model=network.config), "eager") for network in (narrow, wide)]
     assert spaces[0].digest != spaces[1].digest
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a copy of the package, which namespaces are then told to be made by."""
+    copy = shutil.copytree(namespaces.PACKAGE, tmp_path / "kvzero", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(namespaces, "PACKAGE", copy)
+    namespaces._describe_software.cache_clear()
+    yield copy
+    namespaces._describe_software.cache_clear()
+
+
+def both_namespaces() -> set[bytes]:
+    """Return what a new process would name contexts and results."""
+    namespaces._describe_software.cache_clear()
+    network = network_of()
+    spaces = context_namespace(network, CONFIG, "eager"), result_namespace(network, CONFIG, "eager", is_drawn=False)
+    return {space.digest for space in spaces}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "agent/history.py",
+        "cache/tree/store.py",
+        "engines/device/triton_kernels.py",
+        "model/native/engine.c",
+        "model/native/vector.h",
+        "model/transformer.py",
+        "search/rules/puct.py",
+    ],
+)
+def test_nothing_is_found_again_that_other_code_of_the_same_version_made(sources, changed):
+    before = both_namespaces()
+    assert both_namespaces() == before
+    with (sources / changed).open("ab") as file:
+        file.write(b"\n")
+    assert not both_namespaces() & before
+
+
+def test_code_that_decides_nothing_of_a_search_leaves_results_to_be_found(sources):
+    before = both_namespaces()
+    (sources / "training" / "new.py").write_text("", encoding="utf-8")
+    assert both_namespaces() == before
+
+
+@pytest.mark.parametrize("library", ["numpy", "numba", "kvzero"])
+def test_other_libraries_than_made_it_find_nothing(sources, library, monkeypatch):
+    before = both_namespaces()
+    monkeypatch.setattr(namespaces, "version", lambda name: "0.0.0" if name == library else metadata.version(name))
+    assert not both_namespaces() & before
 
 
 def test_a_normaliser_and_a_single_weight_count():

@@ -78,6 +78,21 @@ def test_int8_is_off_by_one_part_in_253_of_the_largest_of_a_vector(numbers):
 
 
 @settings(deadline=None)
+@given(tensors(LARGE))
+def test_int8_of_bfloat16_is_off_by_one_part_in_126_of_the_largest_of_a_vector(numbers):
+    numbers = numbers.bfloat16()
+    largest = numbers.abs().amax(-1, keepdim=True)
+    error = (back("int8", numbers).double() - numbers.double()).abs()
+    assert (error <= (largest.double() / 126).clamp(min=1.5e-36)).all()
+
+
+def test_int8_of_bfloat16_is_off_by_more_than_of_float32():
+    numbers = torch.randn(100, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    error = (back("int8", numbers).double() - numbers.double()).abs() / numbers.double().abs().amax(-1, keepdim=True)
+    assert 1 / 253 < error.max() < 1 / 126
+
+
+@settings(deadline=None)
 @given(codec=st.sampled_from(list(CODECS)), numbers=st.one_of(tensors(SMALL), tensors(LARGE)))
 @example(codec="int8", numbers=torch.tensor([[1e-45]]))
 @example(codec="int8", numbers=torch.tensor([[1.75e-36, 1e-37], [1.3e-36, -2e-38]]))

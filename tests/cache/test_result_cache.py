@@ -34,9 +34,6 @@ class DictTier:
         for key, entry in entries.items():
             self.entries.setdefault((namespace, key), entry)
 
-    def exists_many(self, keys: Sequence[bytes]) -> list[bool]:
-        return [any(key == held for _, held in self.entries) for key in keys]
-
     def drop(self, keys: Sequence[bytes]) -> None:
         self.entries = {place: entry for place, entry in self.entries.items() if place[1] not in keys}
 

@@ -20,7 +20,7 @@ from tests.engines.python_expander import search_in_python
 
 from kvzero.agent import Agent, AgentConfig, Planner
 from kvzero.engines import build as engines_module
-from kvzero.errors import EngineError, SearchError
+from kvzero.errors import ConfigError, EngineError, SearchError
 from kvzero.model import ModelConfig, Network
 from kvzero.model.native import build as build_module
 from kvzero.model.native import engine as engine_module
@@ -320,6 +320,39 @@ assert os.waitpid(child, 0)[1] == 0 and is_same
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, timeout=300, check=False)
     assert done.returncode == 0
+
+
+def test_weights_that_have_become_doubles_are_refused_rather_than_read_as_floats() -> None:
+    network = make_network(MODEL)
+    planner = make_planner(network, engine="native")
+    live(planner, network)
+    network.double()
+    with pytest.raises(EngineError, match=r"the weights are torch.float64; the native engine takes in float32"):
+        planner.plan(np.arange(NUM_ENVS), np.ones((NUM_ENVS, 3), bool), rng=None)
+    network.float()
+    planner.plan(np.arange(NUM_ENVS), np.ones((NUM_ENVS, 3), bool), rng=None)
+
+
+@pytest.mark.parametrize("envs", [[1, 1], [0, 1, 2, 3, 4, 0], [5], [-1]], ids=str)
+def test_no_row_leads_machine_code_beyond_its_memory(envs: list[int]) -> None:
+    network, rows = make_network(MODEL), np.array(envs)
+    engine, num_rows = make_planner(network, engine="native").engine, len(envs)
+    engine.extend(np.arange(NUM_ENVS), np.zeros((NUM_ENVS, 4), np.float32), np.zeros(NUM_ENVS, int))
+    lengths = engine.store.lengths(np.arange(NUM_ENVS))
+    with pytest.raises(EngineError, match=r"were named; name each once, by 0 to 4"):
+        engine.extend(rows, np.zeros((num_rows, 4), np.float32), np.zeros(num_rows, int))
+    with pytest.raises(EngineError, match=r"were named; name each once, by 0 to 4"):
+        engine.search(rows, np.ones((num_rows, 3), bool), rng=None)
+    np.testing.assert_array_equal(engine.store.lengths(np.arange(NUM_ENVS)), lengths)
+
+
+@pytest.mark.parametrize("action", [3, 1000, -1])
+def test_no_action_leads_machine_code_beyond_its_table(action: int) -> None:
+    engine, one = make_planner(make_network(MODEL), engine="native").engine, np.zeros(1, int)
+    engine.extend(one, np.zeros((1, 4), np.float32), one)
+    with pytest.raises(ConfigError, match=rf"actions \[{action}\] were to be taken, and they are numbered from 0 to 2"):
+        engine.extend(one, np.zeros((1, 4), np.float32), np.array([action]))
+    assert engine.store.lengths(one) == [1]
 
 
 def test_bfloat16_visits_nearly_what_float32_visits() -> None:

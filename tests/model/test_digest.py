@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.model.samples import SMALL, random_network
-from tests.model.test_network import change_one_number, plain_step
+from tests.model.test_network import change_one_number, plain_step, replace_a_weight
 from torch import Tensor
 
 from kvzero.model import Network
@@ -81,7 +81,14 @@ def normalise_otherwise(network: Network) -> None:
     network.mark_changed()
 
 
-@pytest.mark.parametrize("change", [plain_step, change_one_number, normalise_otherwise, Network.bfloat16])
+def assign_others(network: Network) -> None:
+    network.load_state_dict(random_network(network.config, seed=1).state_dict(), assign=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [plain_step, change_one_number, normalise_otherwise, Network.bfloat16, assign_others, replace_a_weight],
+)
 def test_it_changes_with_the_weights(change):
     network = random_network(replace(SMALL, normalize_observations=True))
     before = network.digest

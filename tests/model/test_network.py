@@ -165,6 +165,11 @@ def change_one_number(network: Network) -> None:
     network.latent_head.second.bias[0] += 1
 
 
+def replace_a_weight(network: Network) -> None:
+    part = network.latent_head.second
+    part.bias = torch.nn.Parameter(part.bias.detach() + 1)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -172,8 +177,12 @@ def change_one_number(network: Network) -> None:
         change_one_number,
         Network.mark_changed,
         lambda network: network.load_state_dict(random_network(seed=1).state_dict()),
+        lambda network: network.load_state_dict(random_network(seed=1).state_dict(), assign=True),
+        torch.inference_mode()(lambda network: network.load_state_dict(random_network(seed=1).state_dict())),
+        lambda network: network.encoder.load_state_dict(random_network(seed=1).encoder.state_dict(), assign=True),
+        replace_a_weight,
     ],
-    ids=["optimiser", "by_hand", "mark", "load"],
+    ids=["optimiser", "by_hand", "mark", "load", "assign", "inference", "part", "replace"],
 )
 def test_the_version_changes_with_the_weights(change):
     network = random_network()
@@ -182,6 +191,32 @@ def test_the_version_changes_with_the_weights(change):
         change(network)
         assert network.version not in seen
         seen.add(network.version)
+
+
+@torch.no_grad()
+def test_weights_that_replace_others_are_new_however_often_each_was_changed_before():
+    network = random_network()
+    part, seen = network.latent_head.second, [network.version]
+    for num_changes in range(part.bias._version + 4):
+        weights = torch.nn.Parameter(part.bias.detach().clone())
+        for _ in range(num_changes):
+            weights.add_(1)
+        part.bias = weights
+        seen.append(network.version)
+    assert seen == sorted(set(seen))
+
+
+def test_another_number_type_is_a_new_version_and_the_same_one_is_none():
+    network = random_network()
+    versions = [network.version, network.float().version, network.double().version, network.double().version]
+    assert versions[0] == versions[1] < versions[2] == versions[3]
+
+
+def test_a_network_that_normalises_nothing_has_nothing_to_take_in():
+    network = random_network()
+    version = network.version
+    network.take_in(torch.ones(2, 5))
+    assert network.version == version
 
 
 def test_a_fused_step_is_noticed_only_once_it_is_marked():
@@ -207,8 +242,9 @@ def test_predicting_and_learning_gradients_leave_the_version_alone():
 
 def test_a_copy_has_a_version_of_its_own():
     network = random_network()
-    twin = copy.deepcopy(network)
     version = network.version
+    twin = copy.deepcopy(network)
+    assert twin.version > version  # which some store may know of what this one was
     change_one_number(twin)
     twin.mark_changed()
     assert network.version == version

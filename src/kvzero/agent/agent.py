@@ -172,7 +172,7 @@ class Agent:
             CheckpointError: if the folder is missing or damaged, of another environment or another number of them, of
                 too short a history, of a newer format, or was saved by a planner. Nothing has changed then.
         """
-        loaded, carried = self._planner.archive.load(Path(folder), carries=("starts", "actions"), rng=None)
+        loaded, carried = self._planner.load_carried(folder, carries=("starts", "actions"), rng=None)
         self._starts, self._actions = carried["starts"].copy(), carried["actions"].copy()
         return loaded
 

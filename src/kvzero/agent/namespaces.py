@@ -1,7 +1,9 @@
 """Under what name the contexts and the results of an agent's searches are kept, the same in every process."""
 
 import json
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -9,10 +11,17 @@ from kvzero.agent.config import AgentConfig
 from kvzero.cache import Namespace, is_lossy
 from kvzero.engines import EngineKind
 from kvzero.errors import ConfigError
+from kvzero.files import digest_sources
 from kvzero.model import Network
 from kvzero.records import unstructure
 
 __all__ = ["context_namespace", "number_type", "refuse_inexact", "result_namespace"]
+
+PACKAGE = Path(__file__).parents[1]
+ROOMS = ("agent", "cache", "engines", "model", "search")
+"""Whose code decides what roots are and what is found below them."""
+SOURCE_DIGITS = 16
+"""Hexadecimal digits of the sources' digest that are told: 8 bytes, as nobody looks for two sources that agree."""
 
 
 def context_namespace(network: Network, config: AgentConfig, engine: EngineKind, *, codec: str = "none") -> Namespace:
@@ -40,7 +49,7 @@ def _make(network: Network, config: AgentConfig, engine: EngineKind, *, codec: s
     refuse_inexact(config)
     return Namespace(
         kind="result" if search else "context",
-        software=f"kvzero {version('kvzero')}, torch {torch.__version__}",
+        software=_describe_software(),
         model=_text(config.model),
         spec=_text(network.spec),
         engine=engine,
@@ -50,6 +59,14 @@ def _make(network: Network, config: AgentConfig, engine: EngineKind, *, codec: s
         search=search,
         weights=network.digest,
     )
+
+
+@cache
+def _describe_software() -> str:
+    """Return what computes: kvzero's version and sources, as versions alone would not tell a mended search apart."""
+    sources = digest_sources(PACKAGE / room for room in ROOMS)[:SOURCE_DIGITS]
+    libraries = f"torch {torch.__version__}, numpy {version('numpy')}, numba {version('numba')}"
+    return f"kvzero {version('kvzero')} of sources {sources}, {libraries}"
 
 
 def number_type(network: Network, config: AgentConfig) -> torch.dtype:

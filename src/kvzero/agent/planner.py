@@ -1,6 +1,7 @@
 """One view of some environments: what they showed, and searches below it."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -26,9 +27,19 @@ from kvzero.engines import (
 )
 from kvzero.errors import ConfigError, SearchError, StaleContextError
 from kvzero.model import Network
-from kvzero.search import Outcome
+from kvzero.search import Outcome, SearchConfig
 
 __all__ = ["Planner", "open_engine"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Searched:
+    """The search that can be explained."""
+
+    envs: Int[np.ndarray, " env"]
+    outcome: Outcome
+    search: SearchConfig
+    """As it was then: discounts move."""
 
 
 class Planner:
@@ -51,7 +62,7 @@ class Planner:
         self.engine: Engine = open_engine(network, self._config, num_envs=num_envs)
         self._network = network
         self._named: tuple[bytes, Namespace] | None = None  # the weights whose results it is for
-        self._last: tuple[Int[np.ndarray, " env"], Outcome] | None = None
+        self._last: _Searched | None = None
         self._history = History(network.spec, num_envs=num_envs, num_steps=config.model.layout.history_steps)
         self.archive = ContextArchive(network, config, self.engine, self._history)
 
@@ -81,14 +92,17 @@ class Planner:
         left until something is searched below them: perhaps what would be found there is known.
 
         Raises:
-            EnvError: if a number is too large for the network's encoder. Nothing has changed then.
+            ConfigError: if an environment is named twice, or there is none of that number, or no such action.
+            EnvError: if a number is too large for the network's encoder. In both cases nothing has changed.
         """
+        self._refuse_rows(envs)
+        actions = np.where(starts.reshape(-1, *[1] * (actions.ndim - 1)), np.zeros_like(actions), actions)
+        self._network.check_actions(actions)
         self._network.check_observations(envs, observations)
         self._last = None
         begun = envs[starts]
         self.store.reset(begun)
         self._history.reset(begun)
-        actions = np.where(starts.reshape(-1, *[1] * (actions.ndim - 1)), np.zeros_like(actions), actions)
         is_behind = self._is_behind(envs)
         self._history.append(envs, actions, observations)
         if not is_behind:
@@ -110,14 +124,16 @@ class Planner:
         see `kvzero.search.search`. Roots that other weights made are rebuilt first.
 
         Raises:
+            ConfigError: if an environment is named twice, or there is none of that number.
             StaleContextError: if one of the environments was never observed.
             SearchError: if the network has diverged, or an environment has no legal action.
         """
+        self._refuse_rows(envs)
         self._last = None
         if self._is_behind(envs):
             self._catch_up(envs)
         outcome = self.engine.search(envs, action_masks, rng=rng, temperature=temperature)
-        self._last = envs.copy(), outcome
+        self._last = _Searched(envs.copy(), outcome, self._config.search)
         return outcome
 
     def explain(self, env: int) -> SearchRecord:
@@ -126,21 +142,23 @@ class Planner:
         Nothing is gathered before it is asked for: trees stay as they are, what is in the store is copied now.
 
         Raises:
-            SearchError: if that search left the environment out, something was observed since, or there was none.
+            SearchError: if that search left the environment out, something was observed or loaded since, or there was
+                none.
         """
-        envs, outcome = (np.zeros(0, np.int64), None) if self._last is None else self._last
-        rows = np.flatnonzero(envs == env)
-        if outcome is None or not rows.size:
+        last = self._last
+        rows = np.zeros(0, np.int64) if last is None else np.flatnonzero(last.envs == env)
+        if last is None or not rows.size:
             raise SearchError(
-                f"there is no search below environment {env} to explain: the last one since anything was observed was "
-                f"below {envs.tolist() or 'none'}; ask after planning, before the next observation"
+                f"there is no search below environment {env} to explain: the last one since anything was observed or "
+                f"loaded was below {'none' if last is None else last.envs.tolist()}; ask after planning, before the "
+                "next observation"
             )
         return make_record(
-            outcome,
+            last.outcome,
             int(rows[0]),
             env=env,
             store=self.store,
-            search=self._config.search,
+            search=last.search,
             engine=self.engine.name,
             store_kind=self._config.store,
         )
@@ -225,8 +243,26 @@ class Planner:
                 too short a history, or of a newer format; if it was saved by an agent, or without the state that `rng`
                 is to continue. Nothing has changed then.
         """
-        loaded, _ = self.archive.load(Path(folder), carries=(), rng=rng)
+        loaded, _ = self.load_carried(folder, carries=(), rng=rng)
         return loaded
+
+    def load_carried(
+        self, folder: str | Path, *, carries: Sequence[str], rng: np.random.Generator | None
+    ) -> tuple[LoadedContexts, dict[str, Shaped[np.ndarray, "..."]]]:
+        """Do as `load_contexts`, and return what went along under these names, too."""
+        loaded = self.archive.load(Path(folder), carries=carries, rng=rng)
+        self._last = None  # whose roots are gone
+        return loaded
+
+    def _refuse_rows(self, envs: Int[np.ndarray, " env"]) -> None:
+        """Let each row be another environment that there is.
+
+        Raises:
+            ConfigError: if one is not.
+        """
+        named = envs.tolist()
+        if len(set(named)) < len(named) or (named and not 0 <= min(named) <= max(named) < self.store.num_envs):
+            raise ConfigError(f"environments {named} were named; name each once, by 0 to {self.store.num_envs - 1}")
 
     def _namespace(self) -> Namespace:
         digest = self._network.digest

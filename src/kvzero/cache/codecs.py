@@ -93,9 +93,10 @@ class ScaledBytes:
     """Writes whole numbers from -127 to 127, and for each vector along the last axis a scale in bfloat16.
 
     A scale is the vector's largest magnitude over 127, so that the largest is always written as 127 or -127, and what
-    was read is written the same again. Numbers are off by at most half a scale, 1 part in 253 of the largest. A vector
-    of zeros, or of nothing above 1.4e-36, for which bfloat16 has no whole scale, comes back as zeros; one with NaN or
-    an infinity in it, or with what float32 cannot hold, comes back as NaN throughout.
+    was read is written the same again. Numbers are off by at most half a scale, 1 part in 253 of the largest; those
+    that are read as bfloat16, which rounds once more, by at most a whole one, 1 part in 126. A vector of zeros, or of
+    nothing above 1.4e-36, for which bfloat16 has no whole scale, comes back as zeros; one with NaN or an infinity in
+    it, or with what float32 cannot hold, comes back as NaN throughout.
     """
 
     def parts(self, shape: Sequence[int], dtype: torch.dtype) -> tuple[Part, ...]:

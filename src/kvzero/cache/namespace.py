@@ -35,7 +35,7 @@ class Namespace:
     """What stands under its keys."""
 
     software: str
-    """Versions of kvzero and of what it computes with."""
+    """Version and sources of kvzero, and versions of what it computes with."""
 
     model: str
     """The network's config."""

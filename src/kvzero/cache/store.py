@@ -154,7 +154,8 @@ class ContextStore(Protocol):
     def block_table(self, env: int) -> BlockTable | None:
         """Return where the last search below an environment's root had its contexts; None where they have no address.
 
-        It holds until that root changes or is searched below again.
+        It holds until that root changes or the next search, below whichever roots: an engine may search below others
+        than it was asked for, to fill its batch.
         """
 
     def figures(self) -> dict[str, float]:

@@ -46,6 +46,7 @@ class NativeEngine:
         self._network = network
         self._native = NativeNetwork(network.source, dtype=network.dtype, max_rows=store.num_envs)
         self._searches = HostSearch(network.source, search, sampling, num_envs=store.num_envs)
+        self._everyone = set(range(store.num_envs))
 
     @torch.inference_mode()
     def extend(
@@ -58,8 +59,15 @@ class NativeEngine:
 
         Vectors are encoded on one thread: PyTorch's others would go on spinning for milliseconds, as long as a search
         takes, on the cores that the engine's are about to use.
+
+        Raises:
+            ConfigError: if there is no such action.
+            EngineError: if an environment is named twice, or there is none of that number.
+            StaleContextError: if a root was made by other weights.
         """
         native, source = self._native, self._network.source
+        source.check_actions(actions)
+        self._refuse_rows(envs)
         version = source.version
         with nullcontext() if source.spec.is_image else _one_thread():
             latents = source.encode(torch.from_numpy(observations)).to(native.dtype)
@@ -101,7 +109,15 @@ class NativeEngine:
         rng: np.random.Generator | None,
         temperature: float | None = None,
     ) -> Outcome:
-        """Search below each root, as one piece of machine code."""
+        """Search below each root, as one piece of machine code.
+
+        Raises:
+            EngineError: if an environment is named twice, or there is none of that number; or the weights have become
+                what the engine cannot serve.
+            StaleContextError: if a root was made by other weights, or there is none.
+            SearchError: if a number in a root or an evaluation is not finite, or a root has no legal action.
+        """
+        self._refuse_rows(envs)
 
         def open_expander(choices: Choices) -> NativeExpander:
             version = self._network.source.version
@@ -112,6 +128,12 @@ class NativeEngine:
             return NativeExpander(self._native, self.store.memory, envs, positions, choices)
 
         return self._searches.run(envs, action_masks, open_expander, rng=rng, temperature=temperature)
+
+    def _refuse_rows(self, envs: Int[np.ndarray, " env"]) -> None:
+        """Let each row be another environment that there is: machine code would write wherever any other leads."""
+        named = envs.tolist()
+        if len(set(named)) < len(named) or not set(named) <= self._everyone:
+            raise EngineError(f"environments {named} were named; name each once, by 0 to {self.store.num_envs - 1}")
 
 
 @dataclass(frozen=True)

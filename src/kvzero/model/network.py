@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import is_not
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kvzero.cache import Window
-from kvzero.errors import EnvError
+from kvzero.errors import ConfigError, EnvError
 from kvzero.model.actions import build_action_table
 from kvzero.model.config import ModelConfig
 from kvzero.model.digest import digest_weights
@@ -71,6 +72,7 @@ class Network(nn.Module):
         self.config = config
         self.spec = spec
         self._marks = 0
+        self._counted: list[nn.Parameter | None] = []  # the weights whose in-place changes `version` counts
         self._digest: tuple[int, bytes] | None = None  # the version that it is of, and the digest
         embed, hidden = config.embed_dim, config.embed_dim * config.head_expansion
         self.encoder = build_encoder(spec, config) if encoder is None else encoder
@@ -83,16 +85,25 @@ class Network(nn.Module):
 
     @property
     def version(self) -> int:
-        """A number that changes whenever the weights do; cheap, and of this object in this process alone.
+        """A number that grows whenever the weights change; cheap, and of this object in this process alone.
 
-        It counts the in-place changes that autograd notices (`load_state_dict`, a change by hand, a plain optimiser
-        step), and the calls of `mark_changed` for those that it does not.
+        It counts what autograd notices (a change by hand in place, a plain optimiser step), `load_state_dict` and `to`,
+        weights that others were put in place of, and the calls of `mark_changed` for what none of these shows.
         """
-        return self._marks + _count_changes(self)
+        weights = _list_weights(self)
+        if len(weights) != len(self._counted) or any(map(is_not, weights, self._counted)):
+            self._marks += 1 + _count_changes(self._counted) - _count_changes(weights)
+            self._counted = weights  # held on to, so that no later weights can pass for them
+        return self._marks + _count_changes(weights)
 
     def mark_changed(self) -> None:
         """Say that the weights changed behind autograd's back, as PyTorch's fused optimisers change them."""
         self._marks += 1
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take in weights and a normaliser's numbers: a new version, whatever is new of it."""
+        self.mark_changed()
+        return super().load_state_dict(state_dict, strict, assign)
 
     @property
     def digest(self) -> bytes:
@@ -115,14 +126,19 @@ class Network(nn.Module):
         self.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the digest out of copies, which count changes from elsewhere: one number would mean two things."""
-        return self.__dict__ | {"_digest": None}
+        """Leave the digest out of copies, which count changes from here on: one number would mean two things."""
+        return self.__dict__ | {"_digest": None, "_marks": self.version, "_counted": []}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Network":
-        """Move, or change the number type, which `version` does not notice."""
-        self._digest = None
+        """Move, or change the number type, which autograd does not notice; where it is so already, nothing changes."""
+        before = self._places()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self._places() != before:
+            self.mark_changed()
         return self
+
+    def _places(self) -> list[tuple[int, torch.dtype, torch.device]]:
+        return [(tensor.data_ptr(), tensor.dtype, tensor.device) for tensor in self.tensors()]
 
     @property
     def policy_size(self) -> int:
@@ -141,7 +157,7 @@ class Network(nn.Module):
 
     def take_in(self, observations: Shaped[Tensor, "batch ..."]) -> None:
         """Add observations to what they are normalised by; a new version, where anything is."""
-        if isinstance(self.encoder, ImageEncoder | VectorEncoder):
+        if isinstance(self.encoder, ImageEncoder | VectorEncoder) and self.encoder.normaliser is not None:
             self.encoder.take_in(observations)
             self.mark_changed()
 
@@ -159,6 +175,20 @@ class Network(nn.Module):
             raise EnvError(
                 f"environment {envs[env]} shows {observations[env, feature]:g} as its feature {feature}, and the "
                 f"encoder takes at most {LARGEST_FEATURE:g}; give --normalize-observations True, or smaller numbers"
+            )
+
+    def check_actions(self, actions: Shaped[np.ndarray, "env *action"]) -> None:
+        """Refuse numbers that no action has.
+
+        Raises:
+            ConfigError: with the number, and what to give.
+        """
+        if self.spec.is_continuous or not actions.size:
+            return
+        if actions.min() < 0 or actions.max() >= self.spec.num_actions:
+            raise ConfigError(
+                f"actions {actions.tolist()} were to be taken, and they are numbered from 0 to "
+                f"{self.spec.num_actions - 1}; give what was done in the environment"
             )
 
     def encode(self, observations: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch embed"]:
@@ -302,17 +332,20 @@ class Network(nn.Module):
         return (weights for weights in self.parameters() if weights.ndim > 1 and id(weights) not in spared)
 
 
-def _count_changes(module: nn.Module) -> int:
-    """Return how often the module's weights were changed in place.
+def _list_weights(module: nn.Module) -> list[nn.Parameter | None]:
+    """Return the module's weights, and None for those that it does without.
 
     This is asked several times per search: `parameters()` would take twenty times as long, recursion twice as long.
     """
-    total = 0
+    found: list[nn.Parameter | None] = []
     for part in _parts(module):
-        for weights in part._parameters.values():
-            if weights is not None:
-                total += weights._version
-    return total
+        found += part._parameters.values()
+    return found
+
+
+def _count_changes(weights: Iterable[nn.Parameter | None]) -> int:
+    """Return how often weights were changed in place."""
+    return sum([each._version for each in weights if each is not None])
 
 
 def _parts(module: nn.Module) -> list[nn.Module]:

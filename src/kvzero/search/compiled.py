@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
-from hashlib import sha256
 from inspect import getfile, unwrap
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -13,6 +12,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
+
+from kvzero.files import digest_sources
 
 __all__ = ["call_address", "compiled"]
 
@@ -92,8 +93,7 @@ def _files_within(function: Any) -> Iterator[str]:
 
 @cache
 def _digest_sources(others: tuple[str, ...]) -> str:
-    files = [*sorted(Path(__file__).parent.rglob("*.py")), *map(Path, others)]
-    return sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+    return digest_sources([Path(__file__).parent], map(Path, others))
 
 
 def _call(typing_context: Any, address: Any, arguments: Any) -> Any:

@@ -30,7 +30,7 @@ def test_every_process_makes_the_same_keys():
     program = (
         "import torch; from kvzero.cache import hash_state, make_keys\n"
         "latents = torch.tensor([[0.5, -1.0]])\n"
-        "print(hash_state(latents[0]), make_keys('path').begin([3], b'weights', latents)[0])"
+        "print(hash_state(latents[0]), make_keys('path').begin([3], lambda: b'weights', latents)[0])"
     )
     runs = {subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout for _ in range(2)}
     assert len(runs) == 1
@@ -39,23 +39,27 @@ def test_every_process_makes_the_same_keys():
 
 def test_a_path_key_tells_parents_actions_latents_environments_and_weights_apart():
     keys = make_keys("path")
-    roots = [*keys.begin([0, 1, 0], b"4", LATENTS), *keys.begin([0], b"5", LATENTS[:1])]
-    roots += keys.begin([0], b"4", LATENTS[:1])
+    roots = [*keys.begin([0, 1, 0], lambda: b"4", LATENTS), *keys.begin([0], lambda: b"5", LATENTS[:1])]
+    roots += keys.begin([0], lambda: b"4", LATENTS[:1])
     children = keys.follow([9, 9, 9, 8], [0, 1, 0, 0], LATENTS[[0, 0, 1, 0]])
     assert len({*roots, *children}) == len(roots) + len(children)
     assert keys.follow([9], [0], LATENTS[:1]) == children[:1]
 
 
-def test_a_latent_key_knows_the_latent_alone():
+def refuse() -> bytes:
+    raise AssertionError("all weights were hashed for nothing")
+
+
+def test_a_latent_key_knows_the_latent_alone_and_asks_for_no_digest_of_weights():
     keys = make_keys("latent")
-    first, other, again = keys.begin([0, 1, 2], b"4", LATENTS)
+    first, other, again = keys.begin([0, 1, 2], refuse, LATENTS)
     assert first == again == hash_state(LATENTS[0]) != other
     assert keys.follow([first, other], [0, 1], LATENTS[[0, 2]]) == [first, first]
 
 
 def test_the_same_chain_of_other_weights_shares_no_key():
     one, other, again = (
-        walk_from(make_keys("path").begin([0], weights, LATENTS[:1])[0])
+        walk_from(make_keys("path").begin([0], lambda weights=weights: weights, LATENTS[:1])[0])
         for weights in (b"1" * 32, b"2" * 32, b"1" * 32)
     )
     assert set(one).isdisjoint(other)

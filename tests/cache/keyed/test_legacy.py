@@ -35,8 +35,6 @@ def test_clearing_empties_and_statistics_survive(make):
     assert 1 not in pool
     stats = pool.stats
     assert (stats.size, stats.hits, stats.misses, stats.total_queries) == (0, 1, 1, 2)
-    pool.reset_stats()
-    assert pool.stats.total_queries == 0
     assert pool.set(5, context(5)) == 0
 
 
@@ -140,5 +138,4 @@ def test_without_statistics_there_is_no_counter():
     ring.get(2)
     ring.count_miss()
     ring.count_regeneration(1.0)
-    ring.reset_stats()
     assert ring.stats is ring._counters is None

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests.cache.lives import EVERYONE, ONE, TWO, grow_tree, live
 from tests.cache.twin import LAYOUT, NUM_ENVS, NUM_SIMULATIONS, Twin
 
 from kvzero.cache import CacheConfig, ContextLayout, ContextStore, SearchContexts
+from kvzero.cache.keyed import store as store_module
 from kvzero.errors import StaleContextError
 
 KINDS = ["pooled", "legacy"]
@@ -124,7 +126,59 @@ def test_a_root_that_is_gone_is_stale_counted_once_and_can_be_rebuilt(kind):
     lengths = np.array([twin.length(env) for env in TWO])
     twin.replace(TWO, mill.replace(TWO, 0, lengths=lengths, number=1), lengths)
     twin.check(mill.store.read_roots(TWO, 0), [twin.roots[env] for env in TWO])
-    assert mill.store.stats().recur_pool.regenerate_seconds > 0
+
+
+def seconds_of(store) -> dict[str, float]:
+    """Return what each pool counts for making anew what was lost, where that is anything."""
+    stats = store.stats()
+    pools = stats.init_pools | {"recur": stats.recur_pool}
+    return {name: pool.regenerate_seconds for name, pool in pools.items() if pool.regenerate_seconds}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a clock that goes on by hand only."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(store_module, "perf_counter", lambda: clock.now)
+    return clock
+
+
+def replace_roots(mill, envs, version) -> None:
+    lengths = mill.store.lengths(envs)
+    mill.replace(envs, version, lengths=lengths, number=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_counts_of_a_lost_root_is_the_rebuilding_of_it_in_its_own_pool(kind, clock):
+    mill = KeyedMill(keyed_store(kind))
+    mill.extend(EVERYONE, 0)
+    mill.store.levels.clear_roots(4)
+    assert mill.store.is_stale(TWO, 0)
+    clock.now += 50  # while nobody rebuilds it: what would be found below it may be known
+    assert mill.store.is_stale(TWO, 0)
+    clock.now += 3
+    replace_roots(mill, TWO, 0)
+    assert seconds_of(mill.store) == {"env_4": 1.5}  # half of what both took
+    clock.now += 50
+    replace_roots(mill, TWO, 1)  # as other weights always must
+    assert seconds_of(mill.store) == {"env_4": 1.5}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("is_over", [True, False], ids=["episode", "weights"])
+def test_a_lost_root_that_nobody_needs_any_more_costs_nothing(kind, is_over, clock):
+    """The episode is over, or the weights have changed, so that it has to be rebuilt anyway."""
+    mill = KeyedMill(keyed_store(kind))
+    mill.extend(EVERYONE, 0)
+    lose_roots(mill.store)
+    assert mill.store.is_stale(TWO, 0)
+    clock.now += 3
+    if is_over:
+        mill.store.reset(TWO)
+        mill.extend(TWO, 0)
+    replace_roots(mill, TWO, 0 if is_over else 1)
+    replace_roots(mill, TWO, 0)
+    assert seconds_of(mill.store) == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -194,11 +194,6 @@ def test_no_gradient_goes_in(layout):
     assert not pool.get(2).keys_values.requires_grad
 
 
-def test_a_budget_is_checked_before_anything_is_made():
-    with pytest.raises(ConfigError, match="its budget is 1,000"):
-        KVCachePool(LAYOUT, 10**15, max_bytes=1000)  # a list of so many sizes would not fit any machine
-
-
 @pytest.mark.parametrize("layout", [LAYOUT, SLIDING], ids=["rotary", "sliding"])
 def test_nothing_that_goes_in_or_comes_out_shares_memory_with_the_pool(layout):
     pool = KVCachePool(layout, 2)
@@ -283,23 +278,6 @@ def test_a_pool_with_a_codec_gives_back_what_the_codec_does_on_every_way(layout,
             for found in (one_by_one, getattr(rows, name), getattr(whole, name)):
                 assert torch.equal(found, back)
     assert pool.nbytes == pool.stats.bytes == 3 * coded_context_bytes(codec, layout, torch.float32)
-
-
-def test_a_budget_is_that_of_coded_contexts():
-    budget = 3 * coded_context_bytes("int8", LAYOUT, torch.float32)
-    assert KVCachePool(LAYOUT, 3, codec="int8", max_bytes=budget).nbytes == budget
-    with pytest.raises(ConfigError, match="of 4 contexts would take"):
-        KVCachePool(LAYOUT, 4, codec="int8", max_bytes=budget)
-
-
-def test_a_pool_past_its_budget_is_refused_before_it_is_allocated(monkeypatch):
-    budget = 3 * LAYOUT.context_bytes(torch.float32)
-    pool = KVCachePool(LAYOUT, 3, max_bytes=budget)
-    monkeypatch.setattr(pool_module.torch, "zeros", None)
-    for ask in (lambda: pool.resize(4), lambda: KVCachePool(LAYOUT, 4, name="small", max_bytes=budget)):
-        with pytest.raises(ConfigError, match=r"of 4 contexts would take .* bytes, and its budget is"):
-            ask()
-    assert pool.pool_size == 3
 
 
 @pytest.mark.parametrize("pool_size", [0, -3])

@@ -4,10 +4,13 @@ import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import lmdb
 import pytest
 from tests.cache.tiers.fakes import NAMESPACE, entries, entry, key, wait_until
 
-from kvzero.cache.tiers import TierConfig, open_tier
+from kvzero.cache.tiers import TierConfig, embedded, open_tier
 from kvzero.cache.tiers.backend import BackendError
 from kvzero.cache.tiers.embedded import FULL_SHARE, LmdbBackend
 from kvzero.errors import KvzeroWarning
@@ -41,6 +44,61 @@ def test_a_process_may_open_a_file_twice(disk: Path) -> None:
             first.put_many({key(1): b"one"})
             assert second.get_many([key(1)], 100) == [b"one"]
         assert first.get_many([key(1)], 100) == [b"one"]
+
+
+def test_closing_twice_leaves_the_files_to_those_who_use_them(disk: Path) -> None:
+    with closing(LmdbBackend(disk, MAX_BYTES)) as other:
+        backend = LmdbBackend(disk, MAX_BYTES)
+        backend.close()
+        backend.close()
+        assert other.put_many({key(1): b"one"}) == [key(1)]
+    assert not embedded._open_files.keys() & set(other._paths)
+
+
+LARGER = """
+import lmdb, sys
+for path in sys.argv[1:]:
+    with lmdb.open(path, map_size=64 << 20, max_readers=512) as env:
+        for number in range(12):
+            with env.begin(write=True) as txn:
+                txn.put(b"%032d" % number, bytes(1 << 20))
+"""
+
+
+def enlarge(*paths: Path) -> None:
+    """Let another process, which has a larger bound, write more into these files than fits the smaller one."""
+    subprocess.run([sys.executable, "-c", LARGER, *map(str, paths)], check=True)
+
+
+def test_files_that_another_process_enlarged_are_read_and_written_on(disk: Path) -> None:
+    with closing(LmdbBackend(disk, MAX_BYTES)) as backend:
+        backend.put_many({key(1): b"one"})
+        enlarge(*backend._paths)
+        assert backend.get_many([key(1), b"%032d" % 11], 4) == [b"one", bytes(5)]
+        enlarge(*backend._paths)
+        assert backend.put_many({key(2): b"two"}) == [key(2)]
+        assert backend.get_many([key(2)], 100) == [b"two"]
+
+
+def test_a_file_that_grew_is_mapped_anew_once_no_other_thread_is_reading_it(disk: Path) -> None:
+    with closing(LmdbBackend(disk, MAX_BYTES)) as backend, ThreadPoolExecutor() as pool:
+        backend.put_many({key(1): b"one"})
+        with backend._files[0].begin(buffers=True) as reading:
+            enlarge(backend._paths[0])
+            asked = pool.submit(backend.get_many, [key(1)], 100)
+            time.sleep(0.2)
+            assert not asked.done()
+            assert bytes(reading.get(key(1))) == b"one"
+        assert asked.result() == [b"one"]
+
+
+def test_where_the_folders_are_gone_what_lmdb_says_is_still_what_is_told(disk: Path) -> None:
+    with closing(LmdbBackend(disk, MAX_BYTES)) as backend:
+        backend._files[0].env.close()
+        for path in backend._paths:
+            shutil.rmtree(path)
+        with pytest.raises(BackendError, match="closed"):
+            backend.get_many([key(1)], 100)
 
 
 def test_of_two_processes_that_write_one_key_at_once_the_first_is_kept(

@@ -74,6 +74,12 @@ def test_a_length_of_2_to_the_63_is_refused_before_anything_is_allocated() -> No
         tracemalloc.stop()
 
 
+def test_a_name_with_a_zero_byte_in_it_is_damage_even_in_a_frame_that_is_whole() -> None:
+    value = Entry(b"x", "raw", (1,))
+    object.__setattr__(value, "codec", "r\0w")  # as another program may write it
+    assert FRAMER.unseal(NAMESPACE, key(1), FRAMER.seal(NAMESPACE, key(1), value)) == "corrupt"
+
+
 def test_a_frame_longer_than_any_may_be_is_oversize() -> None:
     frame = Framer(max_payload_bytes=501).seal(NAMESPACE, key(1), entry(1, num_bytes=501))
     assert FRAMER.unseal(NAMESPACE, key(1), frame) == "oversize"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cache.tiers.fakes import NAMESPACE, entries, entry, key, wait_until
 
-from kvzero.cache.tiers import TierConfig, open_tier
+from kvzero.cache.tiers import TierConfig, embedded, open_tier
 from kvzero.errors import ConfigError, KvzeroWarning
 
 
@@ -43,6 +43,15 @@ def test_a_server_on_another_host_needs_a_password_and_encryption_unless_it_is_s
     assert "hush" not in str(refusal.value)
 
 
+def test_what_was_opened_before_an_address_that_is_refused_is_closed_again(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KVZERO_TIER_PASSWORD", raising=False)
+    with pytest.raises(ConfigError, match="has no password"):
+        open_tier(TierConfig(tier=(f"lmdb:{disk}", "redis://far.net")))
+    assert [path for path in embedded._open_files if path.is_relative_to(disk.resolve())] == []
+
+
 def test_a_tier_that_cannot_be_used_is_done_without_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.warns(KvzeroWarning, match=r"^tier lmdb:.*/file is not used: .*; the run goes on without$") as said:
@@ -74,5 +83,5 @@ def test_a_value_that_would_take_much_of_a_file_is_not_kept(disk: Path) -> None:
     with closing(tier):
         tier.set_many(NAMESPACE, entries(1, num_bytes=(1 << 19) + 1))
         tier.set_many(NAMESPACE, entries(2, num_bytes=1 << 19))
-        wait_until(lambda: tier.exists_many([key(1), key(2)]) == [False, True])
+        wait_until(lambda: tier.get_many(NAMESPACE, [key(1), key(2)]) == [None, entry(2, num_bytes=1 << 19)])
         assert tier.stats()["lmdb"].dropped["oversize"] == 1

@@ -67,7 +67,6 @@ def test_what_was_kept_is_found_and_everything_is_counted(tier: Tier, backend: F
     keep(tier, 1, 2, 3)
     found = tier.get_many(NAMESPACE, [key(2), key(4), key(3)])
     assert found == [entry(2), None, entry(3)]
-    assert tier.exists_many([key(1), key(4)]) == [True, False]
     now = stats(tier)
     assert (now.hits, misses(tier), now.total_queries, now.hit_rate) == (2, {"absent": 1}, 3, 2 / 3)
     assert (now.written, now.bytes_written, now.bytes_read) == (3, 3 * FRAME, 2 * FRAME)
@@ -123,7 +122,6 @@ def test_a_backend_that_fails_three_times_is_asked_no_more_until_it_answers(tier
         tier.get_many(NAMESPACE, [key(1)])
     for _ in range(20):
         assert tier.get_many(NAMESPACE, [key(1)]) == [None]
-    assert tier.exists_many([key(1)]) == [False]
     assert backend.num_look_ups == before + MAX_FAILURES
     assert misses(tier) == {"timeout": 2 * MAX_FAILURES, "open": 21}
     backend.answers.set()
@@ -133,7 +131,7 @@ def test_a_backend_that_fails_three_times_is_asked_no_more_until_it_answers(tier
 def test_what_should_be_written_while_a_backend_is_sick_is_dropped(tier: Tier, backend: FakeBackend) -> None:
     backend.answers.clear()
     for _ in range(MAX_FAILURES):
-        tier.exists_many([key(1)])
+        tier.get_many(NAMESPACE, [key(1)])
     with pytest.warns(KvzeroWarning, match="does not answer"):
         keep(tier, 1, 2)
     assert stats(tier).dropped == {"queue": 0, "oversize": 0, "sick": 2}

@@ -87,10 +87,8 @@ def test_an_episode_goes_on_in_a_copy_as_in_the_model_and_without_caches(way, us
 @BOTH_CACHES
 def test_a_copy_whose_weights_change_forgets_what_it_took_over(way, use_new_cache_manager):
     twin = WAYS[way](played(use_new_cache_manager))
-    wanted = played(use_new_cache_manager).network.version
     with torch.no_grad():
-        while twin.network.version < wanted:  # as often as the weights of the model were, up to its version
-            twin.network.transformer.layers[0].attention.project.weight.mul_(1.1)
+        twin.network.transformer.layers[0].attention.project.weight.mul_(1.1)
     with pytest.raises(StaleContextError, match="are gone, because the weights changed"):
         go_on(twin)
 

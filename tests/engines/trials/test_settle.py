@@ -114,6 +114,7 @@ def settled(asked: EnginePlan, name: str, store: StoreKind, device: str, patch: 
     """Return what is settled on where trials would choose one pass, if the network were on a device."""
     network = network_of(name)
     patch.setattr(settle, "choose_engine", lambda *arguments, **sizes: ONE_PASS)
+    patch.setattr(settle, "_settled", {})
     patch.setattr(Network, "device", property(lambda self: torch.device(device)))
     return settle_engine(asked, network, store, SearchConfig(), num_envs=3)
 
@@ -133,6 +134,58 @@ def test_trials_are_held_for_auto_on_a_gpu_over_a_tree_of_numbered_actions_only(
     asked: EnginePlan, name: str, store: StoreKind, device: str, wanted: EnginePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert settled(asked, name, store, device, monkeypatch) == wanted
+
+
+def test_a_process_tries_once_what_it_is_asked_again_and_anew_what_is_another_case(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search, places, trials = SearchConfig(num_simulations=50), ["cuda:0"], [ONE_PASS]
+    network, again, narrow, double = network_of(), network_of(), network_of(dtype="bfloat16"), network_of()
+    double = SearchNetwork(double.source.double(), "float32")
+    encoder = torch.nn.Linear(*network.source.spec.observation_shape, network.source.config.embed_dim)
+    seen = SearchNetwork(Network(network.source.config, network.source.spec, encoder=encoder), "float32")
+    deep, image = network_of("three_layers_layernorm"), network_of("image")
+
+    def choose(network: SearchNetwork, search: SearchConfig, *, num_envs: int) -> EnginePlan:
+        trials.append(DEVICE if trials[-1] == ONE_PASS else ONE_PASS)
+        return trials[-1]
+
+    monkeypatch.setattr(settle, "choose_engine", choose)
+    monkeypatch.setattr(settle, "_settled", {})
+    monkeypatch.setattr(Network, "device", property(lambda self: torch.device(places[-1])))
+
+    def tries(network: SearchNetwork, search: SearchConfig = search, num_envs: int = 3) -> bool:
+        """Return whether that takes a trial, which is not held again and whose end is kept."""
+        before = len(trials)
+        plan = settle_engine(AUTO, network, "tree", search, num_envs=num_envs)
+        is_new = len(trials) > before
+        assert settle_engine(AUTO, network, "tree", search, num_envs=num_envs) == plan
+        assert len(trials) == before + is_new
+        return is_new
+
+    assert tries(network)
+    assert not tries(again)
+    assert not tries(network, replace(search, num_simulations=25))  # no trial is as long
+    assert not tries(network, replace(search, discount=0.9))  # which may move during a run
+    assert tries(network, replace(search, num_simulations=5))
+    assert tries(network, replace(search, rule="gumbel"))
+    assert tries(network, num_envs=4)
+    assert [tries(each) for each in (narrow, double, seen, deep, image)] == [True] * 5
+    places.append("cuda:1")
+    assert tries(network)
+
+
+def test_a_trial_searches_alike_whatever_the_discount() -> None:
+    """A discount that moves during a run is no part of a case."""
+    found: list[float] = []
+
+    def measure(trial: Trial) -> float:
+        found.append(float(trial.search().values.sum()))
+        return 1.0
+
+    for discount in (0.9, 0.997):
+        choose_engine(network_of(), SearchConfig(discount=discount), num_envs=2, measure=measure)
+    assert found[:3] == found[3:]
 
 
 def test_a_planner_has_the_engine_that_was_settled_on_and_the_store_that_it_needs(

@@ -1,6 +1,6 @@
 """The keys that contexts are found by: a hash of a latent, or of everything that led to it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from struct import Struct
 from typing import Protocol, runtime_checkable
@@ -22,10 +22,12 @@ _START = Struct("<qq")
 class Keys(Protocol):
     """Makes the keys of contexts: 64-bit hashes, the same in every process."""
 
-    def begin(self, envs: Sequence[int], weights: bytes, latents: Float[Tensor, "batch embed"]) -> list[int]:
+    def begin(
+        self, envs: Sequence[int], weights: Callable[[], bytes], latents: Float[Tensor, "batch embed"]
+    ) -> list[int]:
         """Return the keys of roots whose past is not chained: first observations, and roots that were rebuilt.
 
-        `weights` is the digest of the weights that make the contexts.
+        `weights` returns the digest of the weights that make the contexts, which takes long to compute.
         """
 
     def follow(
@@ -46,9 +48,12 @@ class PathKeys:
     def __init__(self) -> None:
         self._num_starts = 0
 
-    def begin(self, envs: Sequence[int], weights: bytes, latents: Float[Tensor, "batch embed"]) -> list[int]:
+    def begin(
+        self, envs: Sequence[int], weights: Callable[[], bytes], latents: Float[Tensor, "batch embed"]
+    ) -> list[int]:
         """Start a chain for each environment."""
-        starts = [start_key(env, weights, self._num_starts + row) for row, env in enumerate(envs)]
+        digest = weights()
+        starts = [start_key(env, digest, self._num_starts + row) for row, env in enumerate(envs)]
         self._num_starts += len(starts)
         return self.follow(starts, [NO_ACTION] * len(starts), latents)
 
@@ -65,7 +70,9 @@ class PathKeys:
 class LatentKeys:
     """Hashes of the newest latent alone, as the predecessors had: two histories that end in one latent collide."""
 
-    def begin(self, envs: Sequence[int], weights: bytes, latents: Float[Tensor, "batch embed"]) -> list[int]:
+    def begin(
+        self, envs: Sequence[int], weights: Callable[[], bytes], latents: Float[Tensor, "batch embed"]
+    ) -> list[int]:
         """Hash each latent."""
         del envs, weights
         return [_hash(row) for row in _raw_rows(latents)]

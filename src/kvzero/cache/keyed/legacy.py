@@ -226,8 +226,12 @@ class LegacyLevels:
         """Count a root that was wanted and is no longer there."""
         self.caches.init_ring(env).count_miss()
 
+    def count_rebuilt_root(self, env: int, seconds: float) -> None:
+        """Count time that it took to rebuild a root that was lost."""
+        self.caches.init_ring(env).count_regeneration(seconds)
+
     def count_regeneration(self, seconds: float) -> None:
-        """Count time that it took to compute anew what had been missed."""
+        """Count time that it took to compute nodes anew that had been missed."""
         self.caches.recur_ring.count_regeneration(seconds)
 
     def stats(self) -> LevelStats | None:

@@ -46,8 +46,11 @@ class ContextLevels(Protocol):
     def count_lost_root(self, env: int) -> None:
         """Count a root that was wanted and is no longer there."""
 
+    def count_rebuilt_root(self, env: int, seconds: float) -> None:
+        """Count time that it took to rebuild a root that was lost."""
+
     def count_regeneration(self, seconds: float) -> None:
-        """Count time that it took to compute anew what had been missed."""
+        """Count time that it took to compute nodes anew that had been missed."""
 
     def stats(self) -> LevelStats | None:
         """Return what both levels have done so far; None where statistics are off."""
@@ -124,8 +127,12 @@ class PooledLevels:
         """Count a root that was wanted and is no longer there."""
         self.manager.init_pool(env).count_miss()
 
+    def count_rebuilt_root(self, env: int, seconds: float) -> None:
+        """Count time that it took to rebuild a root that was lost."""
+        self.manager.init_pool(env).count_regeneration(seconds)
+
     def count_regeneration(self, seconds: float) -> None:
-        """Count time that it took to compute anew what had been missed."""
+        """Count time that it took to compute nodes anew that had been missed."""
         self.manager.recur_pool.count_regeneration(seconds)
 
     def stats(self) -> LevelStats | None:

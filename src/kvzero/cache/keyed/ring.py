@@ -150,11 +150,6 @@ class LegacyRing:
             return None
         return self._counters.record(size=len(self.slots), pool_size=len(self.shared_pool), nbytes=self.nbytes)
 
-    def reset_stats(self) -> None:
-        """Count from 0 again."""
-        if self._counters is not None:
-            self._counters = Counters()
-
     def _find(self, key: int) -> KeysValues | None:
         slot = self.slots.get(key)
         return self.shared_pool[slot] if slot is not None and self.keys[slot] == key else None

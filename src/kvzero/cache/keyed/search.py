@@ -36,7 +36,7 @@ class KeyedParts:
     """How their keys are made."""
 
     weights: Callable[[], bytes]
-    """Returns the digest of the weights that contexts are made with now; asked when a chain of keys begins."""
+    """Returns the digest of the weights that contexts are made with now; asked by the keys that begin with it."""
 
     regenerator: Regenerator
     """Who makes anew what the levels have lost."""

@@ -39,7 +39,8 @@ class KeyedStore:
         self._parts = parts
         self._ledger = RootLedger(num_envs)
         self._root_keys = [0] * num_envs
-        self._missed_at: float | None = None
+        self._asked_at = 0.0  # when somebody last asked for roots, to rebuild those that are stale
+        self._lost: dict[int, int] = {}  # environments whose roots a pool lost, and the weights that made them
 
     @property
     def nbytes(self) -> int:
@@ -55,6 +56,7 @@ class KeyedStore:
         self._ledger.forget(envs)
         for env in envs.tolist():
             self.levels.clear_roots(env)
+            self._lost.pop(env, None)
 
     def is_stale(self, envs: Int[np.ndarray, " batch"], version: int) -> bool:
         """Tell whether any of these roots was made by other weights, or is no longer held, which counts as a miss."""
@@ -106,9 +108,7 @@ class KeyedStore:
         contexts.sizes[:] = self.layout.held_tokens(lengths).clip(max=number)
         keys = self._begin_keys(envs, latents)
         self._keep_roots(envs, version, lengths, keys, contexts)
-        if self._missed_at is not None:
-            self.levels.count_regeneration(perf_counter() - self._missed_at)
-            self._missed_at = None
+        self._count_rebuilt(envs.tolist(), version)
 
     def begin_search(self, envs: Int[np.ndarray, " batch"], version: int) -> SearchContexts:
         """Open a search below the roots of these environments; any search opened before is over."""
@@ -134,7 +134,7 @@ class KeyedStore:
         self.levels.read(envs.tolist(), [self._root_keys[env] for env in envs.tolist()], contexts)
 
     def _begin_keys(self, envs: Int[np.ndarray, " batch"], latents: Float[Tensor, "batch embed"]) -> list[int]:
-        return self._parts.keys.begin(envs.tolist(), self._parts.weights(), latents)
+        return self._parts.keys.begin(envs.tolist(), self._parts.weights, latents)
 
     def _follow_roots(self, envs: Int[np.ndarray, " batch"], latents: Float[Tensor, "batch embed"]) -> list[int]:
         """Return the keys of roots that are one step longer, or the first of their episode."""
@@ -161,11 +161,19 @@ class KeyedStore:
             self._root_keys[env] = key
         self._ledger.record(envs, version, lengths)
 
+    def _count_rebuilt(self, envs: Sequence[int], version: int) -> None:
+        """Count, of the time that rebuilding took, the share of each root that was lost; others were due anyway."""
+        seconds = perf_counter() - self._asked_at
+        for env in envs:
+            if self._lost.pop(env, None) == version:
+                self.levels.count_rebuilt_root(env, seconds / len(envs))
+
     def _notice_lost(self, envs: Int[np.ndarray, " batch"], version: int) -> None:
         """Find out which roots a pool has lost: each counts as a miss, once, and is stale from now on."""
+        self._asked_at = perf_counter()
         is_fresh = self._ledger.has_root(envs) & self._ledger.is_made_by(envs, version)
         for env in envs[is_fresh].tolist():
             if not self.levels.holds(env, self._root_keys[env]):
                 self.levels.count_lost_root(env)
                 self._ledger.lose(env)
-                self._missed_at = perf_counter()
+                self._lost[env] = version

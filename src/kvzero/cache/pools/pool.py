@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kvzero.cache.codecs import CodecName, coded_context_bytes
+from kvzero.cache.codecs import CodecName
 from kvzero.cache.layout import ContextLayout
 from kvzero.cache.pools.coded_slots import CodedSlots
 from kvzero.cache.pools.eviction import EvictionStrategy, read_strategy
@@ -18,7 +18,7 @@ from kvzero.cache.pools.keys_values import ContextBatch, KeysValues, check_conte
 from kvzero.cache.pools.slots import SavedTable, SlotTable
 from kvzero.cache.pools.stats import CacheStats, Counters
 from kvzero.checks import read_int
-from kvzero.errors import CacheError, ConfigError
+from kvzero.errors import CacheError
 
 __all__ = ["CPU", "KVCachePool", "PoolState", "read_key"]
 
@@ -72,7 +72,7 @@ class KVCachePool:
     then a copy, hold `lock` over both.
     """
 
-    def __init__(  # noqa: PLR0913  # each is a choice of its own, and all but two have a default
+    def __init__(
         self,
         layout: ContextLayout,
         pool_size: int,
@@ -82,22 +82,20 @@ class KVCachePool:
         name: str = "pool",
         device: torch.device = CPU,
         dtype: torch.dtype = torch.float32,
-        max_bytes: int | None = None,
         codec: CodecName = "none",
     ) -> None:
         """Allocate the slots.
 
         Raises:
-            ConfigError: if the size is not positive, the strategy or the codec is unknown, the codec would make numbers
-                of this type no smaller, or the slots would take more than `max_bytes`; nothing has been allocated then.
+            ConfigError: if the size is not positive, the strategy or the codec is unknown, or the codec would make
+                numbers of this type no smaller; nothing has been allocated then.
         """
         pool_size = read_int("pool_size", pool_size)
         self.lock = RLock()
         self.layout = layout
         self.name = name
         self.codec = codec
-        self._device, self._dtype, self._max_bytes = device, dtype, max_bytes
-        self._check_budget(pool_size)
+        self._device, self._dtype = device, dtype
         self.eviction_strategy = read_strategy(eviction_strategy)
         self._table = SlotTable(pool_size, self.eviction_strategy)
         self._allocate(pool_size)
@@ -255,11 +253,10 @@ class KVCachePool:
         """Change how many contexts fit, keeping what is there; whoever does not fit any more is evicted.
 
         Raises:
-            ConfigError: if the size is not positive or past the pool's `max_bytes`.
+            ConfigError: if the size is not positive.
             PoolFullError: if more entries are pinned than would fit. The pool is unchanged in all cases.
         """
         pool_size = read_int("pool_size", pool_size)
-        self._check_budget(pool_size)
         old_slots, num_evicted = self._table.resize(pool_size)
         old_keys_values, old_tokens, old_sizes = self._keys_values, self._tokens, self._sizes
         kept = self._index(old_slots)
@@ -290,11 +287,9 @@ class KVCachePool:
         """Hold and know what another pool of the same layout, strategy, codec and type did; its size comes, too.
 
         Raises:
-            ConfigError: if the size is past the pool's `max_bytes`.
-            CacheError: if tensors have other shapes or types. Nothing has changed in both cases.
+            CacheError: if tensors have other shapes or types. Nothing has changed then.
         """
         table, wanted = state.table, self._parts()
-        self._check_budget(table.capacity)
         found = [(part.shape, part.dtype) for part in state.parts]
         if found != [((len(table.slots), *part.shape[1:]), part.dtype) for part in wanted]:
             raise CacheError(f"{self.name} was to hold tensors of {found}, which are not those of its layout and codec")
@@ -353,14 +348,6 @@ class KVCachePool:
     def _parts(self) -> tuple[Tensor, ...]:
         """Return the tensors of all slots, as the codec writes them."""
         return self._keys_values.parts if self._tokens is None else (*self._keys_values.parts, *self._tokens.parts)
-
-    def _check_budget(self, pool_size: int) -> None:
-        needed = pool_size * coded_context_bytes(self.codec, self.layout, self._dtype)
-        if self._max_bytes is not None and needed > self._max_bytes:
-            raise ConfigError(
-                f"{self.name} of {pool_size} contexts would take {needed:,} bytes, and its budget is "
-                f"{self._max_bytes:,}; make it smaller or raise the budget"
-            )
 
     def _check_entry(self, entry: object) -> None:
         check_context(entry, self.name, layout=self.layout, dtype=self._dtype, device=self.device)

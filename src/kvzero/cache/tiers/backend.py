@@ -16,8 +16,7 @@ class BackendError(KvzeroError, OSError):
 class Backend(Protocol):
     """Bytes under keys. Every method may raise a `BackendError`.
 
-    `get_many` is called by the thread that works, which must not wait long for it; `exists_many` and `ping` by either,
-    the others by the one that writes.
+    `get_many` is called by the thread that works, which must not wait long for it, the others by the one that writes.
     """
 
     name: str

@@ -35,10 +35,6 @@ class TierChain:
         for tier in self._tiers:
             tier.set_many(namespace, entries)
 
-    def exists_many(self, keys: Sequence[bytes]) -> list[bool]:
-        """Return under which keys some tier keeps something."""
-        return [any(found) for found in zip(*(tier.exists_many(keys) for tier in self._tiers), strict=True)]
-
     def drop(self, keys: Sequence[bytes]) -> None:
         """Forget keys everywhere."""
         for tier in self._tiers:

@@ -7,8 +7,7 @@ again.
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from shutil import disk_usage
@@ -35,14 +34,58 @@ LEAST_FREE_BYTES = 1 << 20
 """Below this a disk counts as full: LMDB reports an error of input or output then."""
 
 
-@dataclass(slots=True)
 class _File:
-    """An open environment of LMDB; a process may open each once only."""
+    """An open environment of LMDB; a process may open each once only.
 
-    env: Any
-    main: Any
-    """Its only table."""
-    num_users: int = 0
+    Another process may have made it larger. Then no transaction begins here before the new size is taken over, which
+    maps the file anew, so that there must be no other transaction in this process meanwhile.
+    """
+
+    def __init__(self, lmdb: Any, path: Path, max_bytes: int) -> None:
+        self.env = lmdb.open(
+            str(path),
+            map_size=max_bytes,
+            max_readers=MAX_READERS,
+            mode=0o600,
+            metasync=False,  # the last commit may be lost with the machine; the file stays whole
+            writemap=False,  # a full disk is an error; with a map that is written to, it would be a signal
+        )
+        self.main = self.env.open_db(None)  # its only table
+        self.num_users = 0
+        self._grown_error = lmdb.MapResizedError
+        self._num_open = 0
+        self._closing = threading.Condition()  # of a transaction
+
+    @contextmanager
+    def begin(self, **options: bool) -> Iterator[Any]:
+        """Open a transaction, which is committed in the end unless something is raised."""
+        with ExitStack() as counted:
+            counted.enter_context(self._count())
+            try:
+                transaction = self.env.begin(**options)
+            except self._grown_error:
+                counted.close()
+                self._take_over_size()
+                counted.enter_context(self._count())
+                transaction = self.env.begin(**options)
+            with transaction as txn:
+                yield txn
+
+    @contextmanager
+    def _count(self) -> Iterator[None]:
+        with self._closing:
+            self._num_open += 1
+        try:
+            yield
+        finally:
+            with self._closing:
+                self._num_open -= 1
+                self._closing.notify_all()
+
+    def _take_over_size(self) -> None:
+        with self._closing:
+            self._closing.wait_for(lambda: not self._num_open)
+            self.env.set_mapsize(0)
 
 
 _open_files: dict[Path, _File] = {}
@@ -84,7 +127,7 @@ class LmdbBackend:
         """Return what lies under each key, of more than `max_bytes` the first `max_bytes + 1`."""
         found: dict[bytes, bytes] = {}
         for file in self._files:
-            with self._reporting(), file.env.begin(buffers=True) as txn:
+            with self._reporting(), file.begin(buffers=True) as txn:
                 frames = ((key, txn.get(key)) for key in keys if key not in found)
                 found |= {key: bytes(frame[: max_bytes + 1]) for key, frame in frames if frame is not None}
         return [found.get(key) for key in keys]
@@ -113,7 +156,7 @@ class LmdbBackend:
     def drop_many(self, keys: Sequence[bytes]) -> None:
         """Forget keys."""
         for file in self._files if keys else ():
-            with self._reporting(), file.env.begin(write=True) as txn:
+            with self._reporting(), file.begin(write=True) as txn:
                 for key in keys:
                     txn.delete(key)
 
@@ -122,9 +165,10 @@ class LmdbBackend:
         self.exists_many([YOUNG])
 
     def close(self) -> None:
-        """Close the files, unless somebody else in this process still uses them."""
+        """Close the files, unless somebody else in this process still uses them; a second time, do nothing."""
         with _open_files_lock:
-            for path, file in zip(self._paths, self._files, strict=False):  # not all, if one cannot be opened
+            files, self._files = self._files, []
+            for path, file in zip(self._paths, files, strict=False):  # not all, if one cannot be opened
                 file.num_users -= 1
                 if not file.num_users:
                     del _open_files[path]
@@ -133,28 +177,22 @@ class LmdbBackend:
     def _open(self, path: Path, max_bytes: int) -> _File:
         with _open_files_lock:
             if path not in _open_files:
-                env = self._lmdb.open(
-                    str(path),
-                    map_size=max_bytes,
-                    max_readers=MAX_READERS,
-                    mode=0o600,
-                    metasync=False,  # the last commit may be lost with the machine; the file stays whole
-                    writemap=False,  # a full disk is an error; with a map that is written to, it would be a signal
-                )
-                _open_files[path] = _File(env, env.open_db(None))
+                _open_files[path] = _File(self._lmdb, path, max_bytes)
             _open_files[path].num_users += 1
             return _open_files[path]
 
     def _young(self) -> int:
-        with self._files[0].env.begin() as txn:
+        with self._files[0].begin() as txn:
             return FILES.index(txn.get(YOUNG, FILES[0].encode()).decode())
 
     def _num_bytes(self, place: int) -> int:
-        stat = self._files[place].env.stat()
+        file = self._files[place]
+        with file.begin() as txn:
+            stat = txn.stat(file.main)
         return int(stat["psize"] * (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]))
 
     def _put(self, place: int, frames: Mapping[bytes, bytes]) -> list[bytes]:
-        with self._files[place].env.begin(write=True) as txn:
+        with self._files[place].begin(write=True) as txn:
             return [key for key, frame in frames.items() if txn.put(key, frame, overwrite=False)]
 
     def _turn_over(self, full: int) -> int:
@@ -163,7 +201,7 @@ class LmdbBackend:
         Of several processes one empties it; what others write into it meanwhile may be lost.
         """
         place = 1 - full
-        with self._files[0].env.begin(write=True) as txn:
+        with self._files[0].begin(write=True) as txn:
             is_first = txn.get(YOUNG, FILES[0].encode()).decode() == FILES[full]
             txn.put(YOUNG, FILES[place].encode())
         if is_first:
@@ -172,14 +210,14 @@ class LmdbBackend:
 
     def _empty(self, file: _File) -> None:
         """Forget all that is in a file: at once, or, where there is no room to note so many free pages, bit by bit."""
-        _settle(file.env)
+        _settle(file)
         try:
-            with file.env.begin(write=True) as txn:
+            with file.begin(write=True) as txn:
                 txn.drop(file.main, delete=False)
         except self._lmdb.MapFullError:
-            while _delete_some(file.env):
+            while _delete_some(file):
                 pass
-        _settle(file.env)
+        _settle(file)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -189,22 +227,30 @@ class LmdbBackend:
         except self._lmdb.MapFullError as error:
             raise BackendError("its files are full for now") from error
         except self._lmdb.Error as error:
-            is_full = any(disk_usage(path).free < LEAST_FREE_BYTES for path in self._paths)
+            is_full = any(map(_is_full, self._paths))
             raise BackendError(f"{error}{', the disk is full' if is_full else ''}") from error
         except OSError as error:
             raise BackendError(error.strerror or str(error)) from error
 
 
-def _settle(env: Any) -> None:
+def _is_full(folder: Path) -> bool:
+    """Tell whether there is no room on the disk of a folder; of one that is gone, that is not the matter."""
+    try:
+        return disk_usage(folder).free < LEAST_FREE_BYTES
+    except OSError:
+        return False
+
+
+def _settle(file: _File) -> None:
     """Let pages be used again that the last commits gave up, which LMDB does not allow the very next one."""
     for _ in range(NUM_SETTLING):
-        with env.begin(write=True) as txn:
+        with file.begin(write=True) as txn:
             txn.put(SETTLED, b"")
 
 
-def _delete_some(env: Any) -> bool:
+def _delete_some(file: _File) -> bool:
     """Delete some entries, and return whether there were any."""
-    with env.begin(write=True) as txn:
+    with file.begin(write=True) as txn:
         entries = (key for key in txn.cursor().iternext(values=False) if len(key) == DIGEST_BYTES)
         keys = list(islice(entries, NUM_DELETED))
         for key in keys:

@@ -71,9 +71,11 @@ class Framer:
             return "corrupt" if length <= self.max_payload_bytes else "oversize"
         header, checksum, payload = frame[: _HEADER.size], frame[_HEADER.size : FRAME_BYTES], frame[FRAME_BYTES:]
         is_whole = compare_digest(checksum, self._checksum(header, payload))
-        if not (is_whole and num_sizes <= MAX_SIZES and codec.isascii() and isfinite(seconds)):
+        name = codec.rstrip(b"\0")
+        is_name = name.isascii() and b"\0" not in name
+        if not (is_whole and is_name and num_sizes <= MAX_SIZES and isfinite(seconds)):
             return "corrupt"
-        return Entry(payload, codec.rstrip(b"\0").decode(), tuple(sizes[:num_sizes]), seconds)
+        return Entry(payload, name.decode(), tuple(sizes[:num_sizes]), seconds)
 
     def _checksum(self, header: bytes, payload: bytes) -> bytes:
         checksum = blake2b(header, digest_size=_CHECKSUM_BYTES, key=self._key)

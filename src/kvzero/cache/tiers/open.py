@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import ExitStack
 
 from kvzero.cache.tiers.address import RedisAddress, TierAddress
 from kvzero.cache.tiers.backend import Backend, BackendError
@@ -37,8 +38,16 @@ def open_tier(config: TierConfig) -> Tier | None:
 
     Raises:
         ConfigError: if a package is missing, or a server would be asked over a network without password and encryption.
+            Nothing is left open then.
     """
-    backends = [backend for address in config.addresses if (backend := _open_backend(address, config)) is not None]
+    backends: list[Backend] = []
+    with ExitStack() as opened:
+        for address in config.addresses:
+            backend = _open_backend(address, config)
+            if backend is not None:
+                backends.append(backend)
+                opened.callback(backend.close)
+        opened.pop_all()
     tiers = [_wrap(backend, config) for backend in backends]
     return TierChain(tiers) if len(tiers) > 1 else next(iter(tiers), None)
 

@@ -78,18 +78,6 @@ class StoredTier:
             elif not self._outbox.put(Parcel(namespace, key, entry)):
                 self._counts.refused["queue"] += 1
 
-    def exists_many(self, keys: Sequence[bytes]) -> list[bool]:
-        """Return under which keys something is kept, whole or not; False where it cannot be told."""
-        if self._reads.is_open:
-            return [False] * len(keys)
-        try:
-            found = self._backend.exists_many(keys)
-        except BackendError as error:
-            self._fail_to_read(error)
-            return [False] * len(keys)
-        self._reads.succeed()
-        return found
-
     def drop(self, keys: Sequence[bytes]) -> None:
         """Forget keys, soon; where the queue is full, they stay."""
         for key in keys:

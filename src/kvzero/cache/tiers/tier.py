@@ -72,9 +72,6 @@ class Tier(Protocol):
     def set_many(self, namespace: bytes, entries: Mapping[bytes, Entry]) -> None:
         """Have entries kept, soon and by another thread; what does not fit its queue is dropped, and counted."""
 
-    def exists_many(self, keys: Sequence[bytes]) -> list[bool]:
-        """Return under which keys something is kept, whole or not; False where it cannot be told."""
-
     def drop(self, keys: Sequence[bytes]) -> None:
         """Forget keys, soon: what lies there cannot be used, and would otherwise stay the first for ever."""
 

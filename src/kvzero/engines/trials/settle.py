@@ -3,7 +3,7 @@
 import logging
 import statistics
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from kvzero.engines.search_network import SearchNetwork
 from kvzero.engines.stores import build_store
 from kvzero.engines.trials.distance import distance_of
 from kvzero.engines.trials.fastest import Candidate, Measure, Trial, choose_fastest
+from kvzero.model import ModelConfig
+from kvzero.records import EnvSpec
 from kvzero.search import Outcome, SearchConfig
 
 __all__ = ["choose_engine", "measure_seconds", "settle_engine"]
@@ -34,14 +36,54 @@ TOLERANCES: dict[SearchDtype, float] = {"float32": 1e-3, "bfloat16": 0.25}
 """How far an engine may be from the eager one, as a share of the largest number; matrices may be multiplied in TF32."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """All that a trial is made of but the numbers in the weights, to which it adds noise."""
+
+    model: ModelConfig
+    spec: EnvSpec
+    encoder: type
+    """An encoder may be given, whatever the config says."""
+
+    search: SearchConfig
+    num_envs: int
+    weights_dtype: torch.dtype
+    search_dtype: torch.dtype
+    device: torch.device
+
+    @classmethod
+    def of(cls, network: SearchNetwork, search: SearchConfig, num_envs: int) -> "_Case":
+        source = network.source
+        return cls(
+            source.config,
+            source.spec,
+            type(source.encoder),
+            _shorten(search),
+            num_envs,
+            source.action_table.weight.dtype,
+            network.dtype,
+            source.device,
+        )
+
+
+_settled: dict[_Case, EnginePlan] = {}
+"""What trials came to in this process."""
+
+
 def settle_engine(
     asked: EnginePlan, network: SearchNetwork, store: StoreKind, search: SearchConfig, *, num_envs: int
 ) -> EnginePlan:
-    """Return what is to compute searches; only `auto` on a GPU, over a tree of numbered actions, is ever changed."""
+    """Return what is to compute searches; only `auto` on a GPU, over a tree of numbered actions, is ever changed.
+
+    A process tries once what it is asked again and again, as by every evaluation, and stays with what that came to.
+    """
     source = network.source
     if asked.kind != "auto" or source.device.type != "cuda" or store != "tree" or source.spec.is_continuous:
         return asked
-    return choose_engine(network, search, num_envs=num_envs)
+    case = _Case.of(network, search, num_envs)
+    if case not in _settled:
+        _settled[case] = choose_engine(network, search, num_envs=num_envs)
+    return _settled[case]
 
 
 def measure_seconds(trial: Trial) -> float:
@@ -62,7 +104,7 @@ def choose_engine(
     All search the same random roots, as many as will be searched together, with a few simulations and with noise in
     the weights.
     """
-    sample = _Sample(network, replace(search, num_simulations=min(search.num_simulations, MOST_SIMULATIONS)), num_envs)
+    sample = _Sample(network, _shorten(search), num_envs)
     choice = choose_fastest(
         sample.candidate(REFERENCE),
         [sample.candidate(plan) for plan in OTHERS],
@@ -73,6 +115,12 @@ def choose_engine(
     level = logging.WARNING if choice.has_faults else logging.INFO
     logger.log(level, "searching %d roots on %s with %s", num_envs, network.source.device, choice)
     return choice.plan
+
+
+def _shorten(search: SearchConfig) -> SearchConfig:
+    """Return what is tried: few simulations, and whatever the discount, which may move, the usual one."""
+    few = min(search.num_simulations, MOST_SIMULATIONS)
+    return replace(search, num_simulations=few, discount=SearchConfig().discount)
 
 
 class _Sample:

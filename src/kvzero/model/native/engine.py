@@ -96,9 +96,14 @@ class NativeNetwork:
         return int(ctypes.cast(self._library.kvzero_expand, ctypes.c_void_p).value or 0)
 
     def refresh(self, version: int) -> None:
-        """Take in the network's weights, which are those of `version`, if it has others."""
+        """Take in the network's weights, which are those of `version`, if it has others.
+
+        Raises:
+            EngineError: if they have another number type by now, or lie elsewhere.
+        """
         if version == self._version:
             return
+        _refuse_unfit(self.network, self.dtype)
         tensors = [weights.detach().contiguous() for weights in _in_order(self.network)]
         addresses = (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
         self._library.kvzero_pack(self._address, addresses)
