@@ -148,12 +148,13 @@ def test_a_cluster_given_on_resuming_a_run_without_collectors_is_refused(command
     assert "cluster would have no effect" in said.err
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "without a checkpoint"])
+@pytest.mark.parametrize("kind", ["missing", "empty", "without its checkpoints"])
 def test_a_folder_that_is_no_run_cannot_be_resumed(command, trained_run, tmp_path, kind):
     if kind != "missing":
         (tmp_path / "run").mkdir()
-    if kind == "without a checkpoint":
-        shutil.copy(trained_run / "config.json", tmp_path / "run")
+    if kind == "without its checkpoints":  # which it had, as it came to an end
+        for name in ("config.json", "summary.json"):
+            shutil.copy(trained_run / name, tmp_path / "run")
     said = command("train", "--resume", tmp_path / "run")
     assert said.status == 1
     assert str(tmp_path / "run") in said.err
