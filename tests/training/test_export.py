@@ -135,7 +135,7 @@ def test_a_file_of_a_newer_format_is_refused(exported):
 
 @pytest.mark.parametrize("path", sorted(AGENTS.glob("*.safetensors")), ids=lambda path: path.stem)
 def test_a_published_agent_is_small_loads_and_has_its_card(path):
-    assert path.stat().st_size < 2e6
+    assert path.stat().st_size < (4_000_000 if path.stem == "pong" else 2_000_000)  # pictures take a larger encoder
     notes = read_notes(path)
     assert notes["card"] == path.with_suffix(".md").read_text(encoding="utf-8")
     assert notes["licence"] == "Apache-2.0"
@@ -145,4 +145,4 @@ def test_a_published_agent_is_small_loads_and_has_its_card(path):
 
 
 def test_there_are_published_agents():
-    assert len(list(AGENTS.glob("*.safetensors"))) == 3
+    assert {path.stem for path in AGENTS.glob("*.safetensors")} == {"cartpole", "memory", "minigrid", "pong"}
