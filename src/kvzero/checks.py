@@ -1,7 +1,7 @@
 """Checks of what callers give that every room needs."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields
 from functools import cache
@@ -152,7 +152,9 @@ def read_value(name: str, value: object, kind: Any) -> object:
         return _read_choice(name, value, kinds)
     if origin is tuple:
         return _read_tuple(name, value, kinds)
-    if isinstance(kind, type) and not isinstance(value, kind):
+    if origin is dict:
+        return _read_dict(name, value, kinds)
+    if kind is not Any and isinstance(kind, type) and not isinstance(value, kind):
         raise ConfigError(_refusal(name, value, f"an instance of {kind.__name__}"))
     return value
 
@@ -182,6 +184,16 @@ def _read_tuple(name: str, value: object, kinds: tuple[Any, ...]) -> tuple[objec
     if len(parts) != len(kinds):
         raise ConfigError(f"{name} is {value!r}; give {len(kinds)} values")
     return tuple(read_value(f"{name}[{place}]", *pair) for place, pair in enumerate(zip(parts, kinds, strict=True)))
+
+
+def _read_dict(name: str, value: object, kinds: tuple[Any, ...]) -> dict[object, object]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(_refusal(name, value, "names and values"))
+    of_name, of_value = kinds
+    return {
+        read_value(f"a name in {name}", key, of_name): read_value(f"{name}[{key!r}]", held, of_value)
+        for key, held in value.items()
+    }
 
 
 def _read_float(name: str, value: object) -> float:

@@ -81,7 +81,7 @@ def test_a_run_says_where_it_is_and_how_it_ended(command, tmp_path):
     assert f"kvzero train --resume {tmp_path / 'one'}" in again.err
     over = command("train", "--resume", tmp_path / "one")
     assert over.status == 1
-    assert "already at its end" in over.err
+    assert "came to its end at 12 environment steps" in over.err
 
 
 def test_a_finished_run_goes_on_to_a_later_end(command, trained_run, tmp_path):

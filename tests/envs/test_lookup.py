@@ -95,9 +95,18 @@ def test_arguments_reach_the_constructor(own, name):
         make(f"{own}.mazes:{name}", env_kwargs={"size": [7]})
 
 
-def test_a_constructor_without_a_render_mode_is_not_told_to_be_given_arguments(own):
-    with pytest.raises(EnvError, match=r"raised TypeError while it was made: .*'render_mode'"):
-        make(f"{own}.mazes:make_maze", render=True)
+@pytest.mark.parametrize("name", ["make_maze", "Maze"])
+def test_a_constructor_without_a_render_mode_is_told_to_take_one_and_not_to_be_given_arguments(own, name):
+    with pytest.raises(ConfigError, match=r"cannot be made to draw .*; let it take render_mode, .* self\.render_mode"):
+        make(f"{own}.mazes:{name}", render=True)
+
+
+@pytest.mark.parametrize("space", ["observation_space", "action_space"])
+def test_an_environment_without_a_space_is_refused_by_the_name_of_it(own, monkeypatch, space):
+    module = __import__(f"{own}.mazes", fromlist=["mazes"])
+    monkeypatch.delattr(module.Maze, space)
+    with pytest.raises(ConfigError, match=rf"has the {space} None; set self\.{space} to one of gymnasium\.spaces"):
+        make(f"{own}.mazes:Maze")
 
 
 def test_a_missing_parent_package_is_named():

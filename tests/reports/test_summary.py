@@ -56,6 +56,26 @@ def test_a_damaged_summary_is_refused(tmp_path: Path, content: str) -> None:
         read_summary(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("env_steps", "many"),
+        ("updates", 1.5),
+        ("wall_seconds", None),
+        ("eval_returns", [1.0, "2"]),
+        ("eval_returns", 3.0),
+        ("versions", ["kvzero"]),
+        ("versions", {"kvzero": 1}),
+        ("dormant_shares", {"encoder": "all"}),
+    ],
+)
+def test_a_figure_of_another_kind_is_refused_by_its_name(tmp_path: Path, summary: Summary, name: str, value: object):
+    path = write_summary(tmp_path, summary)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(RunError, match=f"no summary of a run .*{name}"):
+        read_summary(tmp_path)
+
+
 def test_a_missing_summary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
         read_summary(tmp_path)

@@ -1,6 +1,8 @@
 """The agent of a run on disk plays."""
 
 import pytest
+from tests.training import environments
+from tests.training.environments import Ladder
 
 import kvzero
 from kvzero.errors import ConfigError, DeviceError, RunError
@@ -40,6 +42,21 @@ def test_games_that_cannot_be_shown_are_played_all_the_same_and_that_is_told_onc
     assert [record.getMessage() for record in caplog.records] == [
         "what is shown of the games failed (ZeroDivisionError: a user's own); going on without"
     ]
+
+
+def test_games_of_an_environment_that_cannot_be_made_to_draw_are_played_all_the_same(trained_run, caplog, monkeypatch):
+    class Blind(Ladder):
+        def __init__(self):
+            super().__init__()
+
+    seen = kvzero.evaluate_run(trained_run, num_episodes=2, seed=4)
+    monkeypatch.setattr(environments, "Ladder", Blind)
+    shown = []
+    played = kvzero.evaluate_run(trained_run, num_episodes=2, seed=4, on_frame=lambda *frame: shown.append(frame))
+    assert played == seen
+    assert not shown
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("what is shown of the games failed (ConfigError: tests.training.environments:Ladder cannot")
 
 
 @pytest.mark.parametrize(

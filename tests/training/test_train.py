@@ -316,16 +316,35 @@ class Stopper:
 
 def test_a_finished_run_is_refused_and_goes_on_to_a_later_end_which_it_remembers(tmp_path):
     run = kvzero.train(tiny_config(tmp_path, run_name="longer", total_env_steps=20)).run
-    with pytest.raises(RunError, match="already at its end of 20"):
-        kvzero.resume(run)
-    with pytest.raises(RunError, match="already at its end of 16"):
-        kvzero.resume(run, total_env_steps=16)
+    for end in (None, 16):
+        with pytest.raises(RunError, match="came to its end at 20 environment steps; give a larger"):
+            kvzero.resume(run, total_env_steps=end)
     finished = kvzero.resume(run, total_env_steps=28)
     assert finished.summary is not None
     assert finished.summary.env_steps == read_summary(run).env_steps == 28
     assert read_config(run).schedule.total_env_steps == 28
     with pytest.raises(ConfigError, match="total_env_steps is 0"):
         kvzero.resume(run, total_env_steps=0)
+
+
+def test_a_stopped_run_is_not_ended_before_where_it_is_but_may_be_there(tmp_path):
+    run = kvzero.train(tiny_config(tmp_path, run_name="stopped"), observer=Stopper(at=24)).run
+    before = (run / "config.json").read_bytes()
+    with pytest.raises(RunError, match=r"has come to 24 environment steps, beyond the 20 .* --total-env-steps 24"):
+        kvzero.resume(run, total_env_steps=20)
+    assert (run / "config.json").read_bytes() == before
+    assert not (run / "summary.json").exists()
+    assert kvzero.resume(run, total_env_steps=24).summary.env_steps == 24
+
+
+def test_an_end_that_would_leave_annealing_without_its_own_is_refused(tmp_path):
+    config = tiny_config(tmp_path, run_name="stopped")
+    config = replace(
+        config, learner=replace(config.learner, final_bootstrap_steps=1, annealing_begins=0.5, annealing_updates=3)
+    )
+    run = kvzero.train(config, observer=Stopper(at=8)).run
+    with pytest.raises(ConfigError, match="annealing_updates 3, and would not end"):
+        kvzero.resume(run, total_env_steps=12)
 
 
 class Watching:
@@ -363,11 +382,14 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew_in_its_fo
     assert [folder.name for folder in tmp_path.iterdir()] == ["killed"]
 
 
-def test_a_run_that_has_lost_its_checkpoints_is_not_begun_anew(trained_run, tmp_path):
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_a_run_that_has_lost_its_checkpoints_is_not_begun_anew(trained_run, tmp_path, is_finished):
     run = copied(trained_run, tmp_path)
     shutil.rmtree(run / "checkpoints")
+    if not is_finished:
+        (run / "summary.json").unlink()
     before = (run / "metrics.jsonl").read_bytes()
-    with pytest.raises(RunError, match="its checkpoints are gone"):
+    with pytest.raises(RunError, match="has had checkpoints, but they are gone"):
         kvzero.resume(run, total_env_steps=50)
     assert (run / "metrics.jsonl").read_bytes() == before
 

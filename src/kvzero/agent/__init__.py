@@ -12,6 +12,7 @@ from kvzero.agent.search_record import SearchRecord
 from kvzero.agent.weights import (
     CHECKPOINTS,
     check_environment,
+    checkpoint_env_steps,
     find_checkpoint,
     load_network,
     load_tensors,
@@ -36,6 +37,7 @@ __all__ = [
     "Planner",
     "SearchRecord",
     "check_environment",
+    "checkpoint_env_steps",
     "context_namespace",
     "find_checkpoint",
     "load_network",

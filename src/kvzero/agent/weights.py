@@ -19,6 +19,7 @@ from kvzero.records import EnvSpec, structure, unstructure
 __all__ = [
     "CHECKPOINTS",
     "check_environment",
+    "checkpoint_env_steps",
     "find_checkpoint",
     "load_network",
     "load_tensors",
@@ -46,6 +47,11 @@ def whole_checkpoints(run: Path) -> list[Path]:
     A checkpoint in the making has another name, so every `step_*` folder is whole.
     """
     return sorted((run / CHECKPOINTS).glob("step_*"))
+
+
+def checkpoint_env_steps(checkpoint: Path) -> int:
+    """Return the environment steps that a run's checkpoint was written at, which its name holds."""
+    return int(checkpoint.name.split("_")[1])
 
 
 def newest_checkpoint(run: Path) -> Path:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from numbers import Real
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
@@ -120,9 +120,9 @@ class Environments(Protocol):
         ...
 
 
-def read_fps(metadata: Mapping[str, Any]) -> float:
+def read_fps(metadata: object) -> float:
     """Return the `render_fps` of a Gymnasium environment's metadata; 30 where it says nothing that can be shown."""
-    fps = metadata.get("render_fps")
+    fps = metadata.get("render_fps") if isinstance(metadata, Mapping) else None
     if isinstance(fps, Real) and not isinstance(fps, bool) and 0 < float(fps) < inf:
         return float(fps)
     return DEFAULT_FPS

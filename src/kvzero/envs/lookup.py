@@ -81,11 +81,15 @@ def build_environment(make: Maker, *, name: str, render: bool) -> Environment:
     except ConfigError:
         raise
     except TypeError as error:
-        raise _wrong_arguments(name, error) from error
+        raise _wrong_arguments(name, error, render=render) from error
     except Exception as error:  # whatever the user's own code may raise
         raise EnvError(f"{name} raised {type(error).__name__} while it was made: {error}") from error
     if not isinstance(env, gymnasium.Env):
         raise ConfigError(f"{name} made a {type(env).__name__}; make an instance of gymnasium.Env")
+    for space in ("observation_space", "action_space"):
+        found = getattr(env, space, None)
+        if not isinstance(found, gymnasium.Space):
+            raise ConfigError(f"{name} has the {space} {found!r}; set self.{space} to one of gymnasium.spaces")
     if render and env.render_mode != "rgb_array":
         raise ConfigError(
             f"{name} has render_mode {env.render_mode!r}; set self.render_mode to the 'rgb_array' that it was given"
@@ -93,10 +97,15 @@ def build_environment(make: Maker, *, name: str, render: bool) -> Environment:
     return env
 
 
-def _wrong_arguments(name: str, error: TypeError) -> KvzeroError:
+def _wrong_arguments(name: str, error: TypeError, *, render: bool) -> KvzeroError:
     text = str(error)
-    if "'render_mode'" in text or not any(words in text for words in WRONG_ARGUMENTS):
+    if not any(words in text for words in WRONG_ARGUMENTS):
         return EnvError(f"{name} raised TypeError while it was made: {text}")
+    if render and ("render_mode" in text or "takes no arguments" in text):
+        return ConfigError(
+            f"{name} cannot be made to draw ({text}); let it take render_mode, which is 'rgb_array' then, and keep it "
+            "as self.render_mode"
+        )
     return ConfigError(
         f"{name} does not take what it was made with ({text}); give --env-kwargs key=value as it asks for"
     )

@@ -18,6 +18,7 @@ from kvzero.reports.page import write_report
 from kvzero.reports.pictures import VideoWriter, plot_costs, plot_learning_curve, require_video
 from kvzero.reports.progress import ProgressDisplay
 from kvzero.reports.sinks import (
+    METRICS_FILE,
     SINKS,
     FigureLog,
     FigureSink,
@@ -38,6 +39,7 @@ __all__ = [
     "EVAL_RETURN_MAX",
     "EVAL_RETURN_MEAN",
     "EVAL_RETURN_MIN",
+    "METRICS_FILE",
     "OPEN_LOOP",
     "SINKS",
     "SPEEDUP_BOUND",

@@ -5,8 +5,9 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kvzero.errors import RunError
+from kvzero.errors import ConfigError, RunError
 from kvzero.files import write_atomically
+from kvzero.records import structure
 
 __all__ = ["SUMMARY_FILE", "Summary", "read_summary", "write_summary"]
 
@@ -92,8 +93,8 @@ def read_summary(run_dir: Path) -> Summary:
         raise RunError(f"{path} does not exist; the run has not ended, or this is no run's folder")
     try:
         figures = json.loads(path.read_text(encoding="utf-8"))
-        mean = figures.pop("eval_return_mean")
-        returns = tuple(float(figure) for figure in figures.pop("eval_returns"))
-        return Summary(eval_return_mean=math.nan if mean is None else float(mean), eval_returns=returns, **figures)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RunError(f"{path} is no summary of a run ({error!r}); delete it and resume the run") from error
+        if isinstance(figures, dict) and figures.get("eval_return_mean", 0) is None:
+            figures["eval_return_mean"] = math.nan
+        return structure(figures, Summary)
+    except (OSError, ValueError, ConfigError) as error:
+        raise RunError(f"{path} is no summary of a run ({error}); delete it and resume the run") from error

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from kvzero.agent import Planner, load_network, read_newest, refuse_changed
 from kvzero.cache import ResultCache, TierConfig, TierStats, open_tier
-from kvzero.envs import make_environments
+from kvzero.errors import ConfigError
 from kvzero.model import choose_device
 from kvzero.training.evaluator import evaluate
-from kvzero.training.filming import FrameHook, film
+from kvzero.training.filming import FrameHook, make_filmed
 from kvzero.training.storage import read_config
 
 __all__ = ["Played", "evaluate_run"]
@@ -45,7 +45,7 @@ def evaluate_run(
     """Play whole games with a run's newest checkpoint, without exploration; `run` may be a file of `kvzero export`.
 
     `on_frame` is given what environment 0 looks like before each step of its games, and how many such frames make a
-    second. Where it raises, or no frame can be drawn, that is told of once, and the games go on unseen. As during a
+    second. Where it raises, or no frames can be drawn, that is told of once, and the games go on unseen. As during a
     run, games are cut off at its limit of steps, and an environment whose game was cut off plays no other. What `tiers`
     know of searches of the same weights is not searched again.
 
@@ -54,14 +54,16 @@ def evaluate_run(
             that the file names.
         CheckpointError: if the checkpoint or file is damaged, or the environment has changed since.
         DeviceError: if there is no such device.
-        ConfigError: if a tier cannot be asked for.
+        ConfigError: if there are no games to play, or a tier cannot be asked for.
     """
+    if num_episodes < 1:
+        raise ConfigError(f"num_episodes is {num_episodes}; give at least 1")
     run = Path(run)
     checkpoint, (network, agent) = read_newest(run, lambda found: (found, load_network(found, choose_device(device))))
     config = read_config(run)
     num_envs = min(num_episodes, config.schedule.num_eval_envs)
     with ExitStack() as opened:
-        envs = make_environments(config.env, num_envs=num_envs, training=False, render=on_frame is not None)
+        envs, watch = make_filmed(config.env, num_envs=num_envs, on_frame=on_frame)
         opened.enter_context(closing(envs))
         tier = None if tiers is None else open_tier(tiers)
         if tier is not None:
@@ -76,7 +78,7 @@ def evaluate_run(
             num_episodes=num_episodes,
             seed=seed,
             max_steps=config.schedule.max_eval_steps or config.schedule.total_env_steps,
-            on_step=None if on_frame is None else film(envs, on_frame),
+            on_step=watch,
             results=None if tier is None else ResultCache(tier=tier),
         )
     return Played(checkpoint, games.returns, games.num_cut, {} if tier is None else tier.stats())

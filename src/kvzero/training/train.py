@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kvzero.agent import whole_checkpoints
+from kvzero.agent import checkpoint_env_steps, whole_checkpoints
 from kvzero.errors import RunError
 from kvzero.reports import (
+    ENV_STEPS,
+    METRICS_FILE,
     SUMMARY_FILE,
     Dispensable,
     FigureLog,
@@ -20,6 +22,7 @@ from kvzero.reports import (
     library_versions,
     peak_rss_bytes,
     plot_learning_curve,
+    read_metrics,
     read_summary,
     write_report,
     write_summary,
@@ -82,8 +85,9 @@ def resume(
     before its first checkpoint begins anew, in its folder: what its metrics said is cut off.
 
     Raises:
-        RunError: if the folder is not that of a run, or that of a run that is at its end or has lost its checkpoints
-            since; or if another process is writing it.
+        RunError: if the folder is not that of a run, or that of a run that is at its end, has come beyond
+            `total_env_steps`, or has lost its checkpoints since; or if another process is writing it.
+        ConfigError: if what is annealed would not be at its end by then.
         CheckpointError: if the checkpoint is damaged, of another configuration or environment, or of a newer version.
     """
     run = Path(run)
@@ -94,31 +98,50 @@ def resume(
         config = read_config(run)
         if total_env_steps is not None:
             config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
+            config.refuse_endless_annealing()
         if monitor is not None:
             config = replace(config, monitor=monitor)
         if cluster is not None:
             config = replace(config, distributed=replace(config.distributed, cluster=cluster))
         with sole_writer(run):
             _refuse_finished(run, config)
-            return _run_session(config, run, observer, sinks, ranks, resume_from=_find_start(run))
+            return _run_session(config, run, observer, sinks, ranks, resume_from=_find_start(run, config))
 
     return in_ranks(go_on)
 
 
 def _refuse_finished(run: Path, config: RunConfig) -> None:
-    if (run / SUMMARY_FILE).exists() and read_summary(run).env_steps >= config.schedule.total_env_steps:
+    if not (run / SUMMARY_FILE).exists():
+        return
+    env_steps = read_summary(run).env_steps
+    if env_steps >= config.schedule.total_env_steps:
         raise RunError(
-            f"{run} is already at its end of {config.schedule.total_env_steps} environment steps; "
-            "give a larger --total-env-steps to go on"
+            f"{run} came to its end at {env_steps} environment steps; give a larger --total-env-steps to go on"
         )
 
 
-def _find_start(run: Path) -> Path | None:
+def _find_start(run: Path, config: RunConfig) -> Path | None:
     """Return the checkpoint that a run goes on from; None where it was ended before its first one."""
-    whole = whole_checkpoints(run)
-    if not whole and (run / SUMMARY_FILE).exists():
-        raise RunError(f"{run} came to an end, but its checkpoints are gone, and it cannot go on; train another run")
-    return whole[-1] if whole else None
+    whole, end = whole_checkpoints(run), config.schedule.total_env_steps
+    if not whole:
+        _refuse_lost(run, config)
+        return None
+    if (reached := checkpoint_env_steps(whole[-1])) > end:
+        raise RunError(
+            f"{run} has come to {reached} environment steps, beyond the {end} at which it is to end; give "
+            f"--total-env-steps {reached} to end it where it is, or more to go on"
+        )
+    return whole[-1]
+
+
+def _refuse_lost(run: Path, config: RunConfig) -> None:
+    """Refuse to begin a run anew that had checkpoints: what is known of it would be lost."""
+    first_is_due = config.schedule.checkpoint_every + config.schedule.round_env_steps
+    lines = read_metrics(run) if (run / METRICS_FILE).exists() else []
+    if (run / SUMMARY_FILE).exists() or any(line[ENV_STEPS] >= first_is_due for line in lines):
+        raise RunError(
+            f"{run} has had checkpoints, but they are gone, and it cannot go on; put them back, or train another run"
+        )
 
 
 def _run_session(

@@ -299,6 +299,21 @@ def test_copies_that_are_not_alike_are_refused(scripted, change):
         together(in_turn(alike, alike, partial(scripted, **{"action_space": first} | change)))
 
 
+def test_one_that_raises_when_it_is_closed_is_told_of_and_the_others_are_closed(scripted, caplog):
+    closed = []
+
+    class Slammed(scripted):
+        def close(self):
+            closed.append(self)
+            raise OSError("the door is gone")
+
+    together(partial(Slammed, length=2), 2).close()
+    assert len(closed) == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        f"environment {index} (fake) raised OSError when it was closed: the door is gone" for index in range(2)
+    ]
+
+
 def test_a_negative_seed_is_refused(scripted):
     with pytest.raises(ConfigError, match="seed is -1"):
         together(scripted).reset(seed=-1)
@@ -370,6 +385,7 @@ def test_classic_environments_render_frames(env_id):
         ({"render_fps": math.nan}, 30.0),
         ({"render_fps": True}, 30.0),
         ({"render_fps": "fast"}, 30.0),
+        (None, 30.0),
     ],
 )
 def test_frames_have_the_speed_that_the_environment_names(metadata, speed):

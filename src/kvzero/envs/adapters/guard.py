@@ -1,5 +1,6 @@
 """One environment made safe: what it returns is checked and converted, and every failure names its place."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from kvzero.errors import EnvError
 from kvzero.records import EnvSpec
 
 __all__ = ["Guard"]
+
+logger = logging.getLogger(__name__)
 
 Info = dict[str, Any]
 
@@ -73,6 +76,13 @@ class Guard(gymnasium.Wrapper[Observation, Any, Any, Any]):
             if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
                 raise EnvError(f"rendered {frame.dtype} {frame.shape}; return uint8 (height, width, 3)")
             return frame
+
+    def close(self) -> None:
+        """Close the environment; one that raises is told of, and done with all the same."""
+        try:
+            self.env.close()
+        except Exception as error:  # whatever the user's own code may raise
+            logger.warning("%s raised %s when it was closed: %s", self._place, type(error).__name__, error)
 
     def _all_legal(self) -> Bool[np.ndarray, " action"]:
         return np.ones(self._num_actions, dtype=np.bool_)

@@ -1,11 +1,12 @@
 """Where the figures of a run go, and how they are read back."""
 
-from kvzero.reports.sinks.jsonl import JsonlSink, read_metrics
+from kvzero.reports.sinks.jsonl import METRICS_FILE, JsonlSink, read_metrics
 from kvzero.reports.sinks.log import SINKS, FigureLog, FigureSink, MediaSink, SinkName, SinkOpener
 from kvzero.reports.sinks.tensorboard import TensorBoardSink
 from kvzero.reports.sinks.wandb import WandbSink
 
 __all__ = [
+    "METRICS_FILE",
     "SINKS",
     "FigureLog",
     "FigureSink",

@@ -11,12 +11,11 @@ from jaxtyping import Int
 from kvzero.agent import Planner
 from kvzero.cache import ResultCache
 from kvzero.engines import SearchNetwork
-from kvzero.envs import make_environments
 from kvzero.model import Network
 from kvzero.reports import EVAL_RETURN_MAX, EVAL_RETURN_MEAN, EVAL_RETURN_MIN, VideoWriter
 from kvzero.training.config import RunConfig
 from kvzero.training.evaluator import Games, StepHook, evaluate
-from kvzero.training.filming import film
+from kvzero.training.filming import make_filmed
 from kvzero.training.recorder import Recorder
 from kvzero.training.session.open_loop import open_loop_errors
 
@@ -64,10 +63,9 @@ def play_evaluation(
     is_final = env_steps >= schedule.total_env_steps
     num_episodes = schedule.final_eval_episodes if is_final else schedule.eval_episodes
     num_envs, is_filmed = min(num_episodes, schedule.num_eval_envs), schedule.film_evaluations
-    envs = make_environments(config.env, num_envs=num_envs, training=False, render=is_filmed)
-    started, recorder = time.perf_counter(), Recorder(envs.num_envs, max_steps=RECORDED_STEPS)
     video = VideoWriter(folder / "videos" / f"step{env_steps:010d}.mp4" if is_filmed else None)
-    watch = film(envs, video.add) if is_filmed else None
+    envs, watch = make_filmed(config.env, num_envs=num_envs, on_frame=video.add if is_filmed else None)
+    started, recorder = time.perf_counter(), Recorder(envs.num_envs, max_steps=RECORDED_STEPS)
     try:
         with video:
             games = evaluate(
