@@ -86,6 +86,16 @@ def test_a_suite_that_was_cut_short_is_resumed(command, tmp_path, monkeypatch):
     assert len(asked) == 5 + 4 + 4
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"torch": "2", "cases": 3}'])
+def test_figures_that_cannot_be_gone_on_with_are_named_and_kept(command, tmp_path, content):
+    path = tmp_path / "suite.json"
+    path.write_text(content, encoding="utf-8")
+    said = command("bench", "suite", "--out", tmp_path, "--resume", "--num-rows", 1)
+    assert said.status == 1
+    assert f"{path} holds no rows of a suite" in said.err
+    assert path.read_text(encoding="utf-8") == content
+
+
 def test_a_row_of_the_table_rounds_and_names_what_the_figures_depend_on():
     config = {"num_envs": 8, "embed_dim": 64, "head_expansion": 1, "dtype": "float32"}
     head, rule, line = table([{**FIGURES, "config": config}]).splitlines()

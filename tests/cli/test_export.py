@@ -38,3 +38,10 @@ def test_the_video_of_an_exported_agent_is_beside_it(command, tmp_path, run):
 def test_a_folder_that_is_no_run_and_a_wrong_name_are_refused(command, tmp_path):
     assert command("export", tmp_path, "--out", tmp_path / "a.safetensors").status == 1
     assert command("export", tmp_path, "--out", tmp_path / "a.txt").status == 2
+
+
+def test_a_folder_on_the_way_is_made_and_one_in_the_way_is_refused(command, tmp_path, run):
+    assert command("export", run, "--out", tmp_path / "new" / "agent.safetensors").status == 0
+    (tmp_path / "b.safetensors").mkdir()
+    said = command("export", run, "--out", tmp_path / "b.safetensors")
+    assert (said.status, "is a folder; give --out the name of a file" in said.err) == (1, True)

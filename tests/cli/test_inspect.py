@@ -69,7 +69,7 @@ def test_a_checkpoint_of_a_file_and_a_file_of_another_kind_are_refused(command, 
     agent, other = ROOT / "agents/cartpole.safetensors", tmp_path / "other.safetensors"
     other.write_bytes(b"nothing")
     out = ("--out", tmp_path / "none.html")
-    assert "is not a folder" in command("inspect", agent, "--checkpoint", "step_1", *out).err
+    assert "is a file that holds a single one" in command("inspect", agent, "--checkpoint", "step_1", *out).err
     assert str(other) in command("inspect", other, *out).err
     assert not (tmp_path / "none.html").exists()
 
@@ -79,6 +79,8 @@ def test_a_checkpoint_of_a_file_and_a_file_of_another_kind_are_refused(command, 
     [
         (("--host", "0.0.0.0"), "without --serve"),
         (("--port", "80"), "without --serve"),
+        (("--serve", "--port", "65536"), "port is 65536; give one from 1 to 65535"),
+        (("--serve", "--port", "-1"), "port is -1"),
         (("--json", "records.csv"), "neither of .json and .npz"),
         (("--max-steps", "0"), "max_steps is 0"),
         (("--num-foreseen", "-1"), "num_foreseen is -1"),

@@ -34,6 +34,9 @@ def test_a_report_of_nothing_and_of_another_kind_is_refused(command, trained_run
     assert "nothing to report" in said.err
     assert f"{tmp_path} is not the folder of a run" in said.err
     assert command("report", trained_run, "--out", tmp_path / "a.pdf").status == 2
+    for words, told in [([trained_run, "--out"], "--out names no file"), (["--out", "a.md"], "no runs are named")]:
+        said = command("report", *words)
+        assert (said.status, told in said.err) == (2, True)
 
 
 def test_a_place_that_cannot_be_written_is_refused_and_folders_on_the_way_are_made(command, trained_run, tmp_path):

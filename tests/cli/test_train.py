@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 
 import pytest
 from tests.training.samples import MODEL
@@ -126,6 +127,10 @@ def test_arguments_of_an_environment_are_kept_with_the_run(command, tmp_path):
         (["--env-id", "tests.training.environments:Mixed"], 2, ["observation['eye']", "one image or one vector"]),
         (["--device", "cuda:9"], 2, ["cuda:9", "--device cpu"]),
         (["--replay-capacity", "3"], 2, ["replay_capacity 3"]),
+        (["--preset", "pong"], 2, ["--preset pong would give the run a name", "kvzero train cartpole"]),
+        (["--run-name", ""], 2, ["run_name is ''", "no folder below runs_dir"]),
+        (["--run-name", "../elsewhere"], 2, ["run_name is '../elsewhere'"]),
+        (["--run-name", "/elsewhere"], 2, ["run_name is '/elsewhere'"]),
     ],
 )
 def test_what_cannot_be_trained_is_refused_and_leaves_no_folder(command, tmp_path, words, status, parts):
@@ -140,6 +145,21 @@ def test_a_runs_folder_that_cannot_be_written_is_refused(command, tmp_path):
     said = command("train", "cartpole", *SMALL, "--runs-dir", tmp_path / "file" / "runs")
     assert said.status == 1
     assert "cannot be written" in said.err
+
+
+def test_a_file_cannot_be_resumed(command, tmp_path):
+    (tmp_path / "agent.safetensors").touch()
+    said = command("train", "--resume", tmp_path / "agent.safetensors")
+    assert said.status == 1
+    assert "is a file, and no run that could go on" in said.err
+
+
+def test_a_sink_without_its_package_is_refused_and_leaves_no_folder(command, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    said = command("train", "cartpole", *SMALL, "--runs-dir", tmp_path / "runs", "--sinks", "wandb")
+    assert said.status == 2
+    assert "kvzero[wandb]" in said.err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_cluster_given_on_resuming_a_run_without_collectors_is_refused(command, trained_run):

@@ -70,7 +70,7 @@ def test_another_store_is_a_class_and_a_line(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_engine_that_was_named_and_cannot_serve_is_an_error() -> None:
     with pytest.raises(
-        EngineError, match="the store is a KeyedStore; the native engine works on the tree store's memory"
+        EngineError, match="the memory of the tree store, and this is a KeyedStore; give store=tree, or engine=eager"
     ):
         Life(replace(SHAPE, store="pooled"), seed=0, engine="native")
 

@@ -62,6 +62,11 @@ def test_a_box_without_bounds_is_refused(scripted):
         BinnedActions(scripted(action_space=Box(-np.inf, np.inf, (2,), np.float32)), 3, "mine")
 
 
+def test_one_value_of_each_number_is_no_choice(scripted):
+    with pytest.raises(ConfigError, match="bins_per_dim is 1; give at least 2"):
+        BinnedActions(scripted(action_space=REACH), 1)
+
+
 def test_more_combinations_than_a_search_can_hold_are_refused_with_their_number(scripted, monkeypatch):
     monkeypatch.setattr(bins, "MOST_BINNED_ACTIONS", 125)
     assert BinnedActions(scripted(action_space=REACH), 5, "mine").action_space.n == 125

@@ -1,5 +1,7 @@
 """A file is replaced whole or not at all, and nothing temporary stays."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,19 @@ from kvzero.files import write_atomically
 
 def test_nothing_temporary_stays_of_what_could_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
-    with pytest.raises(RunError, match=r"cannot write .*free some space, or choose another place"):
+    with pytest.raises(RunError, match=r"cannot write .*: Is a directory; choose another place"):
         write_atomically(tmp_path / "taken", b"content")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_full_disk_is_to_be_freed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fill)
+    with pytest.raises(RunError, match="No space left on device; free some space, or choose another place"):
+        write_atomically(tmp_path / "a", b"content")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_temporary_stays(tmp_path: Path) -> None:

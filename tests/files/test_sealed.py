@@ -59,7 +59,7 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new(tmp_path, monkeypatch, n
     assert everything(tmp_path) == (new if num_steps > 3 else (CONTENT, FILES))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), which=st.integers(0, 2))
 def test_no_flipped_bit_is_taken_for_what_was_written(tmp_path, place, bit, which):
     write(tmp_path)

@@ -72,11 +72,13 @@ class Agent:
             RunError: if the folder holds no checkpoint.
             CheckpointError: if the checkpoint or file is damaged or its config cannot be read, or `env` has other
                 observations, actions or bounds than the environment that it was trained in.
-            ConfigError: if `env` has spaces that kvzero does not play, or is a vector of another number of environments
-                than `num_envs`.
+            ConfigError: if `env` is no environment, has spaces that kvzero does not play, or is a vector of another
+                number of environments than `num_envs`.
             DeviceError: if there is no such device.
         """
         on = choose_device(device)
+        if env is not None and not isinstance(env, gymnasium.Env | VectorEnv):
+            raise ConfigError(f"env is {env!r}; give an environment itself, such as gymnasium.make('CartPole-v1')")
         formats = None if env is None else read_formats(env)
         if isinstance(env, VectorEnv) and env.num_envs != num_envs:
             raise ConfigError(f"env holds {env.num_envs} environments, and num_envs is {num_envs}; make them alike")

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from kvzero.cli.parse import parse
+from kvzero.cli.places import refuse_folder
 from kvzero.cli.streams import make_console
 from kvzero.training import export_run
 
@@ -31,6 +32,7 @@ class Export:
 def export(arguments: Sequence[str]) -> int:
     """Run `kvzero export`."""
     request = parse(Export, arguments, prog="kvzero export")
+    refuse_folder(request.out, such_as="agent.safetensors")
     card = export_run(request.run, request.out, licence=request.licence)
     size = request.out.stat().st_size
     make_console().print(f"agent in {request.out}, {size / 1e6:,.2f} MB; card in {card}")

@@ -19,6 +19,7 @@ __all__ = ["inspect"]
 
 LOOPBACK = "127.0.0.1"
 PORT = 8000
+LAST_PORT = 65_535
 PAGE = "inspect.html"
 
 
@@ -65,6 +66,8 @@ class Inspect:
     def __post_init__(self) -> None:
         if self.json is not None:
             check_kind(self.json)
+        if self.port is not None and not 0 <= self.port <= LAST_PORT:
+            raise ConfigError(f"port is {self.port}; give one from 1 to {LAST_PORT}, or 0 for any that is free")
         idle = [name for name in ("host", "port") if not self.serve and getattr(self, name) is not None]
         if idle:
             raise ConfigError(

@@ -11,6 +11,7 @@ from kvzero.cli.command import train_command
 from kvzero.cli.parse import parse
 from kvzero.cli.places import refuse_folder
 from kvzero.cli.streams import make_console, warn
+from kvzero.errors import ConfigError
 from kvzero.reports.results import read_marks, write_results
 from kvzero.training import read_results
 
@@ -32,6 +33,14 @@ class Report:
 
     marks: Path | None = None
     """File that says what was to be reached and what is to be said of tasks, which then stands in the report too."""
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise ConfigError(
+                "no runs are named; give the folders of some, as in kvzero report runs/* --out results.html"
+            )
+        if not self.out:
+            raise ConfigError("--out names no file; give one or more, such as --out results.html")
 
 
 def report(arguments: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ from kvzero.recipes import PRESETS, preset, with_rule, with_sampler
 from kvzero.replay import SamplerKind
 from kvzero.reports import ProgressDisplay, Summary
 from kvzero.search import RuleKind
-from kvzero.training import Finished, RunConfig, read_config
+from kvzero.training import Finished, RunConfig, read_config_to_resume
 from kvzero.training import resume as resume_run
 from kvzero.training import train as train_run
 from kvzero.training.ranks import Place, find_place, follow_rank_0
@@ -128,15 +128,21 @@ def change_run(config: RunConfig, arguments: Sequence[str], *, prog: str) -> Run
     Where they choose another rule or sampler, what the config had set for its own one is left out.
 
     Raises:
-        ConfigError: if a value cannot work.
+        ConfigError: if a value cannot work, or a preset is named by a flag.
     """
-    return parse(
+    changed = parse(
         RunConfig,
         join_repeated("--tier", arguments),
         prog=prog,
         default=_choose(config, arguments),
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed, tyro.conf.FlagConversionOff),
     )
+    if changed.preset != config.preset:
+        raise ConfigError(
+            f"--preset {changed.preset} would give the run a name and nothing else of that preset; name the preset "
+            "first, without a flag, as in kvzero train cartpole"
+        )
+    return changed
 
 
 def _choose(config: RunConfig, arguments: Sequence[str]) -> RunConfig:
@@ -164,7 +170,7 @@ def _follow(place: Place, words: Sequence[str]) -> int:
 
 def _resume(request: Resume) -> int:
     console = make_console()
-    total = request.total_env_steps or read_config(request.resume).schedule.total_env_steps
+    total = request.total_env_steps or read_config_to_resume(request.resume).schedule.total_env_steps
     with ProgressDisplay(console, total_env_steps=total) as progress:
         finished = resume_run(
             request.resume,

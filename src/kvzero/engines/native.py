@@ -40,7 +40,8 @@ class NativeEngine:
         """
         if not isinstance(store, TreeStore):
             raise EngineError(
-                f"the store is a {type(store).__name__}; the native engine works on the tree store's memory"
+                f"the native engine works on the memory of the tree store, and this is a {type(store).__name__}; give "
+                "store=tree, or engine=eager"
             )
         self.store = store
         self._network = network

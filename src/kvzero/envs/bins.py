@@ -22,13 +22,16 @@ class BinnedActions(gymnasium.ActionWrapper[Any, Any, Any]):
     `bins_per_dim` as the base, the first digit chooses the first number of the box.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], bins_per_dim: int, name: str) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], bins_per_dim: int, name: str = "the environment") -> None:
         """Wrap an environment, called `name` where it does not fit.
 
         Raises:
-            ConfigError: if its actions are no finite box, or there would be more than `MOST_BINNED_ACTIONS`.
+            ConfigError: if its actions are no finite box, or there would be less than 2 values of each number, or more
+                than `MOST_BINNED_ACTIONS`.
         """
         super().__init__(env)
+        if bins_per_dim < 2:
+            raise ConfigError(f"bins_per_dim is {bins_per_dim}; give at least 2")
         box = read_action_space(env.action_space, name)
         if not isinstance(box, VectorFormat):
             raise ConfigError(

@@ -1,5 +1,6 @@
 """How a file is replaced: whole or not at all, whenever the process is killed."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 from kvzero.errors import RunError
 
 __all__ = ["flush_folder", "write_atomically"]
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where there is no room."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -25,7 +29,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise RunError(f"cannot write {path}: {error.strerror}; free some space, or choose another place") from error
+        advice = "free some space, or choose another place" if error.errno in FULL else "choose another place"
+        raise RunError(f"cannot write {path}: {error.strerror}; {advice}") from error
 
 
 def flush_folder(folder: Path) -> None:

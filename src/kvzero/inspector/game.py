@@ -72,13 +72,15 @@ def inspect_run(
         RunError: if the folder is not that of a run, or holds no such checkpoint; if a file's environment is made by
             code that the file names.
         CheckpointError: if the checkpoint or file is damaged, or the environment has changed since.
-        ConfigError: if a number is not positive, or the seed is negative.
+        ConfigError: if a number is not positive, the seed is negative, or a checkpoint of a file is named.
         DeviceError: if there is no such device.
     """
     for name, number in (("max_steps", max_steps), ("num_foreseen", num_foreseen)):
         if number < 1:
             raise ConfigError(f"{name} is {number}; give at least 1")
     run, on = Path(run), choose_device(device)
+    if checkpoint is not None and run.is_file():
+        raise ConfigError(f"checkpoint is {checkpoint!r}, but {run} is a file that holds a single one; leave it out")
     if checkpoint is None:
         folder, (network, agent) = read_newest(run, lambda found: (found, load_network(found, on)))
     else:

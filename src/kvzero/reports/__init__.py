@@ -29,6 +29,7 @@ from kvzero.reports.sinks import (
     TensorBoardSink,
     WandbSink,
     read_metrics,
+    require_sinks,
 )
 from kvzero.reports.speedup import SPEEDUP_BOUND, SPEEDUP_COLLECTORS, WorkShares, bound_speedup, describe_speedup
 from kvzero.reports.summary import SUMMARY_FILE, Summary, read_summary, write_summary
@@ -74,6 +75,7 @@ __all__ = [
     "read_evaluations",
     "read_metrics",
     "read_summary",
+    "require_sinks",
     "require_video",
     "rss_bytes",
     "spell",

@@ -11,7 +11,7 @@ from kvzero.training.learning import Learner, LearnerConfig, Precision, Reanalys
 from kvzero.training.recorder import PlayedEpisode, Recorder
 from kvzero.training.results import flat_settings, read_results
 from kvzero.training.session import Observer, OpenLoop, SessionResult, Trainer, follow_open_loop
-from kvzero.training.storage import read_config
+from kvzero.training.storage import read_config, read_config_to_resume
 from kvzero.training.train import Finished, resume, train
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "follow_open_loop",
     "keep_freed_memory",
     "read_config",
+    "read_config_to_resume",
     "read_results",
     "resume",
     "train",

@@ -120,7 +120,7 @@ class RunConfig:
     """A whole run."""
 
     preset: str
-    """Name of the preset that this config began as."""
+    """Name of the preset that this config began as; on the command line it comes first, without a flag."""
 
     seed: int = 0
     """Seed of weights, environments, search and replay."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from kvzero.agent import checkpoint_env_steps, whole_checkpoints
-from kvzero.errors import RunError
+from kvzero.errors import ConfigError, RunError
 from kvzero.reports import (
     ENV_STEPS,
     METRICS_FILE,
@@ -33,7 +33,7 @@ from kvzero.training.learning import Ranks
 from kvzero.training.ranks import in_ranks
 from kvzero.training.session import Observer, Reporter, SessionResult, Trainer
 from kvzero.training.stopping import StopSignal
-from kvzero.training.storage import begin_anew, name_run, new_run, read_config, sole_writer, write_config
+from kvzero.training.storage import begin_anew, name_run, new_run, read_config_to_resume, sole_writer, write_config
 
 __all__ = ["Finished", "resume", "train"]
 
@@ -65,6 +65,8 @@ def train(config: RunConfig, *, observer: Observer | None = None, sinks: Sequenc
         SearchError: if the network has diverged; no checkpoint is written then.
         RankError: if another rank is gone; a checkpoint is written first.
     """
+    if not isinstance(config, RunConfig):
+        raise ConfigError(f"config is {config!r}; give a RunConfig, such as kvzero.preset('cartpole')")
     return in_ranks(lambda ranks: _run_session(config, name_run(config), observer, sinks, ranks, is_new=True))
 
 
@@ -93,9 +95,7 @@ def resume(
     run = Path(run)
 
     def go_on(ranks: Ranks) -> Finished:
-        if run.is_file():
-            raise RunError(f"{run} is a file, and no run that could go on; give the folder of a run")
-        config = read_config(run)
+        config = read_config_to_resume(run)
         if total_env_steps is not None:
             config = replace(config, schedule=replace(config.schedule, total_env_steps=total_env_steps))
             config.refuse_endless_annealing()

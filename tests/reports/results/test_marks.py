@@ -45,7 +45,12 @@ def test_a_file_that_is_none_and_a_wrong_name_are_refused(tmp_path: Path) -> Non
     path.write_text("[[mark]")
     with pytest.raises(RunError, match=r"marks\.toml"):
         read_marks(path)
-    for odd in (FILE.replace("seeds", "sedes"), FILE.replace("heading", "headings"), "[mark]\ntask = 'Ladder'"):
+    for odd in (
+        FILE.replace("seeds", "sedes"),
+        FILE.replace("heading", "headings"),
+        "[mark]\ntask = 'Ladder'",
+        "mark = 3",
+    ):
         path.write_text(odd)
         with pytest.raises(ConfigError, match=r"marks\.toml"):
             read_marks(path)

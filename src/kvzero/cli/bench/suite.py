@@ -13,6 +13,7 @@ from kvzero.cli.bench.search import SearchCommand
 from kvzero.cli.parse import parse
 from kvzero.cli.places import make_folder
 from kvzero.engines import EngineKind
+from kvzero.errors import RunError
 from kvzero.files import write_atomically
 
 __all__ = ["bench_suite", "table"]
@@ -95,11 +96,15 @@ def _read_rows(path: Path, surroundings: Mapping[str, Any]) -> list[dict[str, An
     """Return the rows that were measured on this machine with these versions; none where there is no such file."""
     if not path.exists():
         return []
-    found = json.loads(path.read_text(encoding="utf-8"))
-    is_here = all(found[name] == surroundings[name] for name in ("torch", "device_name")) and all(
-        found["machine"][name] == surroundings["machine"][name] for name in ("processor", "versions")
-    )
-    return list(found["cases"]) if is_here else []
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        is_here = all(found[name] == surroundings[name] for name in ("torch", "device_name")) and all(
+            found["machine"][name] == surroundings["machine"][name] for name in ("processor", "versions")
+        )
+        rows = [dict(row) for row in found["cases"] if "config" in row]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} holds no rows of a suite ({error!r}); delete it, or leave --resume out") from error
+    return rows if is_here else []
 
 
 def _find(rows: Sequence[dict[str, Any]], asked: SearchCommand) -> dict[str, Any] | None:

@@ -84,11 +84,19 @@ def read_marks(path: Path) -> Marks:
     except (OSError, ValueError) as error:
         raise RunError(f"{path} is no file of marks ({error})") from error
     try:
-        marks = [structure(each, Mark) for each in found.pop("mark", [])]
-        notes = [structure(each, Note) for each in found.pop("note", [])]
+        marks = [structure(each, Mark) for each in _tables(found, "mark")]
+        notes = [structure(each, Note) for each in _tables(found, "note")]
         return structure(found | {"marks": marks, "notes": notes}, Marks)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _tables(found: dict[str, Any], name: str) -> list[Any]:
+    """Take out all tables of this name."""
+    tables = found.pop(name, [])
+    if not isinstance(tables, list):
+        raise ConfigError(f"{name} is {tables!r}; begin each one with a line [[{name}]]")
+    return tables
 
 
 def judge(marks: Sequence[Mark], groups: Sequence[Group]) -> list[Verdict]:

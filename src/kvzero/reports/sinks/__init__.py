@@ -1,7 +1,7 @@
 """Where the figures of a run go, and how they are read back."""
 
 from kvzero.reports.sinks.jsonl import METRICS_FILE, JsonlSink, read_metrics
-from kvzero.reports.sinks.log import SINKS, FigureLog, FigureSink, MediaSink, SinkName, SinkOpener
+from kvzero.reports.sinks.log import SINKS, FigureLog, FigureSink, MediaSink, SinkName, SinkOpener, require_sinks
 from kvzero.reports.sinks.tensorboard import TensorBoardSink
 from kvzero.reports.sinks.wandb import WandbSink
 
@@ -17,4 +17,5 @@ __all__ = [
     "TensorBoardSink",
     "WandbSink",
     "read_metrics",
+    "require_sinks",
 ]

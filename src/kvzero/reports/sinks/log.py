@@ -10,9 +10,9 @@ from typing import Literal, Protocol, SupportsFloat, runtime_checkable
 from kvzero.reports.dispensable import Dispensable
 from kvzero.reports.sinks.jsonl import JsonlSink
 from kvzero.reports.sinks.tensorboard import TensorBoardSink
-from kvzero.reports.sinks.wandb import WandbSink
+from kvzero.reports.sinks.wandb import WandbSink, require_wandb
 
-__all__ = ["SINKS", "FigureLog", "FigureSink", "MediaSink", "SinkName", "SinkOpener"]
+__all__ = ["SINKS", "FigureLog", "FigureSink", "MediaSink", "SinkName", "SinkOpener", "require_sinks"]
 
 
 @runtime_checkable
@@ -52,6 +52,16 @@ SinkName = Literal["tensorboard", "wandb"]
 
 SINKS: dict[SinkName, SinkOpener] = {"tensorboard": TensorBoardSink, "wandb": WandbSink}
 """Sinks that a config can name. `metrics.jsonl` is none of them: curve and report are drawn from it in every run."""
+
+
+def require_sinks(names: Sequence[SinkName]) -> None:
+    """Refuse, before a run is begun, sinks whose packages are missing.
+
+    Raises:
+        ConfigError: with the command that installs one.
+    """
+    if "wandb" in names:
+        require_wandb()
 
 
 class FigureLog:

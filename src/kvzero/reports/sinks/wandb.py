@@ -13,10 +13,23 @@ from kvzero.errors import ConfigError, RunError
 from kvzero.files import write_atomically
 from kvzero.reports.figures import ENV_STEPS
 
-__all__ = ["WandbSink"]
+__all__ = ["WandbSink", "require_wandb"]
 
 ID_FILE = "wandb-id"
 """Keeps the name by which a run is found again when it is resumed."""
+
+
+def require_wandb() -> Any:
+    """Return the package wandb.
+
+    Raises:
+        ConfigError: if it is not installed.
+    """
+    try:
+        import wandb  # noqa: PLC0415  # optional
+    except ImportError as error:
+        raise ConfigError(f'the sink wandb needs {error.name}; install it with: pip install "kvzero[wandb]"') from error
+    return wandb
 
 
 class WandbSink:
@@ -32,13 +45,7 @@ class WandbSink:
     """
 
     def __init__(self, run_dir: Path, *, resume_from: int | None = None) -> None:
-        try:
-            import wandb  # noqa: PLC0415  # optional
-        except ImportError as error:
-            raise ConfigError(
-                f'the sink wandb needs {error.name}; install it with: pip install "kvzero[wandb]"'
-            ) from error
-        self._wandb: Any = wandb
+        self._wandb = wandb = require_wandb()
         try:
             self._run = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "kvzero"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvzero.errors import RunError, SearchError
-from kvzero.reports import WALL_SECONDS, WorkShares, require_video
+from kvzero.reports import WALL_SECONDS, WorkShares, require_sinks, require_video
 from kvzero.training.config import RunConfig
 from kvzero.training.learning import Ranks
 from kvzero.training.session.beside import Evaluator
@@ -311,8 +311,9 @@ class Trainer:
 
 
 def _refuse_what_cannot_work(config: RunConfig, *, is_new: bool) -> None:
-    """Refuse, before anything is built, annealing that would not end, and to film where no video can be written."""
+    """Refuse, before anything is built, annealing that would not end, sinks and videos without their packages."""
     if is_new:
         config.refuse_endless_annealing()
+    require_sinks(config.sinks)
     if config.schedule.film_evaluations:
         require_video()

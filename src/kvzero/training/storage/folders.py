@@ -13,7 +13,7 @@ from kvzero.records import structure, unstructure
 from kvzero.training.config import RunConfig
 from kvzero.training.storage.lock import sole_writer
 
-__all__ = ["begin_anew", "name_run", "new_run", "read_config", "write_config"]
+__all__ = ["begin_anew", "name_run", "new_run", "read_config", "read_config_to_resume", "write_config"]
 
 CONFIG_FILE = "config.json"
 MOST_AT_ONCE = 1_000
@@ -24,10 +24,17 @@ def name_run(config: RunConfig) -> Path:
     """Return where a new run will live: a name made of preset, seed and time may yet be followed by a number.
 
     Raises:
+        ConfigError: if the config names a place that is not below its `runs_dir`.
         RunError: if it is named by the config, and something is there.
     """
     if config.run_name is None:
         return Path(config.runs_dir) / f"{config.preset}-seed{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = Path(config.run_name)
+    if name.is_absolute() or not name.parts or ".." in name.parts:
+        raise ConfigError(
+            f"run_name is {config.run_name!r}, which names no folder below runs_dir; give the name of one, such as "
+            "first, and the place of it as runs_dir"
+        )
     run = Path(config.runs_dir) / config.run_name
     _refuse_taken(run)
     return run
@@ -95,6 +102,17 @@ def write_config(run: Path, config: RunConfig) -> None:
         RunError: if it cannot be written.
     """
     _write_json(run / CONFIG_FILE, unstructure(config))
+
+
+def read_config_to_resume(run: Path) -> RunConfig:
+    """Return the config of a run that is to go on.
+
+    Raises:
+        RunError: if `run` is not the folder of a run, or its config cannot be read.
+    """
+    if run.is_file():
+        raise RunError(f"{run} is a file, and no run that could go on; give the folder of a run")
+    return read_config(run)
 
 
 def read_config(run: Path) -> RunConfig:
