@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 import kvzero
 from kvzero.cache.tiers.backend import BackendError
 from kvzero.cache.tiers.folders import make_folder
 from tests.training.samples import tiny_config
+
+settings.register_profile("kvzero", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("kvzero")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

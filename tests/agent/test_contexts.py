@@ -319,7 +319,7 @@ def test_a_codec_without_anything_to_code_is_refused(tmp_path):
 SPEC = EnvSpec(observation_shape=(1,), num_actions=5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     lengths=st.lists(st.integers(0, 12), min_size=2, max_size=2),
     sizes=st.tuples(st.integers(0, 6), st.integers(0, 6)),

@@ -52,7 +52,7 @@ def digest(lists: Lists, env: int) -> bytes:
     )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     moves=st.lists(
         st.tuples(st.permutations(range(NUM_ENVS)), st.integers(1, NUM_ENVS), st.booleans()), min_size=1, max_size=30

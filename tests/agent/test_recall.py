@@ -59,7 +59,7 @@ def test_an_agent_with_results_acts_as_one_without_and_searches_nothing_twice(na
     assert results.figures()["misses"] == misses
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     schedule=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1), st.integers(0, 2)), min_size=1, max_size=8),
     name=st.sampled_from(["puct", "continuous", "sliding"]),

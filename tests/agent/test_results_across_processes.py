@@ -99,7 +99,7 @@ def machine(peers: Peers, folder: Path) -> type[Lookups]:
 
 
 def test_every_hit_was_made_by_exactly_the_readers_weights(peers, tmp_path):
-    chosen = settings(max_examples=15, stateful_step_count=12, deadline=None)
+    chosen = settings(max_examples=15, stateful_step_count=12)
     run_state_machine_as_test(machine(peers, tmp_path), settings=chosen)
 
 

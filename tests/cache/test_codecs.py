@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kvzero.cache import ContextLayout, coded_context_bytes, from_bytes, is_lossy, read_codec, to_bytes
@@ -39,14 +39,12 @@ def slow_bytes(vector: list[float]) -> list[float]:
     return [float(np.float32(step) * np.float32(scale)) for step in steps]
 
 
-@settings(deadline=None)
 @given(tensors(ANY))
 def test_none_writes_every_bit(numbers):
     assert to_bytes("none", numbers) == numbers.numpy().tobytes()
     assert back("none", numbers).numpy().tobytes() == numbers.numpy().tobytes()
 
 
-@settings(deadline=None)
 @given(tensors(ANY))
 def test_float16_is_what_numpy_rounds_to(numbers):
     with np.errstate(over="ignore"):
@@ -54,14 +52,12 @@ def test_float16_is_what_numpy_rounds_to(numbers):
     np.testing.assert_array_equal(back("float16", numbers).numpy(), wanted)
 
 
-@settings(deadline=None)
 @given(tensors(SMALL))
 def test_float16_is_off_by_one_part_in_2048(numbers):
     error = (back("float16", numbers) - numbers).abs()
     assert (error <= (numbers.abs() / 2048).clamp(min=3e-8)).all()
 
 
-@settings(deadline=None)
 @given(numbers=tensors(ANY))
 @example(numbers=torch.tensor([[1.75e-36, 1e-37], [1.3e-36, -2e-38], [1e-45, 0.0]]))
 def test_int8_is_what_a_loop_over_numbers_makes(numbers):
@@ -69,7 +65,6 @@ def test_int8_is_what_a_loop_over_numbers_makes(numbers):
     np.testing.assert_array_equal(back("int8", numbers).numpy(), np.array(wanted, np.float32).reshape(numbers.shape))
 
 
-@settings(deadline=None)
 @given(tensors(LARGE))
 def test_int8_is_off_by_one_part_in_253_of_the_largest_of_a_vector(numbers):
     largest = numbers.abs().amax(-1, keepdim=True)
@@ -77,7 +72,6 @@ def test_int8_is_off_by_one_part_in_253_of_the_largest_of_a_vector(numbers):
     assert (error <= (largest / 252.9).clamp(min=1.5e-36)).all()
 
 
-@settings(deadline=None)
 @given(tensors(LARGE))
 def test_int8_of_bfloat16_is_off_by_one_part_in_126_of_the_largest_of_a_vector(numbers):
     numbers = numbers.bfloat16()
@@ -92,7 +86,6 @@ def test_int8_of_bfloat16_is_off_by_more_than_of_float32():
     assert 1 / 253 < error.max() < 1 / 126
 
 
-@settings(deadline=None)
 @given(codec=st.sampled_from(list(CODECS)), numbers=st.one_of(tensors(SMALL), tensors(LARGE)))
 @example(codec="int8", numbers=torch.tensor([[1e-45]]))
 @example(codec="int8", numbers=torch.tensor([[1.75e-36, 1e-37], [1.3e-36, -2e-38]]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvzero.cache import ContextLayout
@@ -31,7 +31,6 @@ def test_a_token_is_keys_and_values_of_every_layer():
         assert layout.token_bytes(dtype) == torch.empty(layout.token_shape, dtype=dtype).nbytes
 
 
-@settings(deadline=None)
 @given(num_layers=st.integers(1, 5), context_steps=st.integers(1, 9))
 def test_the_history_reaches_as_far_back_as_a_token_sees(num_layers, context_steps):
     layout = ContextLayout(**(SIZES | {"num_layers": num_layers, "context_tokens": 2 * context_steps}))

@@ -111,7 +111,7 @@ def test_the_number_of_threads_changes_nothing(embed_dim: int, dtype: str, monke
     assert_same_tree(outcomes[0], outcomes[2])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     model=st.builds(
         make_model,

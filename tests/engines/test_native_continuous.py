@@ -60,7 +60,7 @@ def test_a_search_in_machine_code_is_that_of_a_search_from_python(
         np.testing.assert_array_equal(found, wanted)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     action_dim=st.integers(1, 9),
     num_sampled_actions=st.integers(2, 21),

@@ -155,7 +155,7 @@ def test_numbers_flags_and_parts_become_one_vector_in_the_order_of_the_space(spa
     assert read(space).spec.observation_shape == (len(vector),)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 99))
 def test_whatever_a_space_gives_is_flattened_as_gymnasium_does(seed):
     DEEP.seed(seed)

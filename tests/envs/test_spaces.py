@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from gymnasium import spaces
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvzero.envs import EnvConfig, make_environments, read_formats
@@ -40,7 +40,6 @@ def test_boxes_without_bounds_or_width_are_refused(low, high, words):
         read_action_space(space, "fake")
 
 
-@settings(deadline=None)
 @given(
     bounds=st.lists(
         st.tuples(st.floats(-1e6, 1e6, width=32), st.floats(2**-10, 1e6, width=32)), min_size=6, max_size=6

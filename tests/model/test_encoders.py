@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.model.samples import scatter
 from torch.utils.flop_counter import FlopCounterMode
@@ -39,7 +39,6 @@ def observe(num: int, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.randn(num, *shape, generator=generator)
 
 
-@settings(deadline=None)
 @given(groups=st.integers(1, 5), scale=st.floats(0, 50))
 def test_every_group_of_a_simnorm_sums_to_one(groups, scale):
     features = scale * torch.randn(2, 3, 8 * groups, generator=torch.Generator().manual_seed(groups))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
@@ -28,7 +28,6 @@ def test_a_head_that_says_zero_gives_a_standard_gaussian():
     torch.testing.assert_close(policy.log_scales, torch.zeros(1, 3))
 
 
-@settings(deadline=None)
 @given(st.lists(raw, min_size=4, max_size=4))
 def test_means_and_scales_are_bounded_and_rise_with_what_the_head_says(numbers):
     policy = gaussian(numbers, [number + 0.5 for number in numbers])
@@ -49,7 +48,6 @@ def test_the_density_integrates_to_one(numbers):
     assert (density * (edges[1:] - edges[:-1])).sum().item() == pytest.approx(inside.item(), abs=2e-3)
 
 
-@settings(deadline=None)
 @given(
     numbers=st.lists(raw, min_size=4, max_size=4),
     action=st.lists(st.floats(-1023 / 1024, 1023 / 1024, width=32), min_size=2, max_size=2),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.model.samples import SMALL, VECTOR, random_network
 
@@ -16,7 +16,6 @@ from kvzero.model.normaliser import Normaliser
 from kvzero.records import EnvSpec
 
 
-@settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6), seed=st.integers(0, 999))
 def test_batches_add_up_to_the_statistics_of_everything(sizes, seed):
     rng = np.random.default_rng(seed)

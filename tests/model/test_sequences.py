@@ -24,7 +24,7 @@ def agree(found: torch.Tensor, wanted: torch.Tensor) -> None:
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     config=st.sampled_from([SMALL, LEARNED]),
     num_layers=st.integers(1, 3),

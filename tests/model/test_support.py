@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvzero.model import Support, compress, decompress
@@ -23,13 +23,11 @@ def slow_encode(scalar: float, size: int) -> list[float]:
     return [max(0.0, 1 - abs(place - number)) for number in range(-limit, limit + 1)]
 
 
-@settings(deadline=None)
 @given(SCALARS)
 def test_compress_is_the_formula(scalar):
     assert compress(torch.tensor(scalar, dtype=torch.float64)).item() == pytest.approx(slow_compress(scalar), rel=1e-9)
 
 
-@settings(deadline=None)
 @given(SCALARS)
 def test_expand_undoes_compress(scalar):
     exact = torch.tensor(scalar, dtype=torch.float64)
@@ -37,7 +35,6 @@ def test_expand_undoes_compress(scalar):
     assert decompress(compress(exact.float())).item() == pytest.approx(scalar, rel=1e-5, abs=1e-5)
 
 
-@settings(deadline=None)
 @given(SCALARS)
 def test_compress_and_expand_are_odd(scalar):
     number = torch.tensor(scalar)
@@ -45,7 +42,6 @@ def test_compress_and_expand_are_odd(scalar):
     assert torch.equal(decompress(-number), -decompress(number))
 
 
-@settings(deadline=None)
 @given(size=SIZES, scalars=st.lists(SCALARS, min_size=1, max_size=7))
 def test_encode_equals_its_slow_twin(size, scalars):
     encoded = Support(size).encode(torch.tensor(scalars))
@@ -60,7 +56,6 @@ def test_what_is_no_number_is_passed_on_and_what_is_infinite_is_clipped(scalar):
     torch.testing.assert_close(encoded, torch.tensor([wanted, [0, 0, 1, 0, 0]]).float(), equal_nan=True)
 
 
-@settings(deadline=None)
 @given(size=SIZES, scalar=SCALARS)
 def test_two_neighbouring_bins_share_a_whole(size, scalar):
     encoded = Support(size).encode(torch.tensor(scalar))
@@ -70,7 +65,6 @@ def test_two_neighbouring_bins_share_a_whole(size, scalar):
     assert len(places) == 1 or places == [places[0], places[0] + 1]
 
 
-@settings(deadline=None)
 @given(size=SIZES, scalars=st.lists(SCALARS, min_size=2, max_size=7))
 def test_its_entropy_is_that_of_what_it_encodes(size, scalars):
     support, exact = Support(size), torch.tensor(scalars)
@@ -79,7 +73,6 @@ def test_its_entropy_is_that_of_what_it_encodes(size, scalars):
     assert support.entropy(exact).max() <= math.log(2) + 1e-6
 
 
-@settings(deadline=None)
 @given(size=SIZES, share=st.floats(-1, 1, width=32))
 def test_decode_undoes_encode_over_the_whole_support(size, share):
     support = Support(size)

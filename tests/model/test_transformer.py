@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.model.samples import SMALL, random_transformer
 
@@ -24,7 +24,6 @@ def agree(found: torch.Tensor, wanted: torch.Tensor) -> None:
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
 
 
-@settings(deadline=None)
 @given(num_tokens=st.integers(1, 13), context_tokens=st.integers(1, 15))
 def test_the_band_mask_equals_a_double_loop(num_tokens, context_tokens):
     mask = band_mask(num_tokens, context_tokens, device=CPU)

@@ -103,7 +103,7 @@ def check_chunks(chunks: Chunks, wanted: list[tuple[int, Row]], twin: Twin, *, c
 EVENT = st.lists(st.sampled_from([GOES_ON] * 6 + [TERMINATES, TRUNCATES]), min_size=MAX_ENVS, max_size=MAX_ENVS)
 
 
-@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     events=st.lists(EVENT, max_size=60),
     ages=st.lists(st.integers(0, 6), min_size=60, max_size=60),

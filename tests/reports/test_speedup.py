@@ -1,7 +1,7 @@
 """What more processes can gain is what a simulated run gains in the end, and is said in words."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvzero.reports import WorkShares, bound_speedup, describe_speedup
@@ -24,7 +24,6 @@ def simulate(seconds: tuple[float, float, float], *, collectors: int, learners: 
     return NUM_ROUNDS * sum(seconds) / learnt
 
 
-@settings(deadline=None)
 @given(
     seconds=st.tuples(SECONDS, SECONDS, SECONDS),
     collectors=st.integers(0, 64),

@@ -108,14 +108,14 @@ def cases_of_all_rules(draw: st.DrawFn) -> Case:
     return replace(case, config=config)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(cases_of_all_rules())
 def test_every_node_of_every_tree_is_that_of_the_compiled_search(case: Case) -> None:
     wanted = search(case.roots(), PathModel(case.asks()), case.config, rng=case.rng())
     assert_same_outcome(device_search(case.roots(), case.asks(), case.config, case.rng()), wanted)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cases_of_all_rules())
 def test_rows_to_spare_change_nothing(case: Case) -> None:
     wanted = search(case.roots(), PathModel(case.asks()), case.config, rng=case.rng())

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -12,13 +12,11 @@ from kvzero.search.policies import greedy_actions, sample_actions, visit_policy
 counts = arrays(np.int64, (3, 5), elements=st.integers(0, 1000)).filter(lambda visits: visits.any(axis=1).all())
 
 
-@settings(deadline=None)
 @given(counts)
 def test_at_temperature_1_the_policy_is_the_share_of_visits(visits: np.ndarray) -> None:
     np.testing.assert_allclose(visit_policy(visits, 1.0), visits / visits.sum(axis=1, keepdims=True))
 
 
-@settings(deadline=None)
 @given(visits=counts, temperature=st.floats(1e-3, 100.0))
 def test_a_policy_keeps_the_order_of_the_visits(visits: np.ndarray, temperature: float) -> None:
     policy = visit_policy(visits, temperature)
@@ -50,7 +48,6 @@ def test_greedy_takes_the_first_of_the_most_visited() -> None:
     assert greedy_actions(np.array([[1, 5, 5], [0, 0, 9], [2, 2, 2]])).tolist() == [1, 2, 0]
 
 
-@settings(deadline=None)
 @given(visits=counts, seed=st.integers(0, 2**32 - 1))
 def test_an_action_without_visits_is_never_drawn(visits: np.ndarray, seed: int) -> None:
     actions = sample_actions(visit_policy(visits, 1.0), np.random.default_rng(seed))

@@ -4,7 +4,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvzero.search.tree import scaled_value
@@ -13,13 +13,11 @@ numbers = st.floats(-1e6, 1e6)
 floors = st.floats(1e-6, 1e3)
 
 
-@settings(deadline=None)
 @given(value=numbers, ends=st.tuples(numbers, numbers), floor=floors)
 def test_a_scaled_value_lies_between_0_and_1(value: float, ends: tuple[float, float], floor: float) -> None:
     assert 0.0 <= scaled_value(value, min(ends), max(ends), floor) <= 1.0
 
 
-@settings(deadline=None)
 @given(values=st.tuples(numbers, numbers), ends=st.tuples(numbers, numbers), floor=floors)
 def test_values_closer_than_the_smallest_range_stay_close(
     values: tuple[float, float], ends: tuple[float, float], floor: float
@@ -28,7 +26,6 @@ def test_values_closer_than_the_smallest_range_stay_close(
     assert abs(first - second) <= abs(values[0] - values[1]) / floor * (1 + 1e-9) + 1e-9
 
 
-@settings(deadline=None)
 @given(low=numbers, span=st.floats(0.0, 1e6), share=st.floats(0.0, 1.0), floor=floors)
 def test_a_range_above_the_smallest_is_mapped_to_0_and_1_in_order(
     low: float, span: float, share: float, floor: float

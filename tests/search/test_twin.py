@@ -91,7 +91,7 @@ def assert_same_root(twin: Twin, outcome: Outcome, env: int) -> None:
     np.testing.assert_allclose(outcome.action_values[env], wanted, **CLOSE)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases())
 def test_every_node_of_every_tree_equals_the_twins(case: Case) -> None:
     model = PathModel(case.asks())
@@ -102,7 +102,7 @@ def test_every_node_of_every_tree_equals_the_twins(case: Case) -> None:
         assert_same_root(twin, outcome, env)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases())
 def test_a_search_asks_exactly_as_often_as_configured_and_visits_legal_actions_only(case: Case) -> None:
     model = PathModel(case.asks())
@@ -112,7 +112,7 @@ def test_a_search_asks_exactly_as_often_as_configured_and_visits_legal_actions_o
     assert not outcome.visit_counts[~np.array(case.masks)].any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases())
 def test_an_environment_is_searched_as_if_it_were_alone(case: Case) -> None:
     roots, asks = case.roots(), case.asks()

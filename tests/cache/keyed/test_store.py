@@ -34,7 +34,7 @@ def some_cache(kind: str) -> st.SearchStrategy:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(data=st.data(), moves=MOVES, seed=st.integers(0, 99))
 def test_any_life_of_a_store_equals_that_of_lists_however_small_its_pools(kind, data, moves, seed):
     store = keyed_store(kind, data.draw(some_cache(kind)))

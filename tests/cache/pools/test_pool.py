@@ -120,7 +120,7 @@ class Pair:
         assert (stats.hits, stats.misses, stats.evictions) == (twin.hits, twin.misses, twin.evictions)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(strategy=st.sampled_from(STRATEGIES), pool_size=st.integers(1, 6), moves=st.lists(some_move(), max_size=60))
 def test_any_life_of_a_pool_equals_that_of_a_list(strategy, pool_size, moves):
     pair = Pair(strategy, pool_size)

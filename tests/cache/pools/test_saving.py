@@ -66,7 +66,7 @@ def everything(manager: KVCacheManager) -> object:
     return pools, manager.stats(), [sizer.save() for sizer in manager.sizers()]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     cache=st.sampled_from(
         [

@@ -39,7 +39,7 @@ def asked(window: Window, envs: np.ndarray) -> Window:
     return Window(window.keys_values[: len(envs)], window.is_valid[: len(envs)])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 999), num_rows=st.integers(1, NUM_ENVS), tokens_per_node=st.integers(2, 4))
 def test_search_after_search_equals_the_twin(seed: int, num_rows: int, tokens_per_node: int) -> None:
     rng = np.random.default_rng(seed)

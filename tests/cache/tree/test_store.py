@@ -16,7 +16,7 @@ from kvzero.errors import ConfigError, StaleContextError
 CONTEXT = LAYOUT.context_tokens
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     moves=st.lists(
         st.sampled_from(["extend", "extend", "extend", "replace", "reset", "search", "update"]), max_size=25

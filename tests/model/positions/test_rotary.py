@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kvzero.model.positions.rotary import FIRST_TABLE_TOKENS, Rotary, rotate
@@ -39,7 +39,6 @@ def test_rotation_is_as_precise_far_out_as_near(token):
             torch.testing.assert_close(turned[0, 0, which, head], wanted, atol=5e-7, rtol=0)
 
 
-@settings(deadline=None)
 @given(query=TOKENS, key=TOKENS, shift=TOKENS)
 def test_products_depend_on_the_difference_of_positions_only(query, key, shift):
     rotary, vectors = Rotary(HEAD_DIM), draw(1, 1, 2, 1, HEAD_DIM)

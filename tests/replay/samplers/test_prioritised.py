@@ -103,7 +103,6 @@ ERRORS = 0.0, 1e-7, 0.1, 0.5, 3.0, 8.0, 8.0, 1e9
 
 @settings(
     max_examples=150,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -39,7 +39,7 @@ def filled(config: ReplayConfig, *, num_envs: int, num_steps: int, end_every: in
     return replay
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     num_envs=st.integers(1, 3),
     num_steps=st.integers(2, 60),

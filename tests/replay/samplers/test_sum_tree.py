@@ -16,7 +16,7 @@ def slow_find(masses: list[float], point: float) -> int:
     return next(place for place, end in enumerate(accumulate(masses)) if point < end)
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(size=SIZES, data=st.data())
 def test_a_point_falls_on_the_mass_that_lies_there(size: int, data: st.DataObject) -> None:
     tree, masses = SumTree(size), [0.0] * size
@@ -32,7 +32,7 @@ def test_a_point_falls_on_the_mass_that_lies_there(size: int, data: st.DataObjec
     assert tree.find(points).tolist() == [slow_find(masses, point) for point in points]
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(
     masses=st.lists(st.one_of(st.just(0.0), st.floats(1e-300, 1e300)), min_size=1, max_size=40).filter(any),
     seed=st.integers(0, 99),

@@ -144,7 +144,7 @@ def test_the_gravest_comes_first_and_all_are_in_the_sentence() -> None:
     assert judge(found).sentence == ("Failed: legacy. Different results: pooled. Over 5 % slower than another: pooled.")
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(
     times=st.lists(st.floats(0.1, 10.0), min_size=2, max_size=8),
     drift=st.lists(st.floats(0.2, 5.0), min_size=8, max_size=8),

@@ -55,7 +55,7 @@ def test_numbers_on_axes_have_no_needless_digits() -> None:
     ]  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(low=st.floats(-1e9, 1e9), span=st.floats(0, 1e9))
 def test_ticks_are_few_even_and_hold_what_is_shown(low: float, span: float) -> None:
     found = ticks(low, low + span)
@@ -66,7 +66,7 @@ def test_ticks_are_few_even_and_hold_what_is_shown(low: float, span: float) -> N
     assert all(math.isclose(step, steps[0], rel_tol=1e-3) for step in steps)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(points=st.lists(st.tuples(st.floats(0, 1e7), st.floats(-1e9, 1e12)), min_size=1, max_size=5))
 def test_nothing_is_drawn_outside_the_axes(points: list[tuple[float, float]]) -> None:
     chart = line_chart("a", [Line("x", sorted(points), 0)], x_label="", y_label="")

@@ -13,7 +13,7 @@ SCORES = np.array([[0.1, 0.9], [0.4, 0.2], [0.7, 1.5], [0.3, 0.8], [0.9, 1.0]])
 
 
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=9))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_aggregates_of_one_task_are_those_of_its_runs(values):
     found = aggregate(np.array(values)[:, None], has_interval=False)
     ordered, cut = sorted(values), len(values) // 4

@@ -74,7 +74,7 @@ def test_an_evaluation_that_the_checkpoint_does_not_know_of_is_cut_off_and_nothi
     assert lines == [(20, False), (20, True), (40, False)]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(cut=st.integers(1, 60))
 def test_a_kill_inside_the_last_line_loses_that_line_only(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     run_dir = tmp_path_factory.mktemp("run")

@@ -47,7 +47,7 @@ def test_there_always_is_an_action_to_consider(num_considered: int, num_simulati
     assert visits.sum() == num_simulations
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 999), st.integers(1, 6), st.integers(1, 20), st.booleans())
 def test_what_is_learnt_is_the_policy_improved_by_completed_values(
     seed: int, num_actions: int, num_simulations: int, is_exploring: bool

@@ -57,7 +57,7 @@ def legal(draw: st.DrawFn, num_actions: int) -> np.ndarray:
 def test_gumbel_plays_learns_and_visits_what_mctx_does(
     num_actions: int, num_simulations: int, num_considered: int, peer: ModuleType
 ) -> None:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(
         seeds, legal(num_actions), discounts, ranges, st.sampled_from([0.0, 50.0]), st.sampled_from([0.01, 0.1, 1.0]),
         st.sampled_from([0.1, 1.0, 30.0]), st.booleans(),
@@ -166,7 +166,7 @@ def load_edited(path: Path, old: str, new: str) -> ModuleType:
 
 @pytest.mark.parametrize(("num_actions", "num_simulations"), [(1, 6), (6, 25)])
 def test_puct_visits_what_mctx_visits(num_actions: int, num_simulations: int, peer: ModuleType) -> None:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(seeds, legal(num_actions), discounts, ranges, st.sampled_from([0.1, 1.25]), st.sampled_from([5.0, 19652.0]))
     def check(
         seed: int, masks: np.ndarray, discount: float, value_range: float, pb_c_init: float, pb_c_base: float

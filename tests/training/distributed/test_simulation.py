@@ -43,7 +43,7 @@ def recurse(found, draws, *, lag):
     return ended
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     num_collectors=st.integers(1, 5),
     lag=st.integers(0, 1),

@@ -31,7 +31,7 @@ def draw(*shape: int, scale: float = 1.0) -> torch.Tensor:
     return scale * torch.randn(shape, generator=torch.Generator().manual_seed(len(shape)))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(shape=st.sampled_from([(7, 3, 96), (40, 5, 64), (900, 70)]), outputs=st.integers(1, 300))
 def test_products_equal_pytorchs_whether_they_are_large_or_small(shape, outputs):
     weight, bias = draw(outputs, shape[-1], scale=0.1), draw(outputs)
@@ -51,13 +51,13 @@ def test_rows_that_need_no_gradient_get_none():
     torch.testing.assert_close(weight.grad, rows.sum(0).expand(90, -1), atol=1e-4, rtol=1e-4)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(scale=st.sampled_from([0.01, 1.0, 5.0, 300.0]), approximate=st.sampled_from(["none", "tanh"]))
 def test_gelu_is_gelu(scale, approximate):
     compare(lambda numbers: functional.gelu(numbers, approximate=approximate), draw(6, 50, scale=scale))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(scale=st.sampled_from([0.01, 1.0, 90.0, 1e4]), width=st.sampled_from([1, 8, 15, 16, 40]))
 def test_softmax_of_groups_of_any_width_is_softmax(scale, width):
     compare(lambda numbers: numbers.softmax(-1), draw(3, 7, width, scale=scale))

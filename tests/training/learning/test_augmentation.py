@@ -32,7 +32,7 @@ def shifted_by(shift: RandomShift, images: torch.Tensor) -> torch.Tensor:
     return shift_images(images, torch.from_numpy(shift.draw(len(images))))
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(derandomize=True, max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(4, 9), st.integers(4, 9)),
     most=st.integers(1, 3),

@@ -45,7 +45,7 @@ def slow_return(rewards, values, end, terminated, *, start, discount):
     return total + discount**BOOTSTRAP * values[start + BOOTSTRAP]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.tuples(st.integers(1, NUM_ROWS - 1), st.booleans()), min_size=1, max_size=5),
     discount=st.sampled_from([0.0, 0.3, 0.997, 1.0]),
@@ -147,7 +147,7 @@ def slow_targets(episode, start, discount):
     return (value, 0.0, None, episode["observations"][end]) if terminated else None
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 999), num_steps=st.integers(2, 25), discount=st.sampled_from([0.5, 0.997]))
 def test_targets_of_replayed_segments_equal_those_of_the_episodes_that_were_played(seed, num_steps, discount):
     recorder = Recorder(seed, num_steps)
@@ -216,7 +216,7 @@ class Searched(Recorder):
         }
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 999), num_steps=st.integers(2, 25), discount=st.sampled_from([0.5, 0.997]))
 def test_returns_end_with_what_searches_found_and_where_an_episode_was_cut_off_with_the_networks_value(
     seed, num_steps, discount
@@ -245,7 +245,7 @@ def test_returns_end_with_what_searches_found_and_where_an_episode_was_cut_off_w
                 assert targets.values[row, step].item() == pytest.approx(value, abs=1e-3)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 999), collected_before=st.integers(-1, 30))
 def test_only_steps_that_are_old_enough_are_worth_what_searches_found(seed, collected_before):
     recorder = Searched(seed, 25)

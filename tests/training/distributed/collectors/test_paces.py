@@ -89,7 +89,7 @@ def play(tmp_path, make_pace, *, num_actors, lag, seed):
     return crew, replay, lags, env_steps
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(num_actors=st.integers(1, 5), lag=st.integers(2, 4), seed=st.integers(0, 1_000))
 def test_steps_that_come_as_they_come_are_never_older_than_the_lag(tmp_path_factory, num_actors, lag, seed):
     crew, replay, lags, env_steps = play(
@@ -100,7 +100,7 @@ def test_steps_that_come_as_they_come_are_never_older_than_the_lag(tmp_path_fact
     assert crew.env_steps_ordered == 0
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(num_actors=st.integers(1, 5), lag=st.integers(0, 1), seed=st.integers(0, 1_000))
 def test_steps_in_step_have_the_lag_from_the_second_round_on(tmp_path_factory, num_actors, lag, seed):
     crew, replay, lags, env_steps = play(

@@ -103,7 +103,7 @@ def play(actors, *, has_lag, num_blocks=4):
     return crew, replay
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(num_actors=st.integers(1, 4), has_lag=st.booleans(), seed=st.integers(1, 1_000))
 def test_rows_are_the_same_at_any_speed_and_whoever_is_lost(num_actors, has_lag, seed):
     (_, swift), (_, slow) = (
