@@ -163,6 +163,19 @@ def test_priority_is_the_number_of_reads_until_it_is_set():
     assert pool.keys() == [3, 4]
 
 
+def test_a_priority_that_was_set_goes_with_its_entry_and_does_not_hold_for_the_next_one_of_its_key():
+    pool = KVCachePool(LAYOUT, 2, eviction_strategy="priority")
+    pool.set(1, context(1))
+    pool.set_priority(1, -1.0)
+    for key in (2, 3, 1):
+        pool.set(key, context(key))
+    assert pool.keys() == [3, 1]
+    for key in (1, 1, 3):
+        pool.get(key)
+    pool.set(4, context(4))  # 1 was read twice, 3 once
+    assert pool.keys() == [1, 4]
+
+
 def test_a_priority_that_is_no_number_is_refused():
     pool = KVCachePool(LAYOUT, 2, eviction_strategy="priority")
     pool.set(1, context(1))
