@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kvzero.cache import ContextLayout
-from kvzero.checks import changed_fields, read_fields
+from kvzero.checks import read_fields
 from kvzero.errors import ConfigError
 
 __all__ = ["ImageEncoderKind", "ImageNorm", "LatentNorm", "ModelConfig", "Positions", "WindowSlide"]
@@ -138,7 +138,9 @@ class ModelConfig:
                     f"max_tokens is {self.max_tokens} but context_tokens is {self.context_tokens}; "
                     "every token of the context needs an embedding of its own"
                 )
-        elif idle := [name for name in ("max_tokens", "window") if name in changed_fields(self)]:
+            return
+        defaults = {"max_tokens": DEFAULT_MAX_TOKENS, "window": "rebuild"}
+        if idle := [name for name, default in defaults.items() if getattr(self, name) != default]:
             given = " and ".join(f"{name} is {getattr(self, name)}" for name in idle)
             raise ConfigError(
                 f"{given}, which has no effect with positions=rotary: rotary positions have no table and never move; "
