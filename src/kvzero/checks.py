@@ -19,7 +19,8 @@ from jaxtyping import Bool
 from kvzero.errors import ConfigError, KvzeroError
 
 __all__ = [
-    "changed_fields", "check_field", "read_address", "read_field", "read_fields", "read_int", "read_mask", "read_value",
+    "LAST_PORT", "changed_fields", "check_field", "read_address", "read_field", "read_fields", "read_int", "read_mask",
+    "read_value",
 ]  # fmt: skip
 
 ADDRESS = re.compile(r"(?:(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<name>[\w.-]+)):)?(?P<port>[0-9]{1,5})")

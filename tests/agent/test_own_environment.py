@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -139,6 +140,14 @@ def test_a_run_is_loaded_with_its_environment_and_plays(tmp_path):
     assert knowing.act(observation) == plain.act(observation.transpose(2, 0, 1))
     with pytest.raises(ConfigError, match="env holds 2 environments, and num_envs is 1; make them alike"):
         Agent.load(run, env=SyncVectorEnv([Planes, Planes]))
+
+
+def test_an_environment_without_spaces_has_no_formats():
+    class Bare(gymnasium.Env):
+        action_space = spaces.Discrete(2)
+
+    with pytest.raises(ConfigError, match=r"Bare has the observation_space None; set self\.observation_space"):
+        read_formats(Bare())
 
 
 def test_spaces_that_are_not_played_have_no_formats():

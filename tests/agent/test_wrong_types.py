@@ -53,6 +53,8 @@ REFUSED = {
     "model.retrieve_or_generate_kvcache(latents, 2, 0, 0, latent_state_index_in_search_path=[0, 0.5])": "ConfigError: "
     "latent_state_index_in_search_path is 0.5",
     "kvzero.Agent(network, agent.config, num_envs=2.0)": "ConfigError: num_envs is 2.0, of type float; give an integer",
+    "kvzero.EnvConfig(env_kwargs=[1])": "ConfigError: env_kwargs is [1]; give names and values, such as",
+    "kvzero.EnvConfig(env_kwargs={1: 2})": "ConfigError: env_kwargs names 1; give the name of an argument",
     "kvzero.train('cartpole')": "ConfigError: config is 'cartpole'; give a RunConfig",
     "kvzero.Agent.load('nowhere', env='CartPole-v1')": "ConfigError: env is 'CartPole-v1'; give an environment itself",
     "agent.act(np.zeros((2, 3)), results='lmdb:here')": "ConfigError: results is 'lmdb:here'; give a ResultCache",

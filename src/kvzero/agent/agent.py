@@ -77,8 +77,6 @@ class Agent:
             DeviceError: if there is no such device.
         """
         on = choose_device(device)
-        if env is not None and not isinstance(env, gymnasium.Env | VectorEnv):
-            raise ConfigError(f"env is {env!r}; give an environment itself, such as gymnasium.make('CartPole-v1')")
         formats = None if env is None else read_formats(env)
         if isinstance(env, VectorEnv) and env.num_envs != num_envs:
             raise ConfigError(f"env holds {env.num_envs} environments, and num_envs is {num_envs}; make them alike")

@@ -20,6 +20,7 @@ __all__ = [
     "CHECKPOINTS",
     "check_environment",
     "checkpoint_env_steps",
+    "checkpoint_name",
     "find_checkpoint",
     "load_network",
     "load_tensors",
@@ -47,6 +48,11 @@ def whole_checkpoints(run: Path) -> list[Path]:
     A checkpoint in the making has another name, so every `step_*` folder is whole.
     """
     return sorted((run / CHECKPOINTS).glob("step_*"))
+
+
+def checkpoint_name(env_steps: int, updates: int) -> str:
+    """Return what a run's checkpoint is called after so many environment steps and updates; names sort as they do."""
+    return f"step_{env_steps:010d}_{updates:010d}"
 
 
 def checkpoint_env_steps(checkpoint: Path) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from kvzero.checks import LAST_PORT
 from kvzero.cli.parse import parse
 from kvzero.cli.places import beside, refuse_folder
 from kvzero.cli.streams import make_console
@@ -19,7 +20,6 @@ __all__ = ["inspect"]
 
 LOOPBACK = "127.0.0.1"
 PORT = 8000
-LAST_PORT = 65_535
 PAGE = "inspect.html"
 
 

@@ -79,9 +79,9 @@ class EnvConfig:
     """Atari only: threads that step the games; results do not depend on it."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "env_kwargs", read_arguments(self.env_kwargs))  # which says more than read_fields
         read_fields(self)
         object.__setattr__(self, "env_id", canonical_id(self.env_id))
-        object.__setattr__(self, "env_kwargs", read_arguments(self.env_kwargs))
         self._check_ranges()
         if self.is_dmc and not self.task:
             raise ConfigError('env_id is "dmc" and task is empty; give --task, such as cartpole-swingup')

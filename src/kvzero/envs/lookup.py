@@ -86,10 +86,6 @@ def build_environment(make: Maker, *, name: str, render: bool) -> Environment:
         raise EnvError(f"{name} raised {type(error).__name__} while it was made: {error}") from error
     if not isinstance(env, gymnasium.Env):
         raise ConfigError(f"{name} made a {type(env).__name__}; make an instance of gymnasium.Env")
-    for space in ("observation_space", "action_space"):
-        found = getattr(env, space, None)
-        if not isinstance(found, gymnasium.Space):
-            raise ConfigError(f"{name} has the {space} {found!r}; set self.{space} to one of gymnasium.spaces")
     if render and env.render_mode != "rgb_array":
         raise ConfigError(
             f"{name} has render_mode {env.render_mode!r}; set self.render_mode to the 'rgb_array' that it was given"

@@ -19,6 +19,7 @@ __all__ = [
     "NumberedFormat",
     "VectorFormat",
     "join_spec",
+    "own_spaces",
     "read_action_space",
     "read_formats",
 ]
@@ -116,13 +117,28 @@ class EnvFormats:
 
 
 def read_formats(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> EnvFormats:
-    """Return how an environment, or each of several, is read and told; raise `ConfigError` for other spaces."""
+    """Return how an environment, or each of several, is read and told.
+
+    Raises:
+        ConfigError: if `env` is no environment, has no spaces, or others than kvzero plays.
+    """
+    if not isinstance(env, gymnasium.Env | VectorEnv):
+        raise ConfigError(f"env is {env!r}; give an environment itself, such as gymnasium.make('CartPole-v1')")
     name = type(env).__name__ if env.spec is None else env.spec.id
     if isinstance(env, VectorEnv):
         observations, actions, together = env.single_observation_space, env.single_action_space, env.observation_space
     else:
-        observations, actions, together = env.observation_space, env.action_space, None
+        observations, actions, together = *own_spaces(env, name), None
     return EnvFormats(name, read_observation_space(observations, name), read_action_space(actions, name), together)
+
+
+def own_spaces(env: gymnasium.Env[Any, Any], name: str) -> tuple[Space[Any], Space[Any]]:
+    """Return the spaces of observations and actions; raise `ConfigError` if an environment, called `name`, has none."""
+    found = {space: getattr(env, space, None) for space in ("observation_space", "action_space")}
+    for space, value in found.items():
+        if not isinstance(value, Space):
+            raise ConfigError(f"{name} has the {space} {value!r}; set self.{space} to one of gymnasium.spaces")
+    return env.observation_space, env.action_space
 
 
 def join_spec(observations: ObservationFormat, actions: NumberedFormat | VectorFormat) -> EnvSpec:

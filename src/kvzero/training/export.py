@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from kvzero.agent import load_network, read_newest, read_notes, save_agent_file
+from kvzero.agent import checkpoint_name, load_network, read_newest, read_notes, save_agent_file
 from kvzero.errors import CheckpointError, ConfigError, RunError
 from kvzero.files import write_atomically
 from kvzero.records import unstructure
@@ -70,5 +70,5 @@ def _read_result(run: Path, checkpoint: Path) -> Summary | None:
     if not (run / SUMMARY_FILE).exists():
         return None
     summary = read_summary(run)
-    is_of_these_weights = checkpoint.name == f"step_{summary.env_steps:010d}_{summary.updates:010d}"
+    is_of_these_weights = checkpoint.name == checkpoint_name(summary.env_steps, summary.updates)
     return summary if is_of_these_weights else None

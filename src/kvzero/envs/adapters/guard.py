@@ -15,7 +15,7 @@ from kvzero.checks import read_mask
 from kvzero.envs.environments import Frame, Observation
 from kvzero.envs.extras import missing_dependency
 from kvzero.envs.observations import read_observation_space
-from kvzero.envs.spaces import join_spec, read_action_space
+from kvzero.envs.spaces import join_spec, own_spaces, read_action_space
 from kvzero.errors import EnvError
 from kvzero.records import EnvSpec
 
@@ -41,8 +41,9 @@ class Guard(gymnasium.Wrapper[Observation, Any, Any, Any]):
     def __init__(self, env: gymnasium.Env[Any, Any], *, name: str, index: int) -> None:
         super().__init__(env)
         self._place = f"environment {index} ({name})"
-        self._actions = read_action_space(env.action_space, name)
-        self._format = read_observation_space(env.observation_space, name)
+        observations, actions = own_spaces(env, name)
+        self._actions = read_action_space(actions, name)
+        self._format = read_observation_space(observations, name)
         self._num_actions = self._actions.num_actions
         self.delivered = join_spec(self._format, self._actions)
         self.action_space = self._actions.delivered

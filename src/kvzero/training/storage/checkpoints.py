@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError
 
-from kvzero.agent import CHECKPOINTS, AgentConfig
+from kvzero.agent import CHECKPOINTS, AgentConfig, checkpoint_name
 from kvzero.errors import RunError
 from kvzero.files import flush_folder
 from kvzero.replay import Replay
@@ -45,7 +45,7 @@ def save_checkpoint(
         RunError: if the disk is full or the folder cannot be written. Earlier checkpoints stay whole.
         CheckpointError: if the one of the same name is damaged.
     """
-    final = run / CHECKPOINTS / f"step_{progress.env_steps:010d}_{learner.num_updates:010d}"
+    final = run / CHECKPOINTS / checkpoint_name(progress.env_steps, learner.num_updates)
     try:
         if final.exists():
             write_state(final, learner, replay, replace(progress, served_updates=read_served_updates(final)))
