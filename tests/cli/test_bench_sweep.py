@@ -39,4 +39,4 @@ def test_a_plot_that_cannot_be_written_is_refused(command, tmp_path, monkeypatch
     (tmp_path / "file").write_text("", encoding="utf-8")
     said = command("bench", "search", "--num-searches", 1, "--sweep", tmp_path / "file" / "sweep.png", *FLAGS)
     assert said.status == 1
-    assert "cannot make the folder" in said.err
+    assert f"{tmp_path / 'file'} is a file; choose another --sweep" in said.err

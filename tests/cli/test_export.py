@@ -38,6 +38,8 @@ def test_the_video_of_an_exported_agent_is_beside_it(command, tmp_path, run):
 def test_a_folder_that_is_no_run_and_a_wrong_name_are_refused(command, tmp_path):
     assert command("export", tmp_path, "--out", tmp_path / "a.safetensors").status == 1
     assert command("export", tmp_path, "--out", tmp_path / "a.txt").status == 2
+    assert command("export", tmp_path, "--out", tmp_path / "new" / "a.safetensors").status == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_on_the_way_is_made_and_one_in_the_way_is_refused(command, tmp_path, run):

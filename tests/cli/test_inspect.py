@@ -101,9 +101,10 @@ def test_a_place_that_cannot_be_written_is_refused_before_a_game_is_played(comma
     there = tmp_path / "file" / "game.json"
     said = command("inspect", trained_run, flag, there)
     assert said.status == 1
-    assert f"cannot make the folder {tmp_path / 'file'}" in said.err
-    assert f"choose another {flag}" in said.err
+    assert f"cannot write {there}: {tmp_path / 'file'} is a file; choose another {flag}" in said.err
     assert "return" not in said.out
+    assert command("inspect", tmp_path, flag, tmp_path / "new" / "game.json").status == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
     (tmp_path / "a.json").mkdir()
     assert f"give {flag} the name of a file" in command("inspect", trained_run, flag, tmp_path / "a.json").err
 

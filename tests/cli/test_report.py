@@ -43,6 +43,8 @@ def test_a_place_that_cannot_be_written_is_refused_and_folders_on_the_way_are_ma
     (tmp_path / "file").touch()
     said = command("report", trained_run, "--out", tmp_path / "file" / "a.json")
     assert (said.status, "choose another --out" in said.err) == (1, True)
+    assert command("report", tmp_path, "--out", tmp_path / "new" / "a.csv").status == 1
+    assert not (tmp_path / "new").exists()
     assert command("report", trained_run, "--out", tmp_path / "new" / "a.csv").status == 0
     assert (tmp_path / "new" / "a.csv").is_file()
 

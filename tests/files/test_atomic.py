@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kvzero.errors import RunError
-from kvzero.files import write_atomically
+from kvzero.files import make_parent, write_atomically
 
 
 def test_nothing_temporary_stays_of_what_could_not_be_written(tmp_path: Path) -> None:
@@ -32,3 +32,12 @@ def test_nothing_temporary_stays(tmp_path: Path) -> None:
     write_atomically(tmp_path / "a", b"two")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"two"
+
+
+def test_the_folder_of_a_file_is_made_with_those_above_it_or_the_one_in_the_way_is_named(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_parent(tmp_path / "new" / "deeper" / "a")
+    assert list((tmp_path / "new" / "deeper").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"cannot make the folder .*file for a: .*; choose another place"):
+        make_parent(tmp_path / "file" / "a")

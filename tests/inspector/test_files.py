@@ -51,6 +51,9 @@ def test_a_file_of_another_kind_is_refused(game_of: Play, tmp_path: Path) -> Non
         write_records(tmp_path / "game.csv", game_of("cartpole"))
 
 
-def test_a_folder_that_is_not_there_is_named(game_of: Play, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="cannot write"):
-        write_records(tmp_path / "nowhere" / "game.json", game_of("cartpole"))
+def test_a_folder_that_is_not_there_is_made_and_a_file_in_its_place_is_named(game_of: Play, tmp_path: Path) -> None:
+    write_records(tmp_path / "new" / "game.json", game_of("cartpole"))
+    assert (tmp_path / "new" / "game.json").is_file()
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"cannot make the folder .*file"):
+        write_records(tmp_path / "file" / "game.json", game_of("cartpole"))

@@ -13,7 +13,7 @@ from kvzero.cli.parse import parse
 from kvzero.cli.places import beside, refuse_folder
 from kvzero.cli.streams import make_console
 from kvzero.errors import ConfigError
-from kvzero.files import write_atomically
+from kvzero.files import make_parent, write_atomically
 from kvzero.inspector import check_kind, inspect_run, render_page, serve_page, write_records
 
 __all__ = ["inspect"]
@@ -99,6 +99,7 @@ def inspect(arguments: Sequence[str]) -> int:
     page = render_page(game).encode()
     if request.out is not None or not request.serve:
         path = request.out or beside(request.run, PAGE)
+        make_parent(path)
         write_atomically(path, page)
         console.print(f"page in {path}")
     if request.serve:

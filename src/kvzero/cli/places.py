@@ -1,10 +1,11 @@
 """Where a command leaves what it makes, of a run or of an agent in one file among others."""
 
+import os
 from pathlib import Path
 
 from kvzero.errors import RunError
 
-__all__ = ["beside", "make_folder", "refuse_folder"]
+__all__ = ["beside", "refuse_folder"]
 
 
 def beside(run: Path, name: str) -> Path:
@@ -15,6 +16,8 @@ def beside(run: Path, name: str) -> Path:
 def refuse_folder(path: Path | None, *, flag: str = "--out", such_as: str = "figures.json") -> None:
     """Refuse, before anything is done, to write a file where a folder is, or into a folder that cannot be made.
 
+    It looks, and makes nothing: what is asked for may be refused on other grounds yet.
+
     Raises:
         RunError: with what is in the way.
     """
@@ -22,16 +25,7 @@ def refuse_folder(path: Path | None, *, flag: str = "--out", such_as: str = "fig
         return
     if path.is_dir():
         raise RunError(f"{path} is a folder; give {flag} the name of a file, such as {path / such_as}")
-    make_folder(path.parent, flag=flag)
-
-
-def make_folder(path: Path, *, flag: str = "--out") -> None:
-    """Make a folder, unless it is there.
-
-    Raises:
-        RunError: if it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot make the folder {path}: {error.strerror}; choose another {flag}") from error
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        reason = "may not be written to" if there.is_dir() else "is a file"
+        raise RunError(f"cannot write {path}: {there} {reason}; choose another {flag}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kvzero.errors import RunError
 
-__all__ = ["flush_folder", "write_atomically"]
+__all__ = ["flush_folder", "make_parent", "write_atomically"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What the system says where there is no room."""
@@ -31,6 +31,20 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.unlink()
         advice = "free some space, or choose another place" if error.errno in FULL else "choose another place"
         raise RunError(f"cannot write {path}: {error.strerror}; {advice}") from error
+
+
+def make_parent(path: Path) -> None:
+    """Make the folder that a file is to lie in, unless it is there.
+
+    Raises:
+        RunError: if it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"cannot make the folder {path.parent} for {path.name}: {error.strerror}; choose another place"
+        ) from error
 
 
 def flush_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from kvzero.agent import SearchRecord
 from kvzero.errors import ConfigError
-from kvzero.files import write_atomically
+from kvzero.files import make_parent, write_atomically
 from kvzero.inspector.game import Game
 
 __all__ = ["check_kind", "write_records"]
@@ -39,9 +39,10 @@ def write_records(path: Path, game: Game) -> None:
 
     Raises:
         ConfigError: if the name ends otherwise.
-        RunError: if the file cannot be written.
+        RunError: if the file, or its folder, cannot be written.
     """
     check_kind(path)
+    make_parent(path)
     about = {"format": FORMAT, "game": _describe(game)}
     if path.suffix == ".json":
         text = json.dumps(about | {"records": [record.to_json() for record in game.records]})

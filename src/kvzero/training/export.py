@@ -7,7 +7,7 @@ import torch
 
 from kvzero.agent import checkpoint_name, load_network, read_newest, read_notes, save_agent_file
 from kvzero.errors import CheckpointError, ConfigError, RunError
-from kvzero.files import write_atomically
+from kvzero.files import make_parent, write_atomically
 from kvzero.records import unstructure
 from kvzero.reports import SUMMARY_FILE, Summary, library_versions, read_summary, spell
 from kvzero.training.card import CARD_BEGINS, write_card
@@ -49,6 +49,7 @@ def export_run(run: str | Path, out: str | Path, *, licence: str | None = None) 
         "licence": licence,
         "card": card,
     }
+    make_parent(out)
     save_agent_file(out, network, agent, notes)
     write_atomically(card_path, spell(card, "utf-8").encode())
     return card_path

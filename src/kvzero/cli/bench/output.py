@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from kvzero.cli.places import make_folder
 from kvzero.cli.streams import make_console
-from kvzero.files import write_atomically
+from kvzero.files import make_parent, write_atomically
 from kvzero.model import choose_device
 from kvzero.reports import machine_facts
 
@@ -47,7 +46,7 @@ def write(found: Mapping[str, Any], path: Path | None) -> None:
         RunError: if it cannot be written.
     """
     if path is not None:
-        make_folder(path.parent)
+        make_parent(path)
         write_atomically(path, (json.dumps(found, default=str, indent=1) + "\n").encode())
 
 

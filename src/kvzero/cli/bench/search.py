@@ -7,7 +7,8 @@ from pathlib import Path
 from kvzero.bench import SearchBench, Sweep, draw_sweep, measure_search, measure_sweep
 from kvzero.cli.bench.output import describe, say, show, write
 from kvzero.cli.parse import parse
-from kvzero.cli.places import make_folder, refuse_folder
+from kvzero.cli.places import refuse_folder
+from kvzero.files import make_parent
 
 __all__ = ["SearchCommand", "bench_search", "statements"]
 
@@ -27,6 +28,7 @@ def bench_search(arguments: Sequence[str]) -> int:
     """Run `kvzero bench search`."""
     command = parse(SearchCommand, arguments, prog="kvzero bench search")
     refuse_folder(command.out)
+    refuse_folder(command.sweep, flag="--sweep", such_as="sweep.png")
     surroundings = describe(command)  # first, so that the load is that of others
     figures = asdict(measure_search(command))
     sweep = _measure_sweep(command)
@@ -46,7 +48,7 @@ def _measure_sweep(command: SearchCommand) -> Sweep | None:
     if command.sweep is None:
         return None
     sweep = measure_sweep(command)
-    make_folder(command.sweep.parent)
+    make_parent(command.sweep)
     draw_sweep(sweep, command.sweep)
     return sweep
 

@@ -11,7 +11,7 @@ from kvzero.checks import check_field
 from kvzero.cli.bench.output import describe, write
 from kvzero.cli.bench.search import SearchCommand
 from kvzero.cli.parse import parse
-from kvzero.cli.places import make_folder
+from kvzero.cli.places import refuse_folder
 from kvzero.engines import EngineKind
 from kvzero.errors import RunError
 from kvzero.files import write_atomically
@@ -68,7 +68,7 @@ class SuiteCommand:
 def bench_suite(arguments: Sequence[str]) -> int:
     """Run `kvzero bench suite`; what was measured so far is written after each row."""
     command = parse(SuiteCommand, arguments, prog="kvzero bench suite")
-    make_folder(command.out)
+    refuse_folder(command.out / FIGURES_FILE)
     surroundings, rows = describe(command), list[dict[str, Any]]()
     held = _read_rows(command.out / FIGURES_FILE, surroundings) if command.resume else []
     print(table(rows), end="")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kvzero.errors import ConfigError, RunError
-from kvzero.files import write_atomically
+from kvzero.files import make_parent, write_atomically
 from kvzero.records import structure, unstructure
 from kvzero.reports.characters import spell
 from kvzero.reports.drawing import NUM_COLOURS
@@ -49,6 +49,7 @@ def write_results(results: Results, outs: Sequence[Path], *, title: str, marks: 
     figures = [summarise_group(group) for group in groups]
     report = _Report(results, title, figures, summarise_suites(groups), marks or Marks())
     for out in outs:
+        make_parent(out)
         OUT_KINDS[out.suffix](report, out)
 
 
