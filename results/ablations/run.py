@@ -47,7 +47,7 @@ ARMS = {
 
 TASKS = {
     "cartpole": ("cartpole", "--eval-every", "1250", "--eval-episodes", "20"),
-    "breakout": ("minatar", "--total-env-steps", "30000", "--eval-every", "5000", "--eval-episodes", "20"),
+    "breakout": ("minatar", "--total-env-steps", "20000", "--eval-every", "5000", "--eval-episodes", "20"),
     "pong": ("atari-small", "--env-id", "ALE/Pong-v5", "--total-env-steps", "30000", "--eval-every", "5000"),
 }
 """Tasks by name: preset and flags."""
