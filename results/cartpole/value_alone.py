@@ -1,18 +1,20 @@
 """CartPole with nothing learnt but the value: does a run still get stuck?
 
-    python results/cartpole/value_alone.py --seed 4 --ema-rate 0.02
+    python results/cartpole/value_alone.py --seeds 0 1 2 3 4 5
+    python results/cartpole/value_alone.py --rows-are-worth look-ahead --random-share 0.5
 
 Everything else is given. The look-ahead steps CartPole's own equations, so no model can be wrong; the policy is
 computed from what it finds, so none is learnt; a value sees one observation, so there is no context. What is left is as
-in the preset: the encoder with its normalisation, categorical values, n-step returns out of the replay, the EMA
-network, environments, schedule, temperature and noise. Prints the mean length of ten games without exploration, and
-what the value makes of the places in them where the cart is off the middle, and of their mirror images, which are worth
-as much.
+in the preset: the encoder with its normalisation, categorical values, the sampler, n-step returns, the EMA network,
+environments, schedule, temperature and noise. In place of returns, rows can be worth what a look-ahead by the EMA
+network finds there: the best of its paths, and by --random-share the mean of all.
+
+Prints the mean length of ten games without exploration after every 1,250 steps, and what the value makes of places
+along the track in the end, with the pole upright and all at rest.
 """
 
 import argparse
 import copy
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -21,7 +23,8 @@ from torch import nn
 from kvzero.model import ModelConfig, Support
 from kvzero.model.encoders import VectorEncoder
 
-NUM_ENVS, LIMIT, DEPTH, UNROLL, LEARNING_STARTS, TOTAL_STEPS = 8, 500, 3, 10, 500, 10_000
+NUM_ENVS, ROUND, LIMIT, DEPTH, UNROLL, BATCH, LEARNING_STARTS = 8, 64, 500, 3, 10, 64, 500
+REPLAY_RATIO, RECENT_ROWS, EVAL_EVERY, PLACES = 0.5, 2_500, 1_250, (-1.6, -0.8, 0.0, 0.8, 1.6)
 DECISIVENESS = 6.0
 """Of the softmax that makes a policy of scaled values: it plays the best action about as often as the search does."""
 
@@ -67,48 +70,78 @@ class Value(nn.Module):
         return values
 
 
-@dataclass
-class Game:
-    """States of one game so far; `fell` where it ended other than by the limit."""
-
-    states: list[np.ndarray]
-    fell: bool = False
-
-
-@dataclass
 class Replay:
-    """All games, and every step of them as a place where an unroll may start."""
+    """All games in one row of states for each environment; every step of them is a place where an unroll may start."""
 
-    starts: list[tuple[Game, int]] = field(default_factory=list)
+    def __init__(self, rng: np.random.Generator, most_steps: int) -> None:
+        size = 2 * (most_steps // NUM_ENVS + ROUND)  # of each game the state that it ended in is held as well
+        self._states = np.zeros((NUM_ENVS, size, 4))
+        self._ends, self._fell = np.full((NUM_ENVS, size), size), np.zeros((NUM_ENVS, size), bool)
+        self._firsts, self._newest = np.zeros(NUM_ENVS, int), np.zeros(NUM_ENVS, int)
+        self._starts, self._num = np.zeros((most_steps + ROUND, 2), int), 0
+        self._states[:, 0] = start(rng, NUM_ENVS)
 
-    def sample(self, rng: np.random.Generator, num: int, bootstrap_steps: int) -> tuple[np.ndarray, ...]:
-        """Return states [step, 4], states to bootstrap from, steps between them, who is worth 0, and who counts."""
-        rows = [
-            self._unroll(*self.starts[place], bootstrap_steps) for place in rng.integers(len(self.starts), size=num)
-        ]
-        return tuple(np.concatenate(parts) for parts in zip(*rows, strict=True))
+    @property
+    def newest(self) -> np.ndarray:
+        """States to act on [env, 4]."""
+        newest: np.ndarray = self._states[np.arange(NUM_ENVS), self._newest]
+        return newest
 
-    @staticmethod
-    def _unroll(game: Game, first: int, bootstrap_steps: int) -> tuple[np.ndarray, ...]:
-        end, time = len(game.states) - 1, first + np.arange(UNROLL)
-        target = np.minimum(time + bootstrap_steps, end)
-        states = np.array(game.states[first : first + UNROLL + bootstrap_steps])
-        here, there = np.minimum(time, end) - first, target - first
-        is_over = (target == end) & game.fell
-        return states[here], states[there], (target - time).clip(min=0), is_over, (time < end) | game.fell
+    def last(self, num: int) -> np.ndarray:
+        """Return the states that were acted on last [step, 4]."""
+        envs, places = self._starts[self._num - num : self._num].T
+        states: np.ndarray = self._states[envs, places]
+        return states
+
+    def add(self, after: np.ndarray, ended: np.ndarray, rng: np.random.Generator) -> None:
+        """Take in a step of every environment; a game that is over is followed by another."""
+        for env, place in enumerate(self._newest):
+            self._starts[self._num] = env, place
+            self._num += 1
+            self._states[env, place + 1] = after[env]
+            self._newest[env] += 1
+            first = self._firsts[env]
+            if ended[env] or place + 1 - first == LIMIT:
+                self._ends[env, first : place + 2], self._fell[env, first : place + 2] = place + 1, ended[env]
+                self._firsts[env] = self._newest[env] = place + 2
+                self._states[env, place + 2] = start(rng, 1)[0]
+
+    def sample(self, rng: np.random.Generator, recent_share: float, bootstrap_steps: int) -> tuple[np.ndarray, ...]:
+        """Return states [step, 4], states to bootstrap from, steps between, who is worth 0 there, is over, counts."""
+        num_recent = int(BATCH * recent_share)
+        recent = rng.integers(max(0, self._num - RECENT_ROWS), self._num, num_recent)
+        drawn = self._starts[np.concatenate([recent, rng.integers(self._num, size=BATCH - num_recent)])]
+        envs, firsts = drawn[:, :1], drawn[:, 1:]
+        fell = self._fell[envs, firsts]
+        ends = np.minimum(self._ends[envs, firsts], self._newest[envs])
+        times = firsts + np.arange(UNROLL)
+        targets, here = np.minimum(times + bootstrap_steps, ends), np.minimum(times, ends)
+        rows = (
+            (targets - times).clip(min=0),
+            (targets == ends) & fell,
+            times >= ends,
+            (times < ends) | fell,
+        )
+        return self._states[envs, here].reshape(-1, 4), self._states[envs, targets].reshape(-1, 4), *map(np.ravel, rows)
+
+
+def follow_paths(value: Value, states: np.ndarray, discount: float, depth: int) -> np.ndarray:
+    """Return what all paths of `depth` steps are worth [env, path], the value of where they end included."""
+    num, paths = len(states), 2**depth
+    bits = np.arange(paths)[:, None] >> np.arange(depth)[::-1] & 1
+    ahead, worth, over = np.repeat(states, paths, axis=0), np.zeros(num * paths), np.zeros(num * paths, bool)
+    for ago in range(depth):
+        ahead, ended = step(ahead, np.tile(bits[:, ago], num))
+        worth += discount**ago * ~over
+        over |= ended
+    worth += discount**depth * np.where(over, 0, value.read(ahead))
+    found: np.ndarray = worth.reshape(num, paths)
+    return found
 
 
 def look_ahead(value: Value, states: np.ndarray, discount: float) -> np.ndarray:
     """Return what each action is worth [env, 2], scaled to 0..1: half the best path of three steps, half their mean."""
-    num, paths = len(states), 2**DEPTH
-    bits = np.arange(paths)[:, None] >> np.arange(DEPTH)[::-1] & 1
-    ahead, worth, over = np.repeat(states, paths, axis=0), np.zeros(num * paths), np.zeros(num * paths, bool)
-    for depth in range(DEPTH):
-        ahead, ended = step(ahead, np.tile(bits[:, depth], num))
-        worth += discount**depth * ~over
-        over |= ended
-    worth += discount**DEPTH * np.where(over, 0, value.read(ahead))
-    by_action = worth.reshape(num, 2, paths // 2)
+    by_action = follow_paths(value, states, discount, DEPTH).reshape(len(states), 2, -1)
     low, high = by_action.min((1, 2))[:, None], by_action.max((1, 2))[:, None]
     scaled: np.ndarray = (0.5 * by_action.max(2) + 0.5 * by_action.mean(2) - low) / np.maximum(high - low, 0.01)
     return scaled
@@ -122,94 +155,92 @@ def explore(scaled: np.ndarray, temperature: float, rng: np.random.Generator) ->
     return (rng.random(len(weights)) > weights[:, 0] / weights.sum(1)).astype(int)
 
 
-def evaluate(value: Value, discount: float) -> str:
-    """Play ten games without exploration; say how long they were, and how it values them and their mirror images."""
-    states, lengths, alive, seen = start(np.random.default_rng(9), 10), np.zeros(10), np.ones(10, bool), []
+def evaluate(value: Value, discount: float) -> float:
+    """Play ten games without exploration; return how long they were on average."""
+    states, lengths, alive = start(np.random.default_rng(9), 10), np.zeros(10), np.ones(10, bool)
     while alive.any() and lengths.max() < LIMIT:
-        seen.append(states[alive])
         states, ended = step(states, look_ahead(value, states, discount).argmax(1))
         lengths += alive
         alive &= ~ended
-    off = np.concatenate(seen)
-    off = off[(np.abs(off[:, 0]) > 0.3) & (np.abs(off[:, 0]) < 1.4)]
-    values = (
-        f"values {value.read(off).mean():.0f}, mirrored {value.read(-off).mean():.0f}"
-        if len(off)
-        else "stays in the middle"
-    )
-    return f"{lengths.mean():.0f} steps ({lengths.min():.0f} to {lengths.max():.0f}); {values}"
+    return float(lengths.mean())
 
 
 class Run:
     """Collects, learns and evaluates as a run does."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, seed: int) -> None:
         self.options = options
-        self.rng = np.random.default_rng(options.seed)
-        torch.manual_seed(options.seed)
+        self.rng = np.random.default_rng(seed)
+        torch.manual_seed(seed)
         self.value = Value()
         self.target = copy.deepcopy(self.value).requires_grad_(requires_grad=False)
         self.optimizer = torch.optim.AdamW(self.value.parameters(), lr=1e-3, eps=1e-5, weight_decay=1e-4, fused=True)
-        self.replay = Replay()
-        self.games = [Game([state]) for state in start(self.rng, options.num_envs)]
+        self.replay = Replay(self.rng, options.steps)
         self.num_steps = self.num_updates = 0
 
-    def go(self) -> None:
-        """Train, and print an evaluation every 1,250 steps."""
+    def go(self) -> list[float]:
+        """Train; return the evaluations."""
+        lengths: list[float] = []
         while self.num_steps < self.options.steps:
-            for _ in range(64 // len(self.games)):
+            for _ in range(ROUND // NUM_ENVS):
                 self._collect()
-            self._normalise()
-            while self.num_updates < (self.num_steps - LEARNING_STARTS) * 0.5:
+            for network in (self.value, self.target):
+                network.encoder.take_in(torch.from_numpy(self.replay.last(ROUND)))
+            while self.num_updates < (self.num_steps - LEARNING_STARTS) * REPLAY_RATIO:
                 self._update()
-            if self.num_steps % 1_250 < 64:
-                print(f"{self.num_steps:,}: {evaluate(self.value, self.options.discount)}", flush=True)
+            if self.num_steps >= (len(lengths) + 1) * EVAL_EVERY:
+                lengths.append(evaluate(self.value, self.options.discount))
+        return lengths
 
     def _collect(self) -> None:
-        states = np.stack([game.states[-1] for game in self.games])
-        temperature = 1.0 - 0.75 * min(self.num_steps / (TOTAL_STEPS / 2), 1.0)
-        scaled = look_ahead(self.value, states, self.options.discount)
-        after, ended = step(states, explore(scaled, temperature, self.rng))
-        for env, game in enumerate(self.games):
-            self.replay.starts.append((game, len(game.states) - 1))
-            game.states.append(after[env])
-            game.fell = bool(ended[env])
-            if game.fell or len(game.states) > LIMIT:
-                self.games[env] = Game([start(self.rng, 1)[0]])
-        self.num_steps += len(self.games)
-
-    def _normalise(self) -> None:
-        newest = np.stack([game.states[place] for game, place in self.replay.starts[-64:]])
-        for network in (self.value, self.target):
-            network.encoder.normaliser.take_in(torch.from_numpy(newest))
+        states, options = self.replay.newest, self.options
+        fallen = (1 - options.final_temperature) * min(self.num_steps / (options.steps / 2), 1.0)
+        scaled = look_ahead(self.value, states, options.discount)
+        self.replay.add(*step(states, explore(scaled, 1 - fallen, self.rng)), self.rng)
+        self.num_steps += NUM_ENVS
 
     def _update(self) -> None:
         options, discount = self.options, self.options.discount
-        states, later, gaps, is_over, counts = self.replay.sample(self.rng, 64, options.bootstrap_steps)
-        values = np.where(is_over, 0.0, self.target.read(later))
-        returns = (1 - discount**gaps) / (1 - discount) + discount**gaps * values
-        wanted = self.value.support.encode(torch.from_numpy(returns).float())
+        rows = self.replay.sample(self.rng, options.recent_share, options.bootstrap_steps)
+        states, later, gaps, is_worthless, is_over, counts = rows
+        if options.rows_are_worth == "returns":
+            values = np.where(is_worthless, 0.0, self.target.read(later))
+            worth = (1 - discount**gaps) / (1 - discount) + discount**gaps * values
+        else:
+            paths = follow_paths(self.target, states, discount, options.depth)
+            worth = (1 - options.random_share) * paths.max(1) + options.random_share * paths.mean(1)
+            worth = np.where(is_over, 0.0, worth)
+        wanted = self.value.support.encode(torch.from_numpy(worth).float())
         losses = -(wanted * self.value(states).log_softmax(-1)).sum(-1)
         self.optimizer.zero_grad()
         (0.5 * losses[torch.from_numpy(counts)].mean()).backward()
         nn.utils.clip_grad_norm_(self.value.parameters(), 5.0)
-        self.optimizer.param_groups[0]["lr"] = 1e-3 * (1 - 0.9 * self.num_updates / (0.5 * TOTAL_STEPS))
+        self.optimizer.param_groups[0]["lr"] = 1e-3 * (1 - 0.9 * self.num_updates / (REPLAY_RATIO * options.steps))
         self.optimizer.step()
         torch._foreach_lerp_(list(self.target.parameters()), list(self.value.parameters()), options.ema_rate)
         self.num_updates += 1
 
 
 def main() -> None:
-    """Read options and run."""
+    """Read options, run each seed, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=5_000)
-    parser.add_argument("--num-envs", type=int, default=NUM_ENVS)
-    parser.add_argument("--discount", type=float, default=0.997)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--discount", type=float, default=0.98)
     parser.add_argument("--bootstrap-steps", type=int, default=5)
-    parser.add_argument("--ema-rate", type=float, default=0.02)
+    parser.add_argument("--ema-rate", type=float, default=0.1)
+    parser.add_argument("--final-temperature", type=float, default=1.0)
+    parser.add_argument("--recent-share", type=float, default=0.5)
+    parser.add_argument("--rows-are-worth", choices=("returns", "look-ahead"), default="returns")
+    parser.add_argument("--depth", type=int, default=2, help="steps of that look-ahead")
+    parser.add_argument("--random-share", type=float, default=0.0, help="of the mean of its paths, beside the best")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    Run(parser.parse_args()).go()
+    for seed in options.seeds:
+        run = Run(options, seed)
+        lengths = " / ".join(f"{length:.0f}" for length in run.go())
+        places = run.value.read(np.array([[place, 0.0, 0.0, 0.0] for place in PLACES]))
+        print(f"seed {seed}: {lengths}; values {' '.join(f'{value:.0f}' for value in places)}", flush=True)
 
 
 if __name__ == "__main__":
