@@ -9,7 +9,7 @@ import torch
 from tests.training.samples import MODEL, SPEC, tiny_network
 
 from kvzero import AgentConfig, ModelConfig
-from kvzero.agent import load_network, load_weights, newest_checkpoint, read_newest, save_agent, save_weights
+from kvzero.agent import load_network, load_weights, newest_checkpoint, read_checkpoint, save_agent, save_weights
 from kvzero.errors import CheckpointError, RunError
 
 CONFIG = AgentConfig(model=MODEL, num_eval_simulations=7)
@@ -105,7 +105,7 @@ def test_a_checkpoint_that_is_replaced_while_it_is_read_gives_way_to_the_newer_o
             folders[0].rename(folder.with_name(f"partial_{folder.name}"))
         return load_network(folder, CPU)[0]
 
-    found, wanted = read_newest(tmp_path, read), tiny_network(2)
+    found, wanted = read_checkpoint(tmp_path, read), tiny_network(2)
     assert all(torch.equal(*pair) for pair in zip(found.parameters(), wanted.parameters(), strict=True))
 
 
@@ -118,5 +118,5 @@ def test_a_checkpoint_that_is_there_and_damaged_is_read_once(tmp_path):
         return load_network(folder, CPU)
 
     with pytest.raises(CheckpointError, match="cannot be read"):
-        read_newest(tmp_path, read)
+        read_checkpoint(tmp_path, read)
     assert len(asked) == 1

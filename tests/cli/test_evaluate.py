@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from tests.training.samples import tiny_config
@@ -10,6 +11,8 @@ from tests.training.samples import tiny_config
 import kvzero
 from kvzero.cli.evaluate import Evaluate
 from kvzero.cli.parse import parse
+
+AGENT = Path(__file__).parents[2] / "agents/cartpole.safetensors"
 
 
 def test_the_returns_are_told_as_json(command, trained_run):
@@ -98,6 +101,25 @@ def test_a_checkpoint_whose_agent_is_torn_is_named(command, trained_run, tmp_pat
     said = command("evaluate", run)
     assert said.status == 1
     assert str(path) in said.err
+
+
+def test_a_checkpoint_is_named(command, trained_run, tmp_path):
+    oldest, *later = sorted(folder.name for folder in (trained_run / "checkpoints").iterdir())
+    flags = ("--episodes", "2", "--device", "cpu", "--json")
+    played = [
+        json.loads(command("evaluate", trained_run, "--checkpoint", name, *flags).out) for name in (oldest, *later)
+    ]
+    assert [found["checkpoint"] for found in played] == [oldest, *later]
+    assert played[-1] == json.loads(command("evaluate", trained_run, *flags).out)
+    only = shutil.copytree(trained_run, tmp_path / "only", ignore=shutil.ignore_patterns(*later))
+    assert played[0] | {"run": str(only)} == json.loads(command("evaluate", only, *flags).out)
+
+
+def test_a_checkpoint_that_is_not_there_is_refused_and_so_is_one_of_a_file(command, trained_run):
+    said = command("evaluate", trained_run, "--checkpoint", "step_7")
+    assert (said.status, "holds no checkpoint 'step_7'; choose one of step_" in said.err) == (1, True)
+    said = command("evaluate", AGENT, "--checkpoint", "step_7")
+    assert (said.status, "is a file that holds a single one" in said.err) == (2, True)
 
 
 def test_a_tier_is_told_of_and_spares_searches_the_second_time(command, trained_run, disk):

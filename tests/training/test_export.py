@@ -23,7 +23,13 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def cartpole_run(tmp_path_factory):
     """Return a run of an environment that every kvzero knows."""
-    schedule = {"total_env_steps": 12, "eval_every": 100, "final_eval_episodes": 2, "max_eval_steps": 9}
+    schedule = {
+        "total_env_steps": 12,
+        "eval_every": 100,
+        "final_eval_episodes": 2,
+        "max_eval_steps": 9,
+        "checkpoint_every": 8,
+    }
     config = tiny_config(tmp_path_factory.mktemp("secret-folder"), run_name="poles", **schedule)
     with pytest.MonkeyPatch.context() as patch:
         train = importlib.import_module("kvzero.training.train")
@@ -44,6 +50,21 @@ def test_an_exported_agent_has_the_weights_and_the_config_of_the_checkpoint(cart
     )
     assert (config, network.spec) == (wanted_config, wanted.spec)
     assert network.digest == wanted.digest
+
+
+def test_a_checkpoint_is_exported_and_loaded_by_name(cartpole_run, tmp_path):
+    oldest, *_, newest = sorted(folder.name for folder in (cartpole_run / "checkpoints").iterdir())
+    assert oldest != newest
+    kvzero.export_run(cartpole_run, tmp_path / "oldest.safetensors", checkpoint=oldest)
+    notes = read_notes(tmp_path / "oldest.safetensors")
+    assert (notes["checkpoint"], notes["summary"]) == (oldest, None)
+    wanted = load_network(cartpole_run / "checkpoints" / oldest, CPU)[0].digest
+    assert load_network(tmp_path / "oldest.safetensors", CPU)[0].digest == wanted
+    assert kvzero.Agent.load(cartpole_run, checkpoint=oldest, device="cpu").network.digest == wanted
+    with pytest.raises(RunError, match=f"holds no checkpoint 'step_7'; choose one of {oldest}"):
+        kvzero.Agent.load(cartpole_run, checkpoint="step_7")
+    with pytest.raises(ConfigError, match="is a file that holds a single one"):
+        kvzero.Agent.load(tmp_path / "oldest.safetensors", checkpoint=oldest)
 
 
 def test_it_plays_as_its_run_does(cartpole_run, exported):

@@ -13,7 +13,7 @@ from kvzero.agent.config import AgentConfig
 from kvzero.agent.contexts import LoadedContexts
 from kvzero.agent.planner import Planner
 from kvzero.agent.search_record import SearchRecord
-from kvzero.agent.weights import check_environment, load_network, read_newest
+from kvzero.agent.weights import check_environment, load_network, read_checkpoint
 from kvzero.cache import CodecName, ResultCache
 from kvzero.checks import read_int, read_mask
 from kvzero.envs import EnvFormats, read_formats
@@ -55,11 +55,12 @@ class Agent:
         cls,
         run: str | Path,
         *,
+        checkpoint: str | None = None,
         num_envs: int = 1,
         device: str = "auto",
         env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any] | None = None,
     ) -> "Agent":
-        """Return the agent of a run's newest checkpoint.
+        """Return the agent of a run's newest checkpoint, or of one that is named, as `step_0000010000_0000004750` is.
 
         Given the `env` that it will play in, see that it fits, and speak its language from then on: `act` takes its
         observations as they are, images with their channels last, dicts and numbers too, and returns its own actions.
@@ -69,11 +70,11 @@ class Agent:
         imported or called.
 
         Raises:
-            RunError: if the folder holds no checkpoint.
+            RunError: if the folder holds no checkpoint, or none of that name.
             CheckpointError: if the checkpoint or file is damaged or its config cannot be read, or `env` has other
                 observations, actions or bounds than the environment that it was trained in.
-            ConfigError: if `env` is no environment, has spaces that kvzero does not play, or is a vector of another
-                number of environments than `num_envs`.
+            ConfigError: if a checkpoint of a file is named; if `env` is no environment, has spaces that kvzero does not
+                play, or is a vector of another number of environments than `num_envs`.
             DeviceError: if there is no such device.
         """
         on = choose_device(device)
@@ -86,7 +87,7 @@ class Agent:
                 check_environment(checkpoint, formats.spec)
             return load_network(checkpoint, on)
 
-        network, config = read_newest(Path(run), read)
+        network, config = read_checkpoint(Path(run), read, name=checkpoint)
         return cls(network, config, num_envs=num_envs, formats=formats)
 
     def reset(self, envs: Int[np.ndarray, " env"] | Bool[np.ndarray, " env"] | None = None) -> None:

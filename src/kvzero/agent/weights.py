@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save, save_file
 
 from kvzero.agent.config import AgentConfig
 from kvzero.agent.notes import read_notes, to_metadata
-from kvzero.errors import CheckpointError, RunError
+from kvzero.errors import CheckpointError, ConfigError, RunError
 from kvzero.files import reachable, write_atomically
 from kvzero.model import Network
 from kvzero.records import EnvSpec, structure, unstructure
@@ -21,12 +21,11 @@ __all__ = [
     "check_environment",
     "checkpoint_env_steps",
     "checkpoint_name",
-    "find_checkpoint",
     "load_network",
     "load_tensors",
     "load_weights",
     "newest_checkpoint",
-    "read_newest",
+    "read_checkpoint",
     "refuse_changed",
     "save_agent",
     "save_agent_file",
@@ -77,12 +76,8 @@ def newest_checkpoint(run: Path) -> Path:
     return whole[-1]
 
 
-def find_checkpoint(run: Path, name: str) -> Path:
-    """Return the folder of a run's checkpoint that has this name, such as `step_0000010000_0000004750`.
-
-    Raises:
-        RunError: if the folder is missing, or holds no checkpoint of that name.
-    """
+def _find_checkpoint(run: Path, name: str) -> Path:
+    """Return the folder of a run's checkpoint that has this name."""
     newest = newest_checkpoint(run)
     whole = [found.name for found in whole_checkpoints(run)]
     if name not in whole:
@@ -90,18 +85,23 @@ def find_checkpoint(run: Path, name: str) -> Path:
     return newest.with_name(name)
 
 
-def read_newest(run: Path, read: Callable[[Path], Found]) -> Found:
-    """Return what `read` makes of a run's newest checkpoint, or of a newer one where it was replaced meanwhile.
+def read_checkpoint(run: Path, read: Callable[[Path], Found], *, name: str | None = None) -> Found:
+    """Return what `read` makes of a run's newest checkpoint, or of the one called `name`.
 
-    The process that writes a run deletes old checkpoints, perhaps the very one that is being read. An agent in one
-    file, as `kvzero export` writes it, may stand in place of a run: `read` is given the file.
+    The process that writes a run deletes old checkpoints, perhaps the newest one that is being read: then a newer one
+    is read. An agent in one file, as `kvzero export` writes it, may stand in place of a run: `read` is given the file.
 
     Raises:
-        RunError: if the folder is missing or holds no checkpoint.
+        RunError: if the folder is missing, or holds no checkpoint or none of that name.
         CheckpointError: if the checkpoint, which is still there, or the file cannot be read.
+        ConfigError: if a checkpoint of a file is named.
     """
     if run.is_file():
+        if name is not None:
+            raise ConfigError(f"checkpoint is {name!r}, but {run} is a file that holds a single one; leave it out")
         return read(run)
+    if name is not None:
+        return read(_find_checkpoint(run, name))
     while True:
         checkpoint = newest_checkpoint(run)
         try:

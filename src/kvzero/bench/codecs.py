@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
-from kvzero.agent import AgentConfig, Planner, load_network, read_newest, refuse_changed
+from kvzero.agent import AgentConfig, Planner, load_network, read_checkpoint, refuse_changed
 from kvzero.cache import CacheConfig, CodecName, coded_context_bytes, from_bytes, is_lossy, to_bytes
 from kvzero.checks import check_field
 from kvzero.envs import Environments, make_environments
@@ -137,7 +137,7 @@ def measure_codecs(run: Path, bench: CodecBench) -> CodecFigures:
         ConfigError: if the agent's contexts cannot be found again exactly, so that there is nothing to compare with.
     """
     device = choose_device(bench.device)
-    checkpoint, (network, agent) = read_newest(run, lambda found: (found, load_network(found, device)))
+    checkpoint, (network, agent) = read_checkpoint(run, lambda found: (found, load_network(found, device)))
     config = read_config(run)
     envs = make_environments(config.env, num_envs=1, training=False)
     with closing(envs):

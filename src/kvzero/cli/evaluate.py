@@ -22,10 +22,13 @@ __all__ = ["evaluate"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluate:
-    """Play whole games with the agent of a run's newest checkpoint, without exploration."""
+    """Play whole games with the agent of a run, without exploration."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the run, or a file that kvzero export wrote."""
+
+    checkpoint: str | None = None
+    """Name of the checkpoint that plays, such as step_0000010000_0000004750; the newest one if not given."""
 
     episodes: int = 20
     """Games to play; an environment whose game is cut off plays no other, so that it may be fewer."""
@@ -63,6 +66,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     with VideoWriter(path if request.video else None) as video:
         played = evaluate_run(
             request.run,
+            checkpoint=request.checkpoint,
             num_episodes=request.episodes,
             seed=request.seed,
             num_simulations=request.num_simulations,

@@ -17,10 +17,13 @@ __all__ = ["export"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """Write the agent of a run's newest checkpoint into one file, with all that is to be known of it, and a card."""
+    """Write the agent of a run into one file, with all that is to be known of it, and a card."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the run."""
+
+    checkpoint: str | None = None
+    """Name of the checkpoint to take, such as step_0000010000_0000004750; the newest one if not given."""
 
     out: Path
     """File to write, such as agent.safetensors; the card, agent.md, goes beside it. An exported agent is replaced."""
@@ -33,7 +36,7 @@ def export(arguments: Sequence[str]) -> int:
     """Run `kvzero export`."""
     request = parse(Export, arguments, prog="kvzero export")
     refuse_folder(request.out, such_as="agent.safetensors")
-    card = export_run(request.run, request.out, licence=request.licence)
+    card = export_run(request.run, request.out, checkpoint=request.checkpoint, licence=request.licence)
     size = request.out.stat().st_size
     make_console().print(f"agent in {request.out}, {size / 1e6:,.2f} MB; card in {card}")
     return 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from kvzero.agent import Planner, SearchRecord, find_checkpoint, load_network, read_newest, refuse_changed
+from kvzero.agent import Planner, SearchRecord, load_network, read_checkpoint, refuse_changed
 from kvzero.engines import SearchNetwork
 from kvzero.envs import EnvConfig, make_environments
 from kvzero.errors import ConfigError
@@ -79,13 +79,7 @@ def inspect_run(
         if number < 1:
             raise ConfigError(f"{name} is {number}; give at least 1")
     run, on = Path(run), choose_device(device)
-    if checkpoint is not None and run.is_file():
-        raise ConfigError(f"checkpoint is {checkpoint!r}, but {run} is a file that holds a single one; leave it out")
-    if checkpoint is None:
-        folder, (network, agent) = read_newest(run, lambda found: (found, load_network(found, on)))
-    else:
-        folder = find_checkpoint(run, checkpoint)
-        network, agent = load_network(folder, on)
+    folder, (network, agent) = read_checkpoint(run, lambda found: (found, load_network(found, on)), name=checkpoint)
     config = read_config(run)
     envs = make_environments(config.env, num_envs=1, training=False)
     recorder, records = Recorder(1, max_steps=max_steps), list[SearchRecord]()

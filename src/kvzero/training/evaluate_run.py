@@ -4,7 +4,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kvzero.agent import Planner, load_network, read_newest, refuse_changed
+from kvzero.agent import Planner, load_network, read_checkpoint, refuse_changed
 from kvzero.cache import ResultCache, TierConfig, TierStats, open_tier
 from kvzero.errors import ConfigError
 from kvzero.model import choose_device
@@ -36,13 +36,16 @@ def evaluate_run(
     run: str | Path,
     *,
     num_episodes: int,
+    checkpoint: str | None = None,
     seed: int = 0,
     num_simulations: int | None = None,
     device: str = "auto",
     on_frame: FrameHook | None = None,
     tiers: TierConfig | None = None,
 ) -> Played:
-    """Play whole games with a run's newest checkpoint, without exploration; `run` may be a file of `kvzero export`.
+    """Play whole games with a run's newest checkpoint, or one that is named, without exploration.
+
+    `run` may be a file of `kvzero export`, which holds one checkpoint.
 
     `on_frame` is given what environment 0 looks like before each step of its games, and how many such frames make a
     second. Where it raises, or no frames can be drawn, that is told of once, and the games go on unseen. As during a
@@ -50,16 +53,17 @@ def evaluate_run(
     know of searches of the same weights is not searched again.
 
     Raises:
-        RunError: if the folder is not that of a run or holds no checkpoint; if a file's environment is made by code
-            that the file names.
+        RunError: if the folder is not that of a run or holds no such checkpoint; if a file's environment is made by
+            code that the file names.
         CheckpointError: if the checkpoint or file is damaged, or the environment has changed since.
         DeviceError: if there is no such device.
-        ConfigError: if there are no games to play, or a tier cannot be asked for.
+        ConfigError: if there are no games to play, a checkpoint of a file is named, or a tier cannot be asked for.
     """
     if num_episodes < 1:
         raise ConfigError(f"num_episodes is {num_episodes}; give at least 1")
     run = Path(run)
-    checkpoint, (network, agent) = read_newest(run, lambda found: (found, load_network(found, choose_device(device))))
+    on = choose_device(device)
+    played, (network, agent) = read_checkpoint(run, lambda found: (found, load_network(found, on)), name=checkpoint)
     config = read_config(run)
     num_envs = min(num_episodes, config.schedule.num_eval_envs)
     with ExitStack() as opened:
@@ -68,7 +72,7 @@ def evaluate_run(
         tier = None if tiers is None else open_tier(tiers)
         if tier is not None:
             opened.enter_context(closing(tier))
-        refuse_changed(envs.spec, network.spec, checkpoint)
+        refuse_changed(envs.spec, network.spec, played)
         if num_simulations is None:
             num_simulations = agent.num_eval_simulations
         planner = Planner(network, agent, num_envs=num_envs, num_simulations=num_simulations)
@@ -81,4 +85,4 @@ def evaluate_run(
             on_step=watch,
             results=None if tier is None else ResultCache(tier=tier),
         )
-    return Played(checkpoint, games.returns, games.num_cut, {} if tier is None else tier.stats())
+    return Played(played, games.returns, games.num_cut, {} if tier is None else tier.stats())

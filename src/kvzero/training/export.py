@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from kvzero.agent import checkpoint_name, load_network, read_newest, read_notes, save_agent_file
+from kvzero.agent import checkpoint_name, load_network, read_checkpoint, read_notes, save_agent_file
 from kvzero.errors import CheckpointError, ConfigError, RunError
 from kvzero.files import make_parent, write_atomically
 from kvzero.records import unstructure
@@ -18,8 +18,10 @@ __all__ = ["export_run"]
 SUFFIX = ".safetensors"
 
 
-def export_run(run: str | Path, out: str | Path, *, licence: str | None = None) -> Path:
-    """Write the agent of a run's newest checkpoint into one file, and a card beside it; return the card's path.
+def export_run(run: str | Path, out: str | Path, *, checkpoint: str | None = None, licence: str | None = None) -> Path:
+    """Write the agent of a run's newest checkpoint, or of one that is named, into one file, and a card beside it.
+
+    Returns the card's path.
 
     The header of the file holds the agent's config and spec, the config of the whole run without the folders that it
     lay in, its summary if it belongs to these weights, the versions that trained it, `licence` and the card. A file
@@ -27,8 +29,8 @@ def export_run(run: str | Path, out: str | Path, *, licence: str | None = None) 
 
     Raises:
         ConfigError: if `out` does not end in `.safetensors`.
-        RunError: if `run` is not the folder of a run or holds no checkpoint; if something else stands where the file or
-            the card is to be, or they cannot be written.
+        RunError: if `run` is not the folder of a run, or holds no checkpoint or none of that name; if something else
+            stands where the file or the card is to be, or they cannot be written.
         CheckpointError: if the checkpoint is damaged.
     """
     run, out = Path(run), Path(out)
@@ -38,12 +40,13 @@ def export_run(run: str | Path, out: str | Path, *, licence: str | None = None) 
         raise RunError(f"{run} is a file; give the folder of a run")
     card_path = out.with_suffix(".md")
     _refuse_taken(out, card_path)
-    checkpoint, (network, agent) = read_newest(run, lambda found: (found, load_network(found, torch.device("cpu"))))
-    config, summary = read_config(run).without_place(), _read_result(run, checkpoint)
+    cpu = torch.device("cpu")
+    folder, (network, agent) = read_checkpoint(run, lambda found: (found, load_network(found, cpu)), name=checkpoint)
+    config, summary = read_config(run).without_place(), _read_result(run, folder)
     card = write_card(out.name, network, agent, config, summary, licence)
     notes = {
         "run": unstructure(config),
-        "checkpoint": checkpoint.name,
+        "checkpoint": folder.name,
         "summary": None if summary is None else asdict(summary),
         "versions": library_versions() if summary is None else summary.versions,
         "licence": licence,
