@@ -12,6 +12,7 @@ from kvzero.training import RunConfig
 
 PONG = {"env.env_id": "PongNoFrameskip-v4"}
 SWING = {"env.env_id": "Pendulum-v1", "env.continuous": True, "create_config.policy.type": "sampled_unizero"}
+SLIPS = {"policy.eps.eps_greedy_exploration_in_collect": True}
 BINS = {"env.env_id": "Pendulum-v1", "env.manually_discretization": True, "env.each_dim_disc_size": 9}
 WALK = SWING | {
     "env.env_id": "dmc2gym-v0",
@@ -157,6 +158,13 @@ EXAMPLES: list[tuple[str, dict[str, Any], Any]] = [
         {"policy.manual_temperature_decay": True, "policy.threshold_training_steps_for_final_temperature": 1000},
         3_000,
     ),
+    ("schedule.first_temperature", SLIPS, 0.01),
+    ("schedule.final_temperature", SLIPS | {"policy.manual_temperature_decay": True}, 0.01),
+    ("schedule.epsilon", SLIPS, 1.0),
+    ("schedule.epsilon", SLIPS | {"policy.eps.start": 0.5}, 0.5),
+    ("schedule.final_epsilon", SLIPS, 0.05),
+    ("schedule.final_epsilon", SLIPS | {"policy.eps.end": 0}, 0.0),
+    ("schedule.epsilon_env_steps", SLIPS | {"policy.eps.decay": 2e4}, 20_000),
     ("schedule.eval_every", {"policy.eval_freq": 500}, 2_000),
     ("schedule.eval_every", {"policy.eval_freq": 500, "policy.replay_ratio": 0.5}, 1_000),
     ("schedule.eval_every", {"policy.replay_ratio": 0.0}, STEPS),

@@ -28,14 +28,14 @@ class Watched(Planner):
         super().observe(envs, observations, actions=actions, starts=starts)
 
 
-def collect(planner, persistence=0.0):
+def collect(planner, persistence=0.0, epsilon=0.0):
     """Return the replay's arrays, and the games that ended, after steps of this planner."""
     envs = make_environments(
         EnvConfig(env_id="tests.training.environments:Ladder", num_envs=NUM_ENVS), num_envs=NUM_ENVS, training=True
     )
     replay = Replay(ReplayConfig(replay_capacity=300), build_row_spec(SPEC), num_envs=NUM_ENVS, seed=0)
     collector = Collector(envs, planner, replay, seed=5, rng=np.random.default_rng(0), persistence=persistence)
-    games = [game for _ in range(NUM_STEPS) for game in collector.step(1.0)]
+    games = [game for _ in range(NUM_STEPS) for game in collector.step(1.0, epsilon)]
     envs.close()
     return replay.state_arrays(), games
 
@@ -104,3 +104,17 @@ def test_what_lasts_is_played_and_stored_and_seen_by_the_planner():
         begins = np.flatnonzero(is_step & ~np.roll(is_step, 1))  # of an episode
         goes_on = begins[is_step[begins + 1]]
         np.testing.assert_array_equal(actions[goes_on + 1], actions[goes_on])
+
+
+def test_slips_are_played_and_stored_and_seen_by_the_planner_beside_the_policy_of_the_search():
+    planner = Watched(tiny_network(), AGENT, num_envs=NUM_ENVS)
+    arrays, _ = collect(planner, persistence=1.0, epsilon=1.0)
+    played = []
+    for env in range(NUM_ENVS):
+        is_step = arrays[f"kinds.{env}"] == STEP
+        actions, rewards, policies = (arrays[f"{name}.{env}"][is_step] for name in ("actions", "rewards", "policies"))
+        np.testing.assert_array_equal(rewards, actions)
+        np.testing.assert_array_equal([seen[env] for seen in planner.actions[1:]], actions)
+        np.testing.assert_allclose(policies.sum(axis=1), 1, atol=1e-6)
+        played += actions.tolist()
+    assert (np.bincount(played) > len(played) / 5).all(), "all actions alike, whatever lasts"

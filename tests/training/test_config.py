@@ -81,7 +81,12 @@ REFUSED = [
     *((LearnerConfig, "first_discount", value) for value in (-0.1, 1.0, NAN)),
     *((LearnerConfig, "annealing_updates", value) for value in (0, 5)),
     *((LearnerConfig, "annealing_begins", value) for value in (-0.1, 0.5, 1.0)),  # the second with nothing that moves
-    *((ScheduleConfig, "persistence", value) for value in (-0.1, 1.1, NAN)),
+    *(
+        (ScheduleConfig, name, value)
+        for name in ("persistence", "epsilon", "final_epsilon")
+        for value in (-0.1, 1.1, NAN)
+    ),
+    *((ScheduleConfig, "epsilon_env_steps", value) for value in (0, 10)),  # the second without what it leads to
     (AgentConfig, "num_eval_simulations", 0),
     (AgentConfig, "num_eval_simulations", -4),
 ]
@@ -151,7 +156,24 @@ def test_the_temperature_falls_linearly_to_the_middle_of_the_run_or_for_as_long_
     schedule = ScheduleConfig(
         total_env_steps=40, first_temperature=1.0, final_temperature=0.2, temperature_env_steps=steps
     )
-    assert [schedule.temperature_at(env_steps) for env_steps in (0, 10, 20, 30, 40)] == pytest.approx(expected)
+    found = [schedule.exploration_at(env_steps).temperature for env_steps in (0, 10, 20, 30, 40)]
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, [0.3, 0.3, 0.3, 0.3]),
+        ({"final_epsilon": 0.1}, [0.3, 0.2, 0.1, 0.1]),
+        ({"final_epsilon": 0.5}, [0.3, 0.4, 0.5, 0.5]),
+        ({"final_epsilon": 0.0, "epsilon_env_steps": 60}, [0.3, 0.25, 0.2, 0.15]),
+        ({"final_temperature": 0.2}, [0.3, 0.3, 0.3, 0.3]),
+    ],
+)
+def test_epsilon_stays_or_changes_linearly(fields, expected):
+    schedule = ScheduleConfig(total_env_steps=40, epsilon=0.3, **fields)
+    found = [schedule.exploration_at(env_steps).epsilon for env_steps in (0, 10, 20, 30)]
+    assert found == pytest.approx(expected)
 
 
 def test_every_purpose_has_a_seed_of_its_own():

@@ -9,6 +9,7 @@ from kvzero.agent.notes import read_notes
 from kvzero.agent.persistence import Persistence
 from kvzero.agent.planner import Planner, open_engine
 from kvzero.agent.search_record import SearchRecord
+from kvzero.agent.slips import slip
 from kvzero.agent.weights import (
     CHECKPOINTS,
     check_environment,
@@ -54,5 +55,6 @@ __all__ = [
     "save_agent_file",
     "save_tensors",
     "save_weights",
+    "slip",
     "whole_checkpoints",
 ]

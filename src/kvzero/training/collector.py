@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from kvzero.agent import Persistence, Planner
+from kvzero.agent import Persistence, Planner, slip
 from kvzero.envs import Environments, Steps
 from kvzero.replay import StepBatch, StepSink
 from kvzero.search import Outcome
@@ -58,10 +58,14 @@ class Collector:
         nothing = envs.spec.blank_actions(envs.num_envs)
         planner.observe(self._everyone, self._observations, actions=nothing, starts=np.ones(envs.num_envs, bool))
 
-    def step(self, temperature: float) -> list[Episode]:
-        """Plan, act, hand on and observe once in every environment; return the games that ended."""
+    def step(self, temperature: float, epsilon: float = 0.0) -> list[Episode]:
+        """Plan, act, hand on and observe once in every environment; return the games that ended.
+
+        Actions are drawn by the temperature, and with probability `epsilon` evenly in place of that.
+        """
         outcome = self._planner.plan(self._everyone, self._masks, rng=self._rng, temperature=temperature)
-        actions = self._persistence.choose(outcome.actions, self._masks, rng=self._rng)
+        lasting = self._persistence.choose(outcome.actions, self._masks, rng=self._rng)
+        actions = slip(lasting, self._masks, epsilon=epsilon, rng=self._rng)
         steps = self._envs.step(actions)
         self._hand_on(outcome, actions, steps)
         self._observations, self._masks = steps.observations, steps.action_masks

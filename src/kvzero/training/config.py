@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -17,13 +17,23 @@ from kvzero.reports import SinkName, check_monitor
 from kvzero.training.distributed import DistributedConfig
 from kvzero.training.learning import ROWS_AT_ONCE, LearnerConfig, ReanalysisConfig
 
-__all__ = ["Purpose", "RunConfig", "ScheduleConfig"]
+__all__ = ["Exploration", "Purpose", "RunConfig", "ScheduleConfig"]
 
 ROUNDING = 1e-9
 """How far a share of a number may be from what it should be."""
 
 Purpose = Literal["weights", "replay", "search", "collect", "eval", "final", "shift", "reanalysis"]
 """What random numbers of a run are for; each draws its own."""
+
+
+class Exploration(NamedTuple):
+    """How much chance there is in what one step of all environments plays."""
+
+    temperature: float
+    """Of visit counts from which actions are drawn."""
+
+    epsilon: float = 0.0
+    """Probability of an action that is drawn evenly in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,16 @@ class ScheduleConfig:
 
     temperature_env_steps: int | None = None
     """Environment steps over which the temperature falls; half of the run if not given."""
+
+    epsilon: float = 0.0
+    """Probability that an action played while collecting is drawn evenly from the legal ones in place of the one that
+    was chosen (epsilon-greedy). The policy that is learnt stays the search's."""
+
+    final_epsilon: float | None = None
+    """That probability once it has changed, linearly; it stays what it was if not given."""
+
+    epsilon_env_steps: int | None = None
+    """Environment steps over which it changes; half of the run if not given."""
 
     persistence: float = 0.0
     """Probability that an action chosen while collecting is played again for one to 25 more steps, most often for one
@@ -97,22 +117,36 @@ class ScheduleConfig:
             "checkpoint_every", "keep_checkpoints", "log_every",
         ):  # fmt: skip
             check_field(self, name, lambda value: value >= 1, "give at least 1")
-        for name in ("temperature_env_steps", "max_eval_steps"):
+        for name in ("temperature_env_steps", "epsilon_env_steps", "max_eval_steps"):
             check_field(self, name, lambda value: value is None or value >= 1, "give at least 1, or nothing")
         for name in ("learning_starts", "replay_ratio", "open_loop_steps"):
             check_field(self, name, lambda value: 0 <= value < inf, "give 0 or more")
         for name in ("first_temperature", "final_temperature"):
             check_field(self, name, lambda value: 0 < value < inf, "give a positive number")
-        check_field(self, "persistence", lambda share: 0 <= share <= 1, "give a probability, from 0 to 1")
+        for name in ("epsilon", "persistence"):
+            check_field(self, name, lambda share: 0 <= share <= 1, "give a probability, from 0 to 1")
+        check_field(
+            self, "final_epsilon", lambda share: share is None or 0 <= share <= 1, "give a probability, or nothing"
+        )
+        if self.epsilon_env_steps is not None and self.final_epsilon is None:
+            raise ConfigError(
+                f"epsilon_env_steps is {self.epsilon_env_steps}, but epsilon stays as it is; give final_epsilon as well"
+            )
 
     def end_of_round(self, env_steps: int) -> int:
         """Return how many environment steps are to be collected when a round ends that begins after so many."""
         return min(env_steps + self.round_env_steps, self.total_env_steps)
 
-    def temperature_at(self, env_steps: int) -> float:
-        """Return the temperature of visit counts from which actions are drawn after so many environment steps."""
-        fallen = min(env_steps / (self.temperature_env_steps or self.total_env_steps / 2), 1.0)
-        return self.first_temperature + fallen * (self.final_temperature - self.first_temperature)
+    def exploration_at(self, env_steps: int) -> Exploration:
+        """Return how much chance there is in what is played after so many environment steps."""
+        return Exploration(
+            self._between(self.first_temperature, self.final_temperature, self.temperature_env_steps, env_steps),
+            self._between(self.epsilon, self.final_epsilon, self.epsilon_env_steps, env_steps),
+        )
+
+    def _between(self, first: float, final: float | None, within: int | None, env_steps: int) -> float:
+        passed = min(env_steps / (within or self.total_env_steps / 2), 1.0)
+        return first if final is None else first + passed * (final - first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

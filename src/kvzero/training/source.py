@@ -92,7 +92,7 @@ class LocalSource:
         end = self._schedule.end_of_round(env_steps)
         while env_steps < end and not should_stop():
             acted_on, begun = self.collector.observations, time.perf_counter()
-            episodes = self.collector.step(self._schedule.temperature_at(env_steps))
+            episodes = self.collector.step(*self._schedule.exploration_at(env_steps))
             env_steps += self.envs.num_envs
             yield Collected(observations=acted_on, episodes=episodes, seconds=time.perf_counter() - begun)
 

@@ -34,6 +34,7 @@ __all__ = [
     "max_frames",
     "max_tokens",
     "none_wide",
+    "of_slips",
     "positions",
     "reanalysed_rows",
     "recur_pool_size",
@@ -61,6 +62,9 @@ ALE_MAX_FRAMES = 108_000
 
 LARGEST_SHIFT = 4
 """Pixels that LightZero's augmentation shifts images by at most."""
+
+GREEDY = 0.01
+"""Temperature at which the most visited action is played: LightZero plays that one wherever it does not slip."""
 
 DECAYED_AT = 0.75
 """Share of the updates of LightZero's schedule after which its temperature stays at the last value."""
@@ -269,16 +273,21 @@ def rule(is_gumbel: bool) -> str:
     return "gumbel" if is_gumbel else "puct"
 
 
-def first_temperature(is_decaying: bool, fixed: float) -> float:
-    """Return the temperature that a run begins with: 1 where it falls."""
-    return 1.0 if is_decaying else fixed
+def first_temperature(is_slipping: bool, is_decaying: bool, fixed: float) -> float:
+    """Return the temperature that a run begins with: 1 where it falls, next to none where actions slip instead."""
+    return GREEDY if is_slipping else 1.0 if is_decaying else fixed
 
 
-def final_temperature(is_decaying: bool, fixed: float) -> float:
-    """Return the temperature that a run ends with: 0.25 where it falls."""
-    return 0.25 if is_decaying else fixed
+def final_temperature(is_slipping: bool, is_decaying: bool, fixed: float) -> float:
+    """Return the temperature that a run ends with: 0.25 where it falls, next to none where actions slip instead."""
+    return GREEDY if is_slipping else 0.25 if is_decaying else fixed
 
 
-def temperature_env_steps(is_decaying: bool, updates: int, ratio: float, total: int) -> int | None:
+def temperature_env_steps(is_slipping: bool, is_decaying: bool, updates: int, ratio: float, total: int) -> int | None:
     """Return the environment steps over which the temperature falls; LightZero's last drop is at 3/4 of its updates."""
-    return env_steps(round(DECAYED_AT * updates), ratio, total) if is_decaying else None
+    return env_steps(round(DECAYED_AT * updates), ratio, total) if is_decaying and not is_slipping else None
+
+
+def of_slips(is_slipping: bool, value: Any) -> Any:
+    """Take what is said of slips where actions slip at all."""
+    return value if is_slipping else None

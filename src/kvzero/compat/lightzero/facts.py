@@ -155,6 +155,10 @@ FACTS: tuple[Fact, ...] = (
     Fact(("policy.manual_temperature_decay",), flag, False),
     Fact(("policy.fixed_temperature_value",), number, 0.25),
     Fact(("policy.threshold_training_steps_for_final_temperature",), whole, 50_000, 100_000),
+    Fact(("policy.eps.eps_greedy_exploration_in_collect",), flag, False),
+    Fact(("policy.eps.start",), number, 1.0),
+    Fact(("policy.eps.end",), number, 0.05),
+    Fact(("policy.eps.decay",), whole, 100_000),
     Fact((f"{WORLD}.device",), text),
     Fact(("seed", "policy.seed"), whole, 0),
 )  # fmt: skip

@@ -45,7 +45,9 @@ UNROLL, TD_STEPS = "policy.num_unroll_steps", "policy.td_steps"
 SEQUENCES = "policy.reanalyze_batch_size"
 GUMBEL = "policy.gumbel_algo"
 COLLECT, EVALUATE = "policy.collect_num_simulations", "policy.eval_num_simulations"
+IS_SLIPPING = "policy.eps.eps_greedy_exploration_in_collect"
 IS_DECAYING, FIXED_TEMPERATURE = "policy.manual_temperature_decay", "policy.fixed_temperature_value"
+TEMPERATURES = (IS_SLIPPING, IS_DECAYING, FIXED_TEMPERATURE)
 DECAY_UPDATES = "policy.threshold_training_steps_for_final_temperature"
 
 GREY, COLOURS, STACK = "env.gray_scale", "policy.model.image_channel", "policy.model.frame_stack_num"
@@ -142,15 +144,18 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("schedule.learning_starts", ("policy.train_start_after_envsteps", "policy.batch_size"), to.learning_starts),
     Field(TOTAL, ("max_env_step", "max_train_iter"), to.total_env_steps, ("schedule.learning_starts", RATIO)),
-    Field("schedule.first_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.first_temperature, scope="puct"),
-    Field("schedule.final_temperature", (IS_DECAYING, FIXED_TEMPERATURE), to.final_temperature, scope="puct"),
+    Field("schedule.first_temperature", TEMPERATURES, to.first_temperature, scope="puct"),
+    Field("schedule.final_temperature", TEMPERATURES, to.final_temperature, scope="puct"),
     Field(
         "schedule.temperature_env_steps",
-        (IS_DECAYING, DECAY_UPDATES),
+        (IS_SLIPPING, IS_DECAYING, DECAY_UPDATES),
         to.temperature_env_steps,
         (RATIO, TOTAL),
         scope="puct",
     ),
+    Field("schedule.epsilon", (IS_SLIPPING, "policy.eps.start"), to.of_slips),
+    Field("schedule.final_epsilon", (IS_SLIPPING, "policy.eps.end"), to.of_slips),
+    Field("schedule.epsilon_env_steps", (IS_SLIPPING, "policy.eps.decay"), to.of_slips),
     Field("schedule.eval_every", ("policy.eval_freq",), to.env_steps, (RATIO, TOTAL)),
     Field("schedule.eval_episodes", ("env.n_evaluator_episode", "policy.evaluator_env_num"), to.first_given),
     Field("schedule.final_eval_episodes", (), to.same, ("schedule.eval_episodes",)),

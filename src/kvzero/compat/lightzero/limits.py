@@ -162,12 +162,12 @@ LIMITS: tuple[Limit, ...] = (
         (
             "policy.use_rnd_model",
             "policy.collect_with_pure_policy",
-            "policy.eps.eps_greedy_exploration_in_collect",
             "policy.random_collect_episode_num",
         ),
         off,
-        "kvzero explores by search alone",
+        "kvzero explores by search and by slips",
     ),
+    Limit(("policy.eps.type",), equals("linear"), "epsilon changes linearly"),
     Limit(("policy.optim_type",), lambda value: str(value).startswith("AdamW"), "kvzero's optimiser is AdamW"),
     Limit(
         ("policy.cos_lr_scheduler", "policy.piecewise_decay_lr_scheduler", "policy.lr_piecewise_constant_decay"),
@@ -188,7 +188,7 @@ MEANINGLESS: tuple[str, ...] = (
     "policy.cuda", "policy.device", "policy.type", "policy.import_names", "policy.mcts_ctree", "policy.momentum",
     "policy.action_type", "policy.sample_type", "policy.transform2string",
     "policy.target_update_freq*", "policy.threshold_training_steps_for_final_lr*", "policy.monitor_*",
-    "policy.use_enhanced_policy_monitoring", "policy.analysis_*", "policy.use_root_value", "policy.eps.*",
+    "policy.use_enhanced_policy_monitoring", "policy.analysis_*", "policy.use_root_value",
     "policy.reanalyze_*", "policy.*_loss_weight", "policy.policy_ls_eps_*",
     "policy.continuous_ls_eps", "policy.adaptive_entropy_*", "policy.target_entropy_*", "policy.encoder_clip_*",
     "policy.eval.*", "policy.collect.*", "policy.other.*", "policy.learn.*",

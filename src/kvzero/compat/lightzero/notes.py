@@ -39,7 +39,9 @@ def find_assumptions(entry: str, facts: Mapping[str, Any], values: Mapping[str, 
         "policy.gumbel_algo is a whole Gumbel search, which LightZero has for MuZero alone; it has neither temperature "
         "nor noise": facts["policy.gumbel_algo"],
         "the temperature falls linearly where LightZero takes it down in two steps": (
-            facts["policy.manual_temperature_decay"] and not facts["policy.gumbel_algo"]
+            facts["policy.manual_temperature_decay"]
+            and not facts["policy.gumbel_algo"]
+            and not facts["policy.eps.eps_greedy_exploration_in_collect"]
         ),
         f"rows are searched again that were searched longest ago, wherever they are, where reanalyze_partition="
         f"{facts['policy.reanalyze_partition']:g} draws from the oldest part": (

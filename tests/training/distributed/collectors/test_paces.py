@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.training.samples import NUM_ENVS, SPEC, random_step, tiny_config, tiny_learner
 
 from kvzero.replay import Replay, ReplayConfig, build_row_spec
+from kvzero.training.config import Exploration
 from kvzero.training.distributed.actors import Actors, Lost
 from kvzero.training.distributed.collectors.crew import Crew
 from kvzero.training.distributed.collectors.messages import Report, Step
@@ -52,7 +53,7 @@ class FakeActors(Actors):
     def _answer(self, number, order, weights):
         if self._rng.random() < 0.1:
             return Lost("chance")
-        steps = [Step(batch=random_step(self._rng), episodes=[]) for _ in order.temperatures]
+        steps = [Step(batch=random_step(self._rng), episodes=[]) for _ in order.explorations]
         return Report(
             label=order.label,
             host="here",
@@ -134,7 +135,7 @@ def test_a_report_that_is_not_the_next_one_is_refused(tmp_path):
     intake, actors = _make_intake(0, config, learner, replay), FakeActors(1, 1)
     crew = Crew(as_it_is, actors, [intake], config=config, learner=learner, env_steps=0, rng_states=[{}])
     crew.look()
-    crew.order(0, [1.0, 1.0])
+    crew.order(0, [Exploration(1.0)] * 2)
     crew.wait([0], for_all=True, should_stop=lambda: False)
     report = crew.fetch(0)
     assert sum(step.num_env_steps for step in crew.store(report)) == 2 * NUM_ENVS

@@ -88,6 +88,7 @@ def reanalysing_config(runs_dir):
 @pytest.mark.parametrize("make", [reanalysing_config, continuous_config])
 def test_one_collector_without_lag_gives_the_bits_of_a_run_without_ray_and_so_does_its_resumption(tmp_path, make):
     config, ends = make(tmp_path), []
+    config = replace(config, schedule=replace(config.schedule, epsilon=0.5, final_epsilon=0.1))
     for name, each in [("alone", config), ("elsewhere", with_collectors(config, collectors=1, lag=0))]:
         first = Trainer(each, tmp_path / name)
         while first.env_steps < 24:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kvzero.envs import check_alike
 from kvzero.records import EnvSpec
-from kvzero.training.config import RunConfig
+from kvzero.training.config import Exploration, RunConfig
 from kvzero.training.distributed.actors import Actors
 from kvzero.training.distributed.collectors.figures import CrewFigures
 from kvzero.training.distributed.collectors.intake import Intake
@@ -41,7 +41,7 @@ class Crew:
         self._rng_states = list(rng_states)
         self._board = WeightsBoard(put)
         self._figures = CrewFigures()
-        self._temperatures: dict[int, tuple[float, ...]] = {}  # of orders in flight
+        self._explorations: dict[int, tuple[Exploration, ...]] = {}  # of orders in flight
         self._versions: dict[int, int] = {}  # of the weights that they are carried out with
         self._reports: dict[int, Report] = {}
         self._slowest_seconds = 0.0
@@ -64,30 +64,30 @@ class Crew:
     @property
     def env_steps_ordered(self) -> int:
         """Environment steps that were ordered and not yet taken in."""
-        return self.num_envs * sum(len(temperatures) for temperatures in self._temperatures.values())
+        return self.num_envs * sum(len(explorations) for explorations in self._explorations.values())
 
     def look(self) -> None:
         """See whether the learner has other weights now, and who has something to report already."""
         self._board.look(self._learner.network, self._learner.num_updates)
-        if self._temperatures:
-            waiting = self._temperatures.keys() - self._reports.keys()
+        if self._explorations:
+            waiting = self._explorations.keys() - self._reports.keys()
             self._figures.note_queue(len(self._reports) + self._actors.num_ready(waiting))
 
     def idle(self) -> list[int]:
         """Return the numbers of those who have no order."""
-        return [number for number in self.numbers if number not in self._temperatures]
+        return [number for number in self.numbers if number not in self._explorations]
 
     def busy(self) -> list[int]:
         """Return the numbers of those who have one."""
-        return list(self._temperatures)
+        return list(self._explorations)
 
     def late(self, version: int) -> list[int]:
         """Return the numbers of those who carry out an order with weights that are not newer than this version."""
         return [number for number, theirs in self._versions.items() if theirs <= version]
 
-    def order(self, number: int, temperatures: Sequence[float]) -> None:
-        """Have one that is idle make steps with the newest weights, at these temperatures."""
-        self._temperatures[number] = tuple(temperatures)
+    def order(self, number: int, explorations: Sequence[Exploration]) -> None:
+        """Have one that is idle make steps with the newest weights, with this much chance."""
+        self._explorations[number] = tuple(explorations)
         self._send(number)
 
     def wait(self, numbers: Collection[int], *, for_all: bool, should_stop: Callable[[], bool]) -> list[int]:
@@ -109,7 +109,7 @@ class Crew:
     def fetch(self, number: int) -> Report:
         """Return what one has reported, which is idle now; its steps are to be stored before it reports again."""
         report = self._reports.pop(number)
-        del self._temperatures[number], self._versions[number]
+        del self._explorations[number], self._versions[number]
         self._rng_states[number] = report.rng_state
         self._slowest_seconds = max(self._slowest_seconds, report.collect_seconds)
         self._figures.note_report(report, staleness=self.version - report.version)
@@ -140,7 +140,7 @@ class Crew:
         label = self._intakes[number].next_label
         order = Order(
             label=label,
-            temperatures=self._temperatures[number],
+            explorations=self._explorations[number],
             discount=self._learner.discount,
             begin=self._begin(number) if label.sequence == 0 else None,
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from kvzero.replay import StepBatch
 from kvzero.training.collector import Episode
+from kvzero.training.config import Exploration
 
 __all__ = ["Begin", "Label", "Order", "Report", "Step"]
 
@@ -35,7 +36,7 @@ class Order:
     """Steps to be made."""
 
     label: Label
-    temperatures: tuple[float, ...]
+    explorations: tuple[Exploration, ...]
     """One for each step."""
     discount: float
     begin: Begin | None

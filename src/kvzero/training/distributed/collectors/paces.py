@@ -40,9 +40,9 @@ class InStep:
         """Order a round that begins after so many environment steps."""
         at_once = self._crew.num_envs * len(self._crew.numbers)
         starts = range(env_steps, self._schedule.end_of_round(env_steps), at_once)
-        temperatures = [self._schedule.temperature_at(start) for start in starts]
+        explorations = [self._schedule.exploration_at(start) for start in starts]
         for number in self._crew.numbers:
-            self._crew.order(number, temperatures)
+            self._crew.order(number, explorations)
 
 
 class AsTheyCome:
@@ -83,4 +83,4 @@ class AsTheyCome:
             num_left = -(-(schedule.total_env_steps - ahead) // crew.num_envs)
             if num_left > 0:
                 starts = [ahead + step * crew.num_envs for step in range(min(num_steps, num_left))]
-                crew.order(number, [schedule.temperature_at(start) for start in starts])
+                crew.order(number, [schedule.exploration_at(start) for start in starts])

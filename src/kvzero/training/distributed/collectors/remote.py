@@ -17,7 +17,7 @@ from kvzero.replay import StepBatch
 from kvzero.reports import rss_bytes
 from kvzero.training.allocator import keep_freed_memory
 from kvzero.training.collector import Collector
-from kvzero.training.config import RunConfig
+from kvzero.training.config import Exploration, RunConfig
 from kvzero.training.distributed.collectors.messages import Begin, Order, Report, Step
 from kvzero.training.distributed.refusals import Refusal
 from kvzero.training.distributed.weights import Weights
@@ -88,7 +88,7 @@ class RemoteCollector:
     def _report(self, order: Order, weights: Weights) -> Report:
         begun = time.monotonic()
         playing = self._ready(order, weights)
-        steps = [self._step(playing, temperature) for temperature in order.temperatures]
+        steps = [self._step(playing, exploration) for exploration in order.explorations]
         ended, idle_since = time.monotonic(), self._idle_since
         self._idle_since = ended
         return Report(
@@ -137,6 +137,6 @@ class RemoteCollector:
     def _num_updates(self) -> int:
         return 0 if self._playing is None else self._playing.num_updates
 
-    def _step(self, playing: _Playing, temperature: float) -> Step:
-        episodes = playing.collector.step(temperature)
+    def _step(self, playing: _Playing, exploration: Exploration) -> Step:
+        episodes = playing.collector.step(*exploration)
         return Step(batch=playing.sink.batch, episodes=episodes)
