@@ -34,7 +34,6 @@ __all__ = [
     "max_frames",
     "max_tokens",
     "none_wide",
-    "of_slips",
     "positions",
     "reanalysed_rows",
     "recur_pool_size",
@@ -222,7 +221,7 @@ def shift_pixels(is_used: bool, kinds: tuple[str, ...]) -> int:
     return LARGEST_SHIFT if is_used and "shift" in kinds else 0
 
 
-def where_used(value: float, is_used: bool) -> float | None:
+def where_used(value: Any, is_used: bool) -> Any:
     """Take a setting of what a switch turns on."""
     return value if is_used else None
 
@@ -286,8 +285,3 @@ def final_temperature(is_slipping: bool, is_decaying: bool, fixed: float) -> flo
 def temperature_env_steps(is_slipping: bool, is_decaying: bool, updates: int, ratio: float, total: int) -> int | None:
     """Return the environment steps over which the temperature falls; LightZero's last drop is at 3/4 of its updates."""
     return env_steps(round(DECAYED_AT * updates), ratio, total) if is_decaying and not is_slipping else None
-
-
-def of_slips(is_slipping: bool, value: Any) -> Any:
-    """Take what is said of slips where actions slip at all."""
-    return value if is_slipping else None
